@@ -1,0 +1,1 @@
+"""Trains the checkpoints that ship with mmx: `python -m mmx.shapes.train NAME`."""
