@@ -1,0 +1,46 @@
+"""What the families that answer a question about regions share: how a question and regions become inputs."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from transformers import PreTrainedConfig, PreTrainedTokenizerBase
+
+from mmx.families.base import Family, Inputs, choose_classes
+from mmx.regions.base import RegionSet
+
+
+class VqaFamily(Family):
+    """Answers questions about a picture's regions; a target is an answer."""
+
+    task: ClassVar[str] = "question answering"
+
+    @abstractmethod
+    def region_features(self, config: PreTrainedConfig) -> int:
+        """Size of a region's feature vector."""
+
+    @abstractmethod
+    def region_inputs(self, features: Tensor, boxes_xyxy_unit: Tensor, mask: Tensor) -> Inputs:
+        """The model's own names for features (batch, n, dim), boxes (batch, n, 4) and mask (batch, n)."""
+
+    def choose(self, logits: Tensor, target: object) -> tuple[Tensor, Tensor]:
+        samples, answers = choose_classes(logits, target)
+        return logits[samples, answers], samples
+
+    def longest_question(self, config: PreTrainedConfig) -> int:
+        """Tokens that the model's position embeddings allow, special ones included."""
+        return config.max_position_embeddings
+
+    def encode(self, tokenizer: PreTrainedTokenizerBase, questions: Sequence[str],
+               regions: Sequence[RegionSet]) -> Inputs:
+        """One padded batch of what the model's forward takes."""
+        text = tokenizer(list(questions), padding=True, return_tensors="pt", return_token_type_ids=True)
+        features = pad_sequence([found.features for found in regions], batch_first=True)
+        boxes = pad_sequence([found.boxes_xyxy_unit for found in regions], batch_first=True)
+        counts = torch.tensor([len(found.features) for found in regions])
+        mask = (torch.arange(features.shape[1]) < counts[:, None]).long()
+        return {"input_ids": text["input_ids"], "attention_mask": text["attention_mask"],
+                "token_type_ids": text["token_type_ids"], **self.region_inputs(features, boxes, mask)}

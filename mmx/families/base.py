@@ -1,0 +1,94 @@
+"""What a family says of itself. Everything else is the engine's."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedConfig
+
+from mmx.capture import Readout
+from mmx.errors import UsageError
+from mmx.methods.base import Rows
+from mmx.registry import load_module, module_names
+from mmx.schedule import Schedule
+
+Inputs = Mapping[str, Tensor]
+"""What the model's forward takes, batched."""
+
+
+class Family(ABC):
+    """One kind of model, on its unmodified `transformers` class.
+
+    Class attributes:
+        architecture: name of the class in `transformers`.
+        task: what it does, in the words of `mmx models`.
+        graph_roots: modules at whose output the gradient graph starts.
+        readout_streams: the streams whose rows are read.
+    """
+
+    architecture: ClassVar[str]
+    task: ClassVar[str]
+    graph_roots: ClassVar[tuple[str, ...]]
+    readout_streams: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def schedule(self, config: PreTrainedConfig) -> Schedule:
+        """The attention sites of a model with this config, in order."""
+
+    @abstractmethod
+    def logits(self, network: nn.Module, inputs: Inputs) -> Tensor:
+        """Runs the model: what the explained scores are chosen from, (batch, ...)."""
+
+    @abstractmethod
+    def valid(self, inputs: Inputs) -> dict[str, Tensor]:
+        """Which tokens of each stream are not padding, (batch, tokens) bool."""
+
+    @abstractmethod
+    def choose(self, logits: Tensor, target: object) -> tuple[Tensor, Tensor]:
+        """The explained scores and the sample that each belongs to, (items,) both; `target` is the family's own."""
+
+    @abstractmethod
+    def readouts(self, inputs: Inputs, samples: Tensor) -> tuple[Readout, ...]:
+        """The rows that explain the items, given the sample that each belongs to, (items,)."""
+
+    @abstractmethod
+    def scores(self, rows: Rows, inputs: Inputs, samples: Tensor) -> dict[str, Tensor]:
+        """What is handed out of a method's rows: "text" and "image", (items, tokens) each."""
+
+
+def family_names() -> list[str]:
+    return module_names("families")
+
+
+def get_family(model_type: str) -> Family:
+    """The family of a checkpoint's `model_type`; UsageError says which there are."""
+    if model_type not in family_names():
+        raise UsageError(f"mmx has no family for model type '{model_type}'.",
+                         f"It explains: {', '.join(family_names())}.")
+    return load_module("families", model_type).FAMILY
+
+
+def choose_classes(logits: Tensor, target: object) -> tuple[Tensor, Tensor]:
+    """Samples and classes of the items to explain, (items,) each, out of class logits (batch, classes).
+
+    `target` is None (each sample's own prediction), one class for all, a class for each sample, or, for a batch
+    of one, any number of classes.
+    """
+    batch, classes = logits.shape
+    samples = torch.arange(batch, device=logits.device)
+    if target is None:
+        return samples, logits.argmax(dim=1)
+    chosen = torch.as_tensor(target, device=logits.device)
+    if chosen.dtype.is_floating_point or chosen.dtype == torch.bool or chosen.dim() > 1:
+        raise UsageError(f"A target is a class index or a list of them, not {target!r}.")
+    if chosen.numel() == 0 or not ((chosen >= 0) & (chosen < classes)).all():
+        raise UsageError(f"Target {target!r} is not one of the model's {classes} classes (0 to {classes - 1}).")
+    if chosen.dim() == 0:
+        return samples, chosen.expand(batch)
+    if batch == 1:
+        return samples.expand(len(chosen)), chosen
+    if len(chosen) != batch:
+        raise UsageError(f"{len(chosen)} targets were given for {batch} samples.", "Give one, or one for each.")
+    return samples, chosen

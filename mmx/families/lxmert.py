@@ -1,0 +1,66 @@
+"""LXMERT (Tan & Bansal 2019): a text stream and a stream of regions, joined by cross-attention.
+
+In each cross layer one attention module serves both directions, text←image in its first call.
+"""
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedConfig
+
+from mmx.capture import Readout
+from mmx.families._vqa import VqaFamily
+from mmx.families.base import Inputs
+from mmx.methods.base import Rows
+from mmx.schedule import Schedule, Site, Step
+
+_ENCODER = "lxmert.encoder"
+
+
+class Lxmert(VqaFamily):
+    architecture = "LxmertForQuestionAnswering"
+    graph_roots = ("lxmert.embeddings", "lxmert.encoder.visn_fc")
+    readout_streams = ("text",)
+
+    def schedule(self, config: PreTrainedConfig) -> Schedule:
+        text = [_self(f"layer.{i}.attention", "text") for i in range(config.l_layers)]
+        image = [_self(f"r_layers.{i}.attention", "image") for i in range(config.r_layers)]
+        cross = [step for i in range(config.x_layers)
+                 for step in _cross_layer(i, image_is_read=i < config.x_layers - 1)]
+        return (*((site,) for site in text), *((site,) for site in image), *cross)
+
+    def logits(self, network: nn.Module, inputs: Inputs) -> Tensor:
+        return network(**inputs).question_answering_score
+
+    def valid(self, inputs: Inputs) -> dict[str, Tensor]:
+        masks = {"text": inputs.get("attention_mask"), "image": inputs.get("visual_attention_mask")}
+        return {stream: mask.bool() for stream, mask in masks.items() if mask is not None}
+
+    def readouts(self, inputs: Inputs, samples: Tensor) -> tuple[Readout, ...]:
+        return (Readout("text", torch.zeros_like(samples)),)
+
+    def scores(self, rows: Rows, inputs: Inputs, samples: Tensor) -> dict[str, Tensor]:
+        text = rows["text", "text"].clone()
+        text[:, 0] = 0
+        return {"text": text, "image": rows["text", "image"]}
+
+    def region_features(self, config: PreTrainedConfig) -> int:
+        return config.visual_feat_dim
+
+    def region_inputs(self, features: Tensor, boxes_xyxy_unit: Tensor, mask: Tensor) -> Inputs:
+        return {"visual_feats": features, "visual_pos": boxes_xyxy_unit, "visual_attention_mask": mask}
+
+
+def _self(module: str, stream: str, reaches_target: bool = True) -> Site:
+    return Site(f"{_ENCODER}.{module}.self.dropout", stream, stream, reaches_target=reaches_target)
+
+
+def _cross_layer(index: int, image_is_read: bool) -> tuple[Step, Step]:
+    """The answer is read from text, so nothing reads what the last layer does to the image."""
+    layer = f"x_layers.{index}"
+    shared = f"{_ENCODER}.{layer}.visual_attention.att.dropout"
+    across = (Site(shared, "text", "image"), Site(shared, "image", "text", call=1, reaches_target=image_is_read))
+    within = (_self(f"{layer}.lang_self_att", "text"), _self(f"{layer}.visn_self_att", "image", image_is_read))
+    return across, within
+
+
+FAMILY = Lxmert()

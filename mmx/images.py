@@ -1,0 +1,188 @@
+"""Pictures from files, PIL images and arrays: upright, RGB, 8 bits, or an `ImageError` in one line."""
+
+import hashlib
+import logging
+import os
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL.Image import Transpose
+
+from mmx.errors import ImageError
+from mmx.types import Picture
+
+MAX_MEGAPIXELS = 100
+BITS_OF_DEEP_MODES = {"I;16": 16, "I;16L": 16, "I;16B": 16, "I;16N": 16, "I": 32, "F": 32}
+USUAL_CEILINGS = (2**8 - 1, 2**10 - 1, 2**12 - 1, 2**14 - 1, 2**16 - 1)
+TURNS_BY_ORIENTATION = {
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
+}
+SCALE_IT = "Scale it down first."
+REFUSALS = (
+    ((FileNotFoundError, NotADirectoryError), "does not exist", "Check the path."),
+    (PermissionError, "may not be read", "Make it readable for you (chmod u+r)."),
+    (UnidentifiedImageError, "is no picture of a known kind", "Give a JPEG, PNG, WebP, GIF, BMP or TIFF file."),
+    (Image.DecompressionBombError, f"has more than {MAX_MEGAPIXELS} megapixels", SCALE_IT),
+    (MemoryError, "needs more memory than there is", SCALE_IT),
+    (Exception, "cannot be read ({why})", "It may be damaged or cut short: get it again or save it anew."),
+)
+
+# Python prints what no handler takes to stderr, where only mmx's own lines belong.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
+def open_picture(path: str | Path | Image.Image | np.ndarray) -> Picture:
+    """Reads one picture: its first frame, upright as EXIF says, transparency on white, deep greys scaled to 8 bits."""
+    if isinstance(path, str | Path):
+        return _picture_from_file(path)
+    if isinstance(path, np.ndarray):
+        return _picture_from_memory(_image_from_array(path))
+    if isinstance(path, Image.Image):
+        return _picture_from_memory(path)
+    raise ImageError(f"A {type(path).__name__} is not a picture.", "Give a path, a PIL image or a numpy array.")
+
+
+def shown_path(path: str | Path) -> str:
+    """The path as it may stand in a one-line message: escaped if it holds line breaks or undecodable bytes."""
+    return str(path) if str(path).isprintable() else ascii(str(path))
+
+
+def _picture_from_file(path: str | Path) -> Picture:
+    name = shown_path(path)
+    with _refusals(name):
+        _refuse_all_but_files(path, name)
+        with open(path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(0)
+            image, notes = _upright_rgb(Image.open(file), name)
+    return Picture(image, str(path), digest, notes)
+
+
+def _picture_from_memory(given: Image.Image) -> Picture:
+    with _refusals("<image>"):
+        _refuse_size(given, "<image>")
+        image, notes = _upright_rgb(given.copy(), "<image>")
+    pixels = f"RGB {image.width}x{image.height}\n".encode() + image.tobytes()
+    return Picture(image, "<image>", hashlib.sha256(pixels).hexdigest(), notes)
+
+
+def _image_from_array(array: np.ndarray) -> Image.Image:
+    if array.dtype == np.uint8 and array.size and (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))):
+        return Image.fromarray(np.ascontiguousarray(array))
+    raise ImageError(
+        f"An array of {array.dtype} with shape {array.shape} is not a picture.",
+        "Give uint8 with shape (height, width), (height, width, 3) or (height, width, 4), none of them 0.",
+    )
+
+
+@contextmanager
+def _refusals(name: str) -> Iterator[None]:
+    """Decoders warn on stderr and raise whatever they like on odd bytes: both end here."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    except ImageError:
+        raise
+    except Exception as error:
+        message, hint = next(refusal[1:] for refusal in REFUSALS if isinstance(error, refusal[0]))
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise ImageError(f"{name} {message.format(why=why)}.", hint) from error
+
+
+def _refuse_all_but_files(path: str | Path, name: str) -> None:
+    status = os.stat(path or ".")
+    if stat.S_ISDIR(status.st_mode):
+        raise ImageError(f"{name or 'An empty path'} is a folder, not a picture.", "Give the path of a picture file.")
+    if not stat.S_ISREG(status.st_mode):
+        raise ImageError(f"{name} is a pipe or a device.", "Write the picture to a file and give its path.")
+    if status.st_size == 0:
+        raise ImageError(f"{name} is empty (0 bytes).", "Get it again or save it anew.")
+
+
+def _refuse_size(image: Image.Image, name: str) -> None:
+    if not 0 < image.width * image.height <= MAX_MEGAPIXELS * 10**6:
+        limits = f"from 1 pixel to {MAX_MEGAPIXELS} megapixels"
+        raise ImageError(f"{name} has {image.width} x {image.height} pixels.", f"Give a picture {limits}.")
+
+
+def _upright_rgb(opened: Image.Image, name: str) -> tuple[Image.Image, tuple[str, ...]]:
+    _refuse_size(opened, name)
+    if opened.format in ("EPS", "WMF"):
+        raise ImageError(f"{name} is a drawing ({opened.format}), not a picture.", "Convert it to PNG first.")
+    notes = _frame_notes(opened)
+    image = _upright(opened, notes)
+    image = _in_8_bits(image, notes) if image.mode in BITS_OF_DEEP_MODES else image
+    if image.mode in ("CMYK", "LAB", "HSV", "YCbCr"):
+        notes.append(f"{image.mode} converted to RGB")
+    image = _on_white(image, notes) if image.has_transparency_data else image.convert("RGB")
+    image.info.clear()
+    return image, tuple(notes)
+
+
+def _frame_notes(opened: Image.Image) -> list[str]:
+    frames = getattr(opened, "n_frames", 1) if opened.format != "PSD" else 1
+    notes = [f"first of {frames} frames"] if frames > 1 else []
+    deep = ";16" in str(getattr(opened, "tile", "")) and opened.mode not in BITS_OF_DEEP_MODES
+    return [*notes, "16 bits scaled to 8"] if deep else notes
+
+
+def _upright(opened: Image.Image, notes: list[str]) -> Image.Image:
+    turned_by_pillow = opened.format == "TIFF"  # as it loads, and it forgets the orientation then
+    orientation = _orientation(opened) if turned_by_pillow else None
+    opened.load()
+    orientation = orientation or _orientation(opened)
+    if orientation not in TURNS_BY_ORIENTATION:
+        return opened
+    notes.append(f"{'rotated' if orientation in (3, 6, 8) else 'mirrored'} as its EXIF says")
+    return opened if turned_by_pillow else opened.transpose(TURNS_BY_ORIENTATION[orientation])
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF is often damaged where the pixels are fine: such a picture stays as it lies."""
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:
+        return 1
+
+
+def _in_8_bits(deep: Image.Image, notes: list[str]) -> Image.Image:
+    values = np.array(deep, dtype=np.float64)
+    low, high = _range_of(values[np.isfinite(values)], deep.mode)
+    notes.append(f"{BITS_OF_DEEP_MODES[deep.mode]} bits scaled to 8 ({low:g} to {high:g} became 0 to 255)")
+    finite = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
+    grey = Image.fromarray(np.rint((finite - low) * (255 / ((high - low) or 1))).astype(np.uint8))
+    if "transparency" in deep.info:
+        grey.putalpha(Image.fromarray(np.where(values == deep.info["transparency"], 0, 255).astype(np.uint8)))
+    return grey
+
+
+def _range_of(finite: np.ndarray, mode: str) -> tuple[float, float]:
+    """What becomes black and white: most deep pictures use fewer bits than their file has, and would turn black."""
+    if not finite.size:
+        raise ValueError("no pixel is a finite number")
+    low, high = float(finite.min()), float(finite.max())
+    ceilings = (1,) if mode == "F" else USUAL_CEILINGS
+    if low < 0 or high > ceilings[-1]:
+        return low, high
+    return 0, next(ceiling for ceiling in ceilings if high <= ceiling)
+
+
+def _on_white(image: Image.Image, notes: list[str]) -> Image.Image:
+    rgba = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
+    if rgba.getchannel("A").getextrema()[0] == 255:
+        return rgba.convert("RGB")
+    notes.append("transparency laid on white")
+    white = Image.new("RGBA", rgba.size, "white")
+    white.alpha_composite(rgba)
+    return white.convert("RGB")

@@ -1,0 +1,73 @@
+"""Ablation: every update replaces the relevance instead of adding to it."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mmx.capture import Capture
+from mmx.methods._propagation import fused_attention
+from mmx.methods.base import Method, Rows
+
+
+@dataclass(frozen=True)
+class _Product:
+    """A product of maps, each perhaps transposed, of which only rows are ever read. No factors: the identity."""
+
+    factors: tuple[tuple[Tensor, bool], ...] = ()
+
+    @property
+    def transposed(self) -> "_Product":
+        return _Product(tuple((factor, not turned) for factor, turned in reversed(self.factors)))
+
+    def __matmul__(self, other: "_Product") -> "_Product":
+        return _Product(self.factors + other.factors)
+
+    def row(self, unit: Tensor) -> Tensor:
+        row = unit.unsqueeze(1)
+        for factor, turned in self.factors:
+            row = row @ (factor.transpose(-1, -2) if turned else factor)
+        return row.squeeze(1)
+
+
+def ablation_no_aggregation(capture: Capture) -> Rows:
+    fused = fused_attention(capture)
+    # A pair of streams that is absent has no relevance.
+    state: dict[tuple[str, str], _Product] = {(stream, stream): _Product() for stream in capture.streams}
+    for step in capture.schedule:
+        before = dict(state)
+        for site in step:
+            if site not in fused:
+                continue
+            by = _Product(((fused[site], False),))
+            if site.is_self:
+                state |= {key: by @ old for key, old in before.items() if key[0] == site.rows}
+                continue
+            rows, cols = site.rows, site.cols
+            sources = {(rows, rows): before.get((cols, rows))}
+            state.pop((rows, rows), None)
+            state |= {key: by @ source for key, source in sources.items() if source is not None}
+            own, other = before.get((rows, rows)), before.get((cols, cols))
+            state.pop((rows, cols), None)
+            if own is not None and other is not None:
+                state[rows, cols] = own.transposed @ by @ other
+    return {(readout.stream, cols): _row(state.get((readout.stream, cols)), capture, readout, cols)
+            for readout in capture.readouts for cols in capture.streams}
+
+
+def _row(product: _Product | None, capture: Capture, readout, cols: str) -> Tensor:
+    if product is None:
+        return torch.zeros(len(readout.index), capture.sizes[cols], dtype=capture.dtype, device=readout.index.device)
+    unit = torch.nn.functional.one_hot(readout.index, capture.sizes[readout.stream]).to(capture.dtype)
+    return product.row(unit)
+
+
+METHOD = Method(
+    name="ablation-no-aggregation",
+    summary="Relevance in which each layer replaces what came before instead of adding to it.",
+    source="Chefer, Gur & Wolf 2021, ablation of the aggregation in eq. 6, 7, 10, 11",
+    needs=("attention", "gradient"),
+    rows=ablation_no_aggregation,
+    departs="As in the reference's code, without the identity and without normalisation. On LXMERT the relevance of "
+            "one modality becomes exactly zero: the first cross-attention sets R[text,text] to Ā R[image,text] = 0.",
+)

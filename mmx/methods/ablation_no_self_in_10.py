@@ -1,0 +1,18 @@
+"""Ablation: attention across modalities without either modality's self-attention."""
+
+from mmx.capture import Capture
+from mmx.methods._propagation import fused_attention, propagated_rows
+from mmx.methods.base import Method, Rows
+
+
+def ablation_no_self_in_10(capture: Capture) -> Rows:
+    return propagated_rows(capture, fused_attention(capture), self_in_cross=False)
+
+
+METHOD = Method(
+    name="ablation-no-self-in-10",
+    summary="Relevance with eq. 10 cut down to the cross-attention map itself.",
+    source="Chefer, Gur & Wolf 2021, ablation of eq. 10",
+    needs=("attention", "gradient"),
+    rows=ablation_no_self_in_10,
+)

@@ -1,0 +1,35 @@
+"""Attention Grad-CAM: the last attention map, its heads weighted by their mean gradient."""
+
+import torch
+from torch import Tensor
+
+from mmx.capture import Capture
+from mmx.methods.base import Method, Rows, last_sites
+from mmx.rules import take_rows
+from mmx.schedule import Site
+
+
+def attention_gradcam(capture: Capture) -> Rows:
+    return {(readout.stream, cols): take_rows(_weighted(capture, site), readout.index)
+            for readout in capture.readouts for cols, site in last_sites(capture.schedule, readout.stream).items()}
+
+
+def _weighted(capture: Capture, site: Site) -> Tensor:
+    attention = capture.attention[site]
+    if site not in capture.gradient:
+        return torch.zeros_like(attention[:, 0])
+    entries = capture.counts[site.rows] * capture.counts[site.cols]
+    weights = capture.gradient[site].sum(dim=(2, 3)) / entries[:, None]
+    return (attention * weights[:, :, None, None]).mean(dim=1).clamp(min=0)
+
+
+METHOD = Method(
+    name="attention-gradcam",
+    summary="Grad-CAM on the last attention map: each head weighted by the mean of its gradient.",
+    source="Selvaraju et al. 2017, on attention as in Chefer, Gur & Wolf 2021, section 4",
+    needs=("attention", "gradient"),
+    rows=attention_gradcam,
+    aliases=("attn_gradcam",),
+    departs="Negative evidence is cut after the mean over heads, so the row is often all zero.",
+    last_only=True,
+)

@@ -1,0 +1,74 @@
+"""What a method is, and how one is found by name."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+from torch import Tensor
+
+from mmx.capture import Capture
+from mmx.registry import load_module, module_names, unknown_name
+from mmx.schedule import Schedule, Site, last_site, sites_of
+
+Rows = dict[tuple[str, str], Tensor]
+"""(readout stream, stream that is read) → (items, tokens of the latter), raw."""
+
+Need = Literal["attention", "gradient"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to score tokens.
+
+    Attributes:
+        name: mmx's name; `aliases` holds the reference's.
+        needs: what it reads of each attention map.
+        last_only: it reads only the last map of each pair of streams, so a backward may stop there.
+        source: paper and equation.
+        departs: where it differs from the paper, or from the reference's code.
+        rows: from a capture to the rows that its readouts ask for.
+    """
+
+    name: str
+    summary: str
+    source: str
+    needs: tuple[Need, ...]
+    rows: Callable[[Capture], Rows]
+    aliases: tuple[str, ...] = ()
+    departs: str = ""
+    last_only: bool = False
+
+    def gradient_sites(self, schedule: Schedule, readout_streams: Iterable[str]) -> tuple[Site, ...]:
+        """The sites whose gradient this method reads."""
+        if "gradient" not in self.needs:
+            return ()
+        if not self.last_only:
+            return sites_of(schedule)
+        return tuple(site for stream in readout_streams for site in last_sites(schedule, stream).values())
+
+
+def last_sites(schedule: Schedule, stream: str) -> dict[str, Site]:
+    """For each stream that `stream` attends to, the last map in which it does."""
+    streams = dict.fromkeys(site.cols for site in sites_of(schedule) if site.rows == stream)
+    return {cols: site for cols in streams if (site := last_site(schedule, stream, cols)) is not None}
+
+
+def method_names() -> list[str]:
+    """Names of all methods, the default first; imports none of them."""
+    names = [name.replace("_", "-") for name in module_names("methods")]
+    return sorted(names, key=lambda name: (name != "relevance", name))
+
+
+@cache
+def all_methods() -> tuple[Method, ...]:
+    return tuple(load_module("methods", name.replace("-", "_")).METHOD for name in method_names())
+
+
+def get_method(name: str) -> Method:
+    """The method of this name or alias; `-` and `_` are the same. Raises UsageError with the nearest name."""
+    wanted = name.replace("_", "-").lower()
+    by_name = {alias.replace("_", "-"): method for method in all_methods() for alias in (method.name, *method.aliases)}
+    if wanted not in by_name:
+        raise unknown_name("method", name, method_names(), tuple(by_name))
+    return by_name[wanted]

@@ -1,0 +1,21 @@
+"""Raw attention: what the last layer attends to."""
+
+from mmx.capture import Capture
+from mmx.methods.base import Method, Rows, last_sites
+from mmx.rules import take_rows
+
+
+def raw_attention(capture: Capture) -> Rows:
+    return {(readout.stream, cols): take_rows(capture.attention[site].mean(dim=1), readout.index)
+            for readout in capture.readouts for cols, site in last_sites(capture.schedule, readout.stream).items()}
+
+
+METHOD = Method(
+    name="raw-attention",
+    summary="The last attention map, averaged over heads. Knows nothing of the answer.",
+    source="baseline in Chefer, Gur & Wolf 2021, section 4",
+    needs=("attention",),
+    rows=raw_attention,
+    aliases=("raw_attn",),
+    last_only=True,
+)

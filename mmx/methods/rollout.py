@@ -1,0 +1,51 @@
+"""Attention rollout: attention multiplied through the layers, without gradients."""
+
+import torch
+from torch import Tensor
+
+from mmx.capture import Capture
+from mmx.methods.base import Method, Rows, last_sites
+from mmx.rules import row_normalize
+from mmx.schedule import Site, self_sites
+
+
+def rollout(capture: Capture) -> Rows:
+    rows: Rows = {}
+    for readout in capture.readouts:
+        unit = torch.nn.functional.one_hot(readout.index, capture.sizes[readout.stream]).to(capture.dtype)[:, None]
+        for cols, site in last_sites(capture.schedule, readout.stream).items():
+            if site.is_self:
+                rolled = _through(unit, _layers(capture, self_sites(capture.schedule, cols)))
+            else:
+                # Row t of Jᵀ is column t of J, which a walk the other way gives.
+                own = _layers(capture, self_sites(capture.schedule, readout.stream, before=site))
+                column = _through(unit, [layer.transpose(-1, -2) for layer in reversed(own)])
+                across = column @ capture.attention[site].mean(dim=1)
+                rolled = _through(across, _layers(capture, self_sites(capture.schedule, cols, before=site)))
+            rows[readout.stream, cols] = rolled.squeeze(1)
+    return rows
+
+
+def _layers(capture: Capture, sites: tuple[Site, ...]) -> list[Tensor]:
+    """rownormalise(mean over heads of A, plus I) of each site, first layer first."""
+    size = capture.sizes[sites[0].rows] if sites else 0
+    identity = torch.eye(size, dtype=capture.dtype)
+    return [row_normalize(capture.attention[site].mean(dim=1) + identity.to(capture.attention[site].device))
+            for site in sites]
+
+
+def _through(row: Tensor, layers: list[Tensor]) -> Tensor:
+    """row · J with J = layer_L … layer_1, (items, 1, n)."""
+    for layer in reversed(layers):
+        row = row @ layer
+    return row
+
+
+METHOD = Method(
+    name="rollout",
+    summary="Attention averaged over heads and multiplied through all layers. Knows nothing of the answer.",
+    source="Abnar & Zuidema 2020 (arXiv 2005.00928); across modalities as in Chefer, Gur & Wolf 2021, section 4",
+    needs=("attention",),
+    rows=rollout,
+    departs="Across modalities only the last cross-attention map is used, as in the reference's code.",
+)

@@ -1,0 +1,30 @@
+"""What a region provider gives, whichever it is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from PIL.Image import Image
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class RegionSet:
+    """The regions of one picture.
+
+    `features` (regions, dim) float32; `boxes_xyxy_unit` (regions, 4) float32 in [0, 1] of width and height;
+    `labels` and `confidences` where the provider names what it found.
+    """
+
+    features: Tensor
+    boxes_xyxy_unit: Tensor
+    labels: tuple[str | None, ...]
+    confidences: tuple[float | None, ...]
+
+
+class RegionProvider(Protocol):
+    """Finds the regions of pictures."""
+
+    name: str
+
+    def regions(self, images: Sequence[Image]) -> list[RegionSet]: ...

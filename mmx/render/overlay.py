@@ -1,0 +1,70 @@
+"""Relevance on a picture: what matters takes on colour, the rest turns pale but stays recognisable."""
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from mmx.render.colors import GREY, Colormap, luminance, rgb
+
+_WASH = 0.62
+_LIGHTEN = 0.35
+_OPACITY = 0.62
+_FAINT = 0.08
+
+
+def overlay_regions(
+    image: Image.Image, boxes_xyxy_px: np.ndarray, strengths: np.ndarray, colormap: Colormap
+) -> Image.Image:
+    """Colours each pixel by the strongest region over it, and outlines the regions.
+
+    Args:
+        image: RGB.
+        boxes_xyxy_px: (regions, 4), in the picture's pixels.
+        strengths: (regions,), in [-1, 1].
+    """
+    boxes = _pixel_boxes(boxes_xyxy_px, image.size)
+    weakest_first = np.argsort(np.abs(strengths), kind="stable")
+    field = np.zeros((image.height, image.width), dtype=np.float32)
+    for index in weakest_first:
+        left, top, right, bottom = boxes[index]
+        field[top:bottom, left:right] = strengths[index]
+    canvas = _tinted(image, field, colormap)
+    for index in weakest_first:
+        _outline(canvas, boxes[index], float(strengths[index]), colormap)
+    return canvas
+
+
+def overlay_map(image: Image.Image, strengths: np.ndarray, colormap: Colormap) -> Image.Image:
+    """Colours a picture by a coarse map, (rows, cols) in [-1, 1], that is spread smoothly over it."""
+    coarse = Image.fromarray(np.asarray(strengths, dtype=np.float32))
+    return _tinted(image, np.asarray(coarse.resize(image.size, Image.Resampling.BILINEAR)), colormap)
+
+
+def _tinted(image: Image.Image, field: np.ndarray, colormap: Colormap) -> Image.Image:
+    pixels = np.asarray(image.convert("RGB"), dtype=np.float32)
+    strength = np.abs(field)[..., None]
+    grey = luminance(pixels)[..., None]
+    pale = pixels + _WASH * (grey + _LIGHTEN * (255 - grey) - pixels)
+    base = pale + strength * (pixels - pale) * 0.5
+    tinted = base + _OPACITY * strength**0.7 * (colormap(field) - base)
+    return Image.fromarray(tinted.round().clip(0, 255).astype(np.uint8))
+
+
+def _outline(canvas: Image.Image, box: np.ndarray, strength: float, colormap: Colormap) -> None:
+    size = abs(strength)
+    faint = size < _FAINT
+    color = GREY if faint else rgb(colormap, np.sign(strength) * (0.4 + 0.6 * size))
+    opacity = 0.22 if faint else 0.35 + 0.65 * size
+    width = 1 if faint else 1 + round(size * max(canvas.size) / 320)
+    left, top, right, bottom = box.tolist()
+    mask = Image.new("L", (right - left, bottom - top))
+    ImageDraw.Draw(mask).rectangle((0, 0, mask.width - 1, mask.height - 1), outline=round(255 * opacity), width=width)
+    canvas.paste(color, (left, top), mask)
+
+
+def _pixel_boxes(boxes_xyxy_px: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Whole pixels inside the picture; a box keeps at least one pixel."""
+    boxes = np.asarray(boxes_xyxy_px, dtype=np.float64).reshape(-1, 4).round().astype(int)
+    limits = np.array(size)
+    start = boxes[:, :2].clip(0, limits - 1)
+    stop = np.maximum(boxes[:, 2:].clip(1, limits), start + 1)
+    return np.concatenate([start, stop], axis=1)

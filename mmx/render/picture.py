@@ -1,0 +1,32 @@
+"""The picture at a readable size, with its regions' relevance over it."""
+
+import numpy as np
+from PIL import Image
+
+from mmx.render.colors import Shades, shades_of
+from mmx.render.overlay import overlay_regions
+from mmx.render.tags import draw_tags
+from mmx.render.typeset import Style
+from mmx.types import Explanation
+
+
+def region_shades(explanation: Explanation) -> Shades:
+    """Regions on their own scale; none if the explanation has no image stream."""
+    return shades_of(explanation.scores.get("image", np.zeros(0)))
+
+
+def picture_with_regions(explanation: Explanation, long_side_px: int = 960, tag_px: int = 20) -> Image.Image:
+    """The picture scaled to `long_side_px`, its regions coloured and the strongest three named."""
+    original, shades = explanation.picture.image, region_shades(explanation)
+    if shades.strengths.size not in (0, len(explanation.regions)):
+        raise ValueError(f"{shades.strengths.size} image scores for {len(explanation.regions)} regions.")
+    factor = long_side_px / max(original.size)
+    size = (max(1, round(original.width * factor)), max(1, round(original.height * factor)))
+    picture = original.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+    if not shades.strengths.size:
+        return picture
+    stretch = np.array([size[0] / original.width, size[1] / original.height] * 2)
+    boxes = np.array([region.box_xyxy_px for region in explanation.regions]).reshape(-1, 4) * stretch
+    drawn = overlay_regions(picture, boxes, shades.strengths, shades.colormap)
+    draw_tags(drawn, boxes, explanation.regions, shades.strengths, shades.colormap, Style(tag_px, bold=True))
+    return drawn

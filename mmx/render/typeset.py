@@ -1,0 +1,154 @@
+"""Lettering in any script. What no font has becomes a small box with its code point, never an empty square."""
+
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont, features
+
+from mmx.render.canvas import rounded_box
+from mmx.render.colors import GREY, INK, PALE, RGB
+
+_FONTS = Path(__file__).parent / "fonts"
+_SYSTEM_FONTS = (
+    "NotoSansCJK-Regular.ttc", "NotoSansCJKsc-Regular.otf", "NotoSansCJKjp-Regular.otf", "NotoSansSC-Regular.otf",
+    "wqy-zenhei.ttc", "wqy-microhei.ttc", "DroidSansFallbackFull.ttf", "DroidSansFallback.ttf", "PingFang.ttc",
+    "Hiragino Sans GB.ttc", "msyh.ttc", "YuGothM.ttc", "malgun.ttf", "Arial Unicode.ttf", "NotoSansThai-Regular.ttf",
+    "NotoSansDevanagari-Regular.ttf", "NotoSansBengali-Regular.ttf", "Nirmala.ttf", "NotoEmoji-Regular.ttf",
+    "Symbola.ttf", "seguisym.ttf", "seguiemj.ttf",
+)  # fmt: skip
+_NO_SUCH_CHARACTER = "\U0010ffff"
+_NO_BREAK_SPACES = "\u00a0\u202f"
+_NON_JOINER = "\u200c"
+
+
+@dataclass(frozen=True)
+class Style:
+    """How text looks; `size` is in pixels."""
+
+    size: int
+    bold: bool = False
+    color: RGB = INK
+
+    @property
+    def line_height(self) -> int:
+        return round(1.4 * self.size)
+
+    @property
+    def ascent(self) -> int:
+        """From the top of a line to its baseline."""
+        return round(1.05 * self.size)
+
+
+def clean(text: str) -> str:
+    """One line of visible text: control characters and runs of white space become single spaces."""
+    visible = "".join(_visible(char) for char in text)
+    return " ".join(word for word in visible.split(" ") if word)
+
+
+def text_width(text: str, style: Style) -> int:
+    """Width in pixels of one line."""
+    return round(sum(_run_width(font, run, style) for font, run in _runs(text, style)))
+
+
+def draw_text(canvas: Image.Image, x: float, baseline: int, text: str, style: Style) -> None:
+    """Draws one line from `x` on."""
+    for font, run in _runs(text, style):
+        if font is None:
+            _draw_code_point(canvas, round(x), baseline, run, style)
+        else:
+            ImageDraw.Draw(canvas).text((x, baseline), _in_drawing_order(run), style.color, font, anchor="ls")
+        x += _run_width(font, run, style)
+
+
+def is_right_to_left(text: str) -> bool | None:
+    """Direction of the first letter that has one; None if there is none."""
+    strong = (unicodedata.bidirectional(char) for char in text)
+    return next((kind in ("R", "AL") for kind in strong if kind in ("L", "R", "AL")), None)
+
+
+def _visible(char: str) -> str:
+    if char in _NO_BREAK_SPACES or char == _NON_JOINER:
+        return char
+    kind = unicodedata.category(char)
+    if kind == "Cf" or "\ufe00" <= char <= "\ufe0f":
+        return ""
+    return " " if char.isspace() or kind == "Cc" else char
+
+
+def _runs(text: str, style: Style) -> list[tuple[ImageFont.FreeTypeFont | None, str]]:
+    runs: list[tuple[ImageFont.FreeTypeFont | None, str]] = []
+    for char in text:
+        joins = bool(runs) and (unicodedata.category(char) == "Mn" or char == _NON_JOINER)
+        font = runs[-1][0] if joins else _font_with(char, style.size, style.bold)
+        if runs and font is not None and runs[-1][0] is font:
+            runs[-1] = (font, runs[-1][1] + char)
+        else:
+            runs.append((font, char))
+    return runs
+
+
+def _run_width(font: ImageFont.FreeTypeFont | None, run: str, style: Style) -> float:
+    if font is not None:
+        return font.getlength(run)
+    label = _code_point_style(style)
+    return text_width(_code_point(run), label) + label.size
+
+
+def _draw_code_point(canvas: Image.Image, x: int, baseline: int, char: str, style: Style) -> None:
+    label = _code_point_style(style)
+    right = x + round(_run_width(None, char, style))
+    pad = label.size // 2
+    top, bottom = baseline - round(0.85 * style.size), baseline + round(0.12 * style.size)
+    rounded_box(canvas, (x + 1, top, right - 1, bottom), max(2, style.size // 7), PALE, GREY)
+    middle = (top + bottom) // 2 + round(0.36 * label.size)
+    draw_text(canvas, x + pad, middle, _code_point(char), label)
+
+
+def _code_point(char: str) -> str:
+    return f"U+{ord(char):04X}"
+
+
+def _code_point_style(style: Style) -> Style:
+    return Style(max(8, round(0.5 * style.size)), color=INK)
+
+
+def _in_drawing_order(run: str) -> str:
+    return run if _shapes_scripts() or not is_right_to_left(run) else run[::-1]
+
+
+@lru_cache
+def _shapes_scripts() -> bool:
+    return bool(features.check("raqm"))
+
+
+@lru_cache(maxsize=4096)
+def _font_with(char: str, size: int, bold: bool) -> ImageFont.FreeTypeFont | None:
+    if unicodedata.category(char) in ("Cs", "Co", "Cn"):
+        return None
+    own = _font(str(_FONTS / ("DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf")), size)
+    if char.isspace() or _has(own, char):
+        return own
+    paths = (str(_FONTS / "DejaVuSans.ttf"), *_system_font_paths())
+    return next((font for path in paths if _has(font := _font(path, size), char)), None)
+
+
+@lru_cache
+def _font(path: str, size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(path, size)
+
+
+def _has(font: ImageFont.FreeTypeFont, char: str) -> bool:
+    return bytes(font.getmask(char)) != bytes(font.getmask(_NO_SUCH_CHARACTER))
+
+
+@lru_cache
+def _system_font_paths() -> tuple[str, ...]:
+    found = []
+    for name in _SYSTEM_FONTS:
+        try:
+            found.append(str(ImageFont.truetype(name, 16).path))
+        except OSError:
+            continue
+    return tuple(found)

@@ -1,0 +1,201 @@
+"""The equations of Chefer, Gur & Wolf, ICCV 2021 (arXiv 2103.15679), as functions of tensors.
+
+Equation numbers are the paper's. Relevance between two streams is a matrix (batch, rows, cols) that is only
+ever read row by row, so what can stay a product of factors does: a row of (I + B_L) … (I + B_1) is a chain of
+vector-matrix products, O(n²) a layer where the matrix is O(n³).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from mmx.schedule import Schedule, Site
+
+
+def fuse_heads(attention: Tensor, gradient: Tensor) -> Tensor:
+    """Eq. 5: mean over heads of max(∇A ⊙ A, 0). Both (batch, heads, rows, cols); (batch, rows, cols) back."""
+    return (attention * gradient).clamp_(min=0).mean(dim=1)
+
+
+def row_normalize(matrix: Tensor) -> Tensor:
+    """Rows divided by their sums, (…, rows, cols); a row that sums to zero stays zero."""
+    sums = matrix.sum(dim=-1, keepdim=True)
+    return matrix / torch.where(sums == 0, 1, sums)
+
+
+@dataclass(frozen=True)
+class SelfRelevance:
+    """R[x,x] = (I + B_L) … (I + B_1)(I + E), kept as its factors; E is what eq. 11 added so far."""
+
+    size: int
+    factors: tuple[Tensor, ...] = ()
+    added: Tensor | None = None
+
+    def attend(self, fused: Tensor) -> "SelfRelevance":
+        """Eq. 6: R ← R + Ā R."""
+        return SelfRelevance(self.size, (*self.factors, fused), self.added)
+
+    def add(self, addition: Tensor) -> "SelfRelevance":
+        """R ← R + addition, where it is not a product any more."""
+        return SelfRelevance(self.size, (), self.deviation() + addition)
+
+    def deviation_rows(self, rows: Tensor) -> Tensor:
+        """rows · (R − I), for (batch, k, size). R − I itself is accumulated, so small relevance is not lost."""
+        total = torch.zeros_like(rows)
+        for factor in reversed(self.factors):
+            total = total + (rows + total) @ factor
+        return total if self.added is None else total + (rows + total) @ self.added
+
+    def deviation_sums(self) -> Tensor | None:
+        """Row sums of R − I, (batch, size); None while R = I."""
+        sums = None if self.added is None else self.added.sum(dim=-1)
+        for factor in self.factors:
+            grown = factor.sum(dim=-1)
+            sums = grown if sums is None else sums + grown + (factor @ sums.unsqueeze(-1)).squeeze(-1)
+        return sums
+
+    def deviation(self) -> Tensor:
+        """R − I in full, (batch, size, size)."""
+        like = self.added if self.added is not None else self.factors[0]
+        return self.deviation_rows(torch.eye(self.size, dtype=like.dtype, device=like.device).expand_as(like))
+
+    def rows_times(self, rows: Tensor) -> Tensor:
+        return rows + self.deviation_rows(rows)
+
+    def transposed_times(self, columns: Tensor) -> Tensor:
+        """Rᵀ · columns, for (batch, size, k)."""
+        return self.rows_times(columns.transpose(-1, -2)).transpose(-1, -2)
+
+
+class Normalized:
+    """Eq. 8 and 9: N(R) = (R − I) / rowsum(R − I) + I. A row of R − I that is all zero stays a unit row."""
+
+    def __init__(self, relevance: SelfRelevance) -> None:
+        self._relevance, self._sums = relevance, relevance.deviation_sums()
+        if self._sums is not None:
+            self._scale = torch.where(self._sums == 0, 0, 1 / self._sums)
+
+    def rows_times(self, rows: Tensor) -> Tensor:
+        if self._sums is None:
+            return rows
+        return rows + self._relevance.deviation_rows(rows * self._scale.unsqueeze(-2))
+
+    def transposed_times(self, columns: Tensor) -> Tensor:
+        """N(R)ᵀ · columns, for (batch, size, k)."""
+        return self.rows_times(columns.transpose(-1, -2)).transpose(-1, -2)
+
+
+class Identity:
+    """Stands for N(R) where the normalisation, or the self-relevance itself, is left out of eq. 10."""
+
+    def rows_times(self, rows: Tensor) -> Tensor:
+        return rows
+
+    transposed_times = rows_times
+
+
+_IDENTITY = Identity()
+Factor = SelfRelevance | Normalized | Identity
+"""A square factor of eq. 10 that is applied to rows and never multiplied out."""
+
+@dataclass(frozen=True)
+class CrossRelevance:
+    """R[x,y] = left · right, where `right` is the normalised relevance of y that every addition so far shared."""
+
+    left: Tensor
+    right: Factor
+
+    def attend(self, fused: Tensor) -> "CrossRelevance":
+        """Eq. 7: R ← R + Ā R."""
+        return CrossRelevance(self.left + fused @ self.left, self.right)
+
+    def add(self, left: Tensor, right: Factor) -> "CrossRelevance":
+        if right is self.right:
+            return CrossRelevance(self.left + left, right)
+        return CrossRelevance(self.dense() + right.rows_times(left), _IDENTITY)
+
+    def dense(self) -> Tensor:
+        return self.right.rows_times(self.left)
+
+
+@dataclass
+class Relevance:
+    """R[x,x] and R[x,y] of every pair of streams, as a walk over the schedule leaves them."""
+
+    selves: dict[str, SelfRelevance]
+    crosses: dict[tuple[str, str], CrossRelevance] = field(default_factory=dict)
+
+    def row(self, rows: str, cols: str, index: Tensor, dtype: torch.dtype) -> Tensor:
+        """Row `index` (batch,) of R[rows, cols], (batch, size of cols)."""
+        if rows == cols:
+            unit = torch.nn.functional.one_hot(index, self.selves[rows].size).to(dtype)
+            return self.selves[rows].rows_times(unit.unsqueeze(1)).squeeze(1)
+        cross = self.crosses.get((rows, cols))
+        if cross is None:
+            return torch.zeros(len(index), self.selves[cols].size, dtype=dtype, device=index.device)
+        return cross.right.rows_times(take_rows(cross.left, index).unsqueeze(1)).squeeze(1)
+
+
+def take_rows(matrix: Tensor, index: Tensor) -> Tensor:
+    """Row index[b] of matrix b: (batch or 1, rows, cols) and (batch,) give (batch, cols)."""
+    matrix = matrix.expand(len(index), -1, -1)
+    return matrix[torch.arange(len(index), device=matrix.device), index]
+
+
+def propagate(
+    schedule: Schedule,
+    fused: Mapping[Site, Tensor],
+    sizes: Mapping[str, int],
+    *,
+    normalize: bool = True,
+    self_in_cross: bool = True,
+) -> Relevance:
+    """Eq. 6 to 11 along the schedule, from R[x,x] = I and R[x,y] = 0.
+
+    Args:
+        schedule: the model's sites, in steps that read the state from before the step.
+        fused: (batch, rows, cols) of each site that matters to the target; a site that is absent adds nothing.
+        sizes: tokens per stream.
+        normalize: apply eq. 8 and 9 inside eq. 10; without, N(R) = R.
+        self_in_cross: without, eq. 10 is R[x,y] ← R[x,y] + Ā (the paper's ablation of self-attention).
+    """
+    state = Relevance({stream: SelfRelevance(size) for stream, size in sizes.items()})
+    normalized: dict[int, tuple[SelfRelevance, Factor]] = {}
+
+    def within_cross(stream: str) -> Factor:
+        relevance = state.selves[stream]
+        if not self_in_cross:
+            return _IDENTITY
+        if not normalize:
+            return relevance
+        # Kept, so that equal factors are known to be one: DETR's every layer shares N(R[image,image]).
+        return normalized.setdefault(id(relevance), (relevance, Normalized(relevance)))[1]
+
+    for step in schedule:
+        present = [site for site in step if site in fused]
+        additions = []
+        for site in present:
+            if not site.is_self:
+                left = within_cross(site.rows).transposed_times(fused[site])
+                back = state.crosses.get((site.cols, site.rows))
+                to_self = None if back is None else fused[site] @ back.dense()
+                additions.append((site, left, within_cross(site.cols), to_self))
+        for site in present:
+            if site.is_self:
+                _attend(state, site.rows, fused[site])
+        for site, left, right, to_self in additions:
+            key = (site.rows, site.cols)
+            old = state.crosses.get(key)
+            state.crosses[key] = CrossRelevance(left, right) if old is None else old.add(left, right)
+            if to_self is not None:
+                state.selves[site.rows] = state.selves[site.rows].add(to_self)
+    return state
+
+
+def _attend(state: Relevance, stream: str, fused: Tensor) -> None:
+    state.selves[stream] = state.selves[stream].attend(fused)
+    for key, cross in state.crosses.items():
+        if key[0] == stream:
+            state.crosses[key] = cross.attend(fused)
