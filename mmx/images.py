@@ -29,10 +29,11 @@ TURNS_BY_ORIENTATION = {
     8: Transpose.ROTATE_90,
 }
 SCALE_IT = "Scale it down first."
+KNOWN_KINDS = "Give a JPEG, PNG, WebP, GIF, BMP or TIFF file."
 REFUSALS = (
     ((FileNotFoundError, NotADirectoryError), "does not exist", "Check the path."),
     (PermissionError, "may not be read", "Make it readable for you (chmod u+r)."),
-    (UnidentifiedImageError, "is no picture of a known kind", "Give a JPEG, PNG, WebP, GIF, BMP or TIFF file."),
+    (UnidentifiedImageError, "is no picture: its kind is unknown or its first bytes are damaged", KNOWN_KINDS),
     (Image.DecompressionBombError, f"has more than {MAX_MEGAPIXELS} megapixels", SCALE_IT),
     (MemoryError, "needs more memory than there is", SCALE_IT),
     (Exception, "cannot be read ({why})", "It may be damaged or cut short: get it again or save it anew."),
@@ -122,7 +123,7 @@ def _upright_rgb(opened: Image.Image, name: str) -> tuple[Image.Image, tuple[str
         raise ImageError(f"{name} is a drawing ({opened.format}), not a picture.", "Convert it to PNG first.")
     notes = _frame_notes(opened)
     image = _upright(opened, notes)
-    image = _in_8_bits(image, notes) if image.mode in BITS_OF_DEEP_MODES else image
+    image = _grey_in_8_bits(image, notes) if image.mode in BITS_OF_DEEP_MODES else image
     if image.mode in ("CMYK", "LAB", "HSV", "YCbCr"):
         notes.append(f"{image.mode} converted to RGB")
     image = _on_white(image, notes) if image.has_transparency_data else image.convert("RGB")
@@ -131,21 +132,29 @@ def _upright_rgb(opened: Image.Image, name: str) -> tuple[Image.Image, tuple[str
 
 
 def _frame_notes(opened: Image.Image) -> list[str]:
-    frames = getattr(opened, "n_frames", 1) if opened.format != "PSD" else 1
-    notes = [f"first of {frames} frames"] if frames > 1 else []
-    deep = ";16" in str(getattr(opened, "tile", "")) and opened.mode not in BITS_OF_DEEP_MODES
-    return [*notes, "16 bits scaled to 8"] if deep else notes
+    frames = getattr(opened, "n_frames", 1) if opened.format != "PSD" else 1  # a PSD counts its layers
+    return [f"first of {frames} frames"] if frames > 1 else []
 
 
 def _upright(opened: Image.Image, notes: list[str]) -> Image.Image:
     turned_by_pillow = opened.format == "TIFF"  # as it loads, and it forgets the orientation then
     orientation = _orientation(opened) if turned_by_pillow else None
-    opened.load()
+    _load(opened, notes)
     orientation = orientation or _orientation(opened)
     if orientation not in TURNS_BY_ORIENTATION:
         return opened
     notes.append(f"{'rotated' if orientation in (3, 6, 8) else 'mirrored'} as its EXIF says")
     return opened if turned_by_pillow else opened.transpose(TURNS_BY_ORIENTATION[orientation])
+
+
+def _load(opened: Image.Image, notes: list[str]) -> None:
+    """Pillow keeps the upper byte of 16-bit colours, but not of the colour that stands for transparency."""
+    halved = ";16" in str(getattr(opened, "tile", "")) and opened.mode not in BITS_OF_DEEP_MODES
+    opened.load()
+    if halved:
+        notes.append("16 bits scaled to 8")
+    if halved and "transparency" in opened.info:
+        opened.info["transparency"] = tuple(value >> 8 for value in opened.info["transparency"])
 
 
 def _orientation(image: Image.Image) -> int:
@@ -156,7 +165,7 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _in_8_bits(deep: Image.Image, notes: list[str]) -> Image.Image:
+def _grey_in_8_bits(deep: Image.Image, notes: list[str]) -> Image.Image:
     values = np.array(deep, dtype=np.float64)
     low, high = _range_of(values[np.isfinite(values)], deep.mode)
     notes.append(f"{BITS_OF_DEEP_MODES[deep.mode]} bits scaled to 8 ({low:g} to {high:g} became 0 to 255)")

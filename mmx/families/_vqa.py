@@ -30,6 +30,16 @@ class VqaFamily(Family):
         samples, answers = choose_classes(logits, target)
         return logits[samples, answers], samples
 
+    def answers(self, config: PreTrainedConfig) -> list[str]:
+        """The text of every answer; "answer 7" where the config does not name them."""
+        count = self.answer_count(config)
+        names = config.id2label if len(config.id2label) == count else {}
+        return [str(names.get(index, f"answer {index}")) for index in range(count)]
+
+    @abstractmethod
+    def answer_count(self, config: PreTrainedConfig) -> int:
+        """How many answers the model chooses from."""
+
     def longest_question(self, config: PreTrainedConfig) -> int:
         """Tokens that the model's position embeddings allow, special ones included."""
         return config.max_position_embeddings

@@ -1,7 +1,7 @@
 """What a family says of itself. Everything else is the engine's."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import torch
@@ -74,13 +74,18 @@ def choose_classes(logits: Tensor, target: object) -> tuple[Tensor, Tensor]:
     """Samples and classes of the items to explain, (items,) each, out of class logits (batch, classes).
 
     `target` is None (each sample's own prediction), one class for all, a class for each sample, or, for a batch
-    of one, any number of classes.
+    of one, any number of classes. None within a list is the prediction of that sample.
     """
     batch, classes = logits.shape
     samples = torch.arange(batch, device=logits.device)
     if target is None:
         return samples, logits.argmax(dim=1)
-    chosen = torch.as_tensor(target, device=logits.device)
+    if isinstance(target, Sequence) and None in target and len(target) in (1, batch):
+        target = [int(logits[i].argmax()) if one is None else one for i, one in enumerate(target)]
+    try:
+        chosen = torch.as_tensor(target, device=logits.device)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UsageError(f"A target is a class index or a list of them, not {target!r}.") from error
     if chosen.dtype.is_floating_point or chosen.dtype == torch.bool or chosen.dim() > 1:
         raise UsageError(f"A target is a class index or a list of them, not {target!r}.")
     if chosen.numel() == 0 or not ((chosen >= 0) & (chosen < classes)).all():

@@ -43,6 +43,9 @@ class Lxmert(VqaFamily):
         text[:, 0] = 0
         return {"text": text, "image": rows["text", "image"]}
 
+    def answer_count(self, config: PreTrainedConfig) -> int:
+        return config.num_qa_labels
+
     def region_features(self, config: PreTrainedConfig) -> int:
         return config.visual_feat_dim
 

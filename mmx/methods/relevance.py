@@ -1,8 +1,8 @@
 """Relevance: the paper's own method, from attention and its gradient alone."""
 
 from mmx.capture import Capture
-from mmx.methods.base import Method, Rows
 from mmx.methods._propagation import fused_attention, propagated_rows
+from mmx.methods.base import Method, Rows
 
 
 def relevance(capture: Capture) -> Rows:

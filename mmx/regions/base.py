@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from PIL.Image import Image
 from torch import Tensor
+
+from mmx.registry import load_module, module_names, unknown_name
 
 
 @dataclass(frozen=True)
@@ -28,3 +30,12 @@ class RegionProvider(Protocol):
     name: str
 
     def regions(self, images: Sequence[Image]) -> list[RegionSet]: ...
+
+
+def make_provider(options: dict[str, Any], device: str, feature_size: int) -> RegionProvider:
+    """The provider that `options["provider"]` names, for features of `feature_size` numbers."""
+    name = options.get("provider", "")
+    known = module_names("regions")
+    if name not in known:
+        raise unknown_name("region provider", str(name), known)
+    return load_module("regions", name).build(options, device, feature_size)

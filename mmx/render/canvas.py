@@ -17,17 +17,16 @@ def blank(width: int, height: int, color: RGB = WHITE) -> Image.Image:
 
 
 def rounded_box(canvas: Image.Image, box: Box, radius: int, fill: RGB, outline: RGB | None = None) -> None:
-    """Paints an anti-aliased rounded rectangle; right and bottom are exclusive."""
+    """Paints an anti-aliased rounded rectangle; right and bottom are exclusive, the outline is one pixel inside."""
     left, top, right, bottom = box
-    width, height = right - left, bottom - top
     if outline:
         rounded_box(canvas, box, radius, outline)
-        return rounded_box(canvas, (left + 1, top + 1, right - 1, bottom - 1), radius - 1, fill)
+        left, top, right, bottom, radius = left + 1, top + 1, right - 1, bottom - 1, radius - 1
+    width, height = max(1, right - left), max(1, bottom - top)
     mask = Image.new("L", (width * _SUPERSAMPLING, height * _SUPERSAMPLING))
     corner = (mask.width - 1, mask.height - 1)
     ImageDraw.Draw(mask).rounded_rectangle(((0, 0), corner), radius * _SUPERSAMPLING, fill=255)
     canvas.paste(fill, (left, top), mask.resize((width, height), Image.Resampling.BOX))
-    return None
 
 
 def stacked(blocks: Sequence[tuple[int, Image.Image]], margin: int) -> Image.Image:

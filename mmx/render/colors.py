@@ -12,7 +12,8 @@ RGB = tuple[int, int, int]
 WHITE: RGB = (255, 255, 255)
 INK: RGB = (17, 24, 39)
 GREY: RGB = (98, 106, 120)
-PALE: RGB = (243, 244, 246)
+PALE: RGB = (241, 242, 245)
+RULE: RGB = (222, 225, 230)
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Colormap:
 
 
 # Both lose luminance steadily away from zero, so they keep their order in grey print and for colour-blind readers.
-SEQUENTIAL = Colormap(0, (WHITE, (254, 227, 145), (253, 165, 64), (226, 69, 33), (152, 10, 28)))
-DIVERGING = Colormap(-1, ((24, 72, 150), (118, 172, 216), WHITE, (244, 152, 118), (166, 16, 36)))
+SEQUENTIAL = Colormap(0, (WHITE, (254, 228, 140), (253, 168, 62), (236, 84, 38), (182, 10, 30)))
+DIVERGING = Colormap(-1, ((24, 72, 150), (118, 172, 216), WHITE, (244, 152, 118), (182, 16, 36)))
 
 
 @dataclass(frozen=True)

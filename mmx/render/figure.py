@@ -28,7 +28,8 @@ def explanation_html(explanation: Explanation) -> str:
         *(f'<div style="{_SMALL}">{_text(line)}</div>' for line in [aside, *small_print(explanation)] if line),
     ]
     source = b64encode(_png(explanation)).decode("ascii")
-    picture = f'<img alt="{_text(_alternative(explanation))}" style="max-width:100%" src="data:image/png;base64,{source}">'
+    alt = _text(f"{explanation.question} {answer}")
+    picture = f'<img alt="{alt}" style="max-width:100%" src="data:image/png;base64,{source}">'
     return f'<figure style="{_FIGURE}">{picture}<figcaption>{"".join(caption)}</figcaption></figure>'
 
 
@@ -46,10 +47,6 @@ def _chip(word: Word, fill: tuple[int, int, int]) -> str:
         return f"{space}<span>{_text(word.text)}</span>"
     style = f"{_CHIP};background:rgb{fill};color:rgb{text_color_on(fill)}".replace(", ", ",")
     return f'{space}<span title="{word.score:.3g}" style="{style}">{_text(word.text)}</span>'
-
-
-def _alternative(explanation: Explanation) -> str:
-    return f"{explanation.question} {answer_lines(explanation)[0]}"
 
 
 def _text(text: str) -> str:

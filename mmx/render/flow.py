@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from PIL import Image
 
-from mmx.render.canvas import blank
+from mmx.render.canvas import blank, stacked
 from mmx.render.typeset import Style, clean, draw_text, is_right_to_left, text_width
 
 
@@ -82,6 +82,11 @@ def paragraph(text: str, style: Style, width: int) -> Image.Image:
     return canvas
 
 
+def paragraphs(texts: Iterable[str], style: Style, width: int) -> Image.Image:
+    """Blocks of text, one beneath the other."""
+    return stacked([(0, paragraph(text, style, width)) for text in texts], margin=0)
+
+
 def reads_from_the_right(words: Iterable[Word]) -> bool:
     """Whether the first word with a direction is of a right-to-left script."""
     return next((found for word in words if (found := is_right_to_left(word.text)) is not None), False)
@@ -108,12 +113,16 @@ def _pieces(word: Word, style: Style, room: int) -> list[Word]:
 
 
 def _visual_order(line: Sequence[Word], base_is_right_to_left: bool) -> list[int]:
-    """Indices from left to right: words of one direction keep together, neutral ones follow what is before them."""
+    """Indices from left to right: words of one direction keep together.
+
+    What has no direction goes with the word that it hangs on, or with the base direction if it stands free.
+    """
     runs: list[tuple[bool, list[int]]] = []
     direction = base_is_right_to_left
     for index, word in enumerate(line):
         found = is_right_to_left(word.text)
-        direction = direction if found is None else found
+        if found is not None or word.spaced:
+            direction = base_is_right_to_left if found is None else found
         if not runs or runs[-1][0] != direction:
             runs.append((direction, []))
         runs[-1][1].append(index)

@@ -13,6 +13,7 @@ from mmx.render.typeset import Style, draw_text, text_width
 from mmx.types import Region
 
 _MINUS = "\u2212"
+_NO_BREAK = "\u00a0"
 
 
 def number(value: float) -> str:
@@ -26,11 +27,11 @@ def number(value: float) -> str:
 
 def percent(probability: float) -> str:
     """A share in whole percent, never rounded to impossible or certain."""
-    if 0 < probability < 0.005:
-        return "< 1\u00a0%".replace(" ", "\u00a0")
+    if 0 < probability <= 0.005:
+        return f"<{_NO_BREAK}1{_NO_BREAK}%"
     if 0.995 <= probability < 1:
-        return "> 99\u00a0%".replace(" ", "\u00a0")
-    return f"{probability:.0%}".replace("%", "\u00a0%")
+        return f">{_NO_BREAK}99{_NO_BREAK}%"
+    return f"{100 * probability:.0f}{_NO_BREAK}%"
 
 
 def scale_bar(shades: Shades, label: str, style: Style, width: int) -> Image.Image:
@@ -55,9 +56,9 @@ def scale_bar(shades: Shades, label: str, style: Style, width: int) -> Image.Ima
 
 def ranking(regions: Sequence[Region], scores: np.ndarray) -> str:
     """The most relevant regions in words, with their raw scores."""
-    named = (f"{rank} {regions[i].label or ''}".strip() + f" ({number(float(scores[i]))})".replace(" (", "\u00a0(")
-             for rank, i in enumerate(ranked(scores), start=1))  # fmt: skip
-    return ", ".join(named)
+    strongest = enumerate(ranked(scores), start=1)
+    names = ((f"{rank} {regions[index].label or ''}".strip(), scores[index]) for rank, index in strongest)
+    return ", ".join(f"{name}{_NO_BREAK}({number(float(score))})" for name, score in names)
 
 
 def _gradient(shades: Shades, width: int, height: int) -> Image.Image:

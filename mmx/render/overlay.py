@@ -5,9 +5,9 @@ from PIL import Image, ImageDraw
 
 from mmx.render.colors import GREY, Colormap, luminance, rgb
 
-_WASH = 0.62
-_LIGHTEN = 0.35
-_OPACITY = 0.62
+_WASH = 0.72
+_LIGHTEN = 0.4
+_OPACITY = 0.58
 _FAINT = 0.08
 
 
@@ -44,8 +44,7 @@ def _tinted(image: Image.Image, field: np.ndarray, colormap: Colormap) -> Image.
     strength = np.abs(field)[..., None]
     grey = luminance(pixels)[..., None]
     pale = pixels + _WASH * (grey + _LIGHTEN * (255 - grey) - pixels)
-    base = pale + strength * (pixels - pale) * 0.5
-    tinted = base + _OPACITY * strength**0.7 * (colormap(field) - base)
+    tinted = pale + _OPACITY * strength**0.7 * (colormap(field) - pale)
     return Image.fromarray(tinted.round().clip(0, 255).astype(np.uint8))
 
 

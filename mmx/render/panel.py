@@ -4,8 +4,8 @@ import numpy as np
 from PIL import Image
 
 from mmx.render.canvas import blank, stacked
-from mmx.render.colors import GREY, INK, PALE
-from mmx.render.flow import paragraph
+from mmx.render.colors import GREY, INK, PALE, RULE
+from mmx.render.flow import paragraph, paragraphs
 from mmx.render.legend import percent, ranking, scale_bar
 from mmx.render.picture import picture_with_regions, region_shades
 from mmx.render.tokens import scored_words, shaded_words
@@ -27,9 +27,7 @@ def explanation_panel(explanation: Explanation) -> Image.Image:
     width = max(picture.width, _NARROWEST)
     blocks = [(0, on_matte(picture, width)), *_scale(explanation, width)]
     blocks += [(26, question_block(explanation, _QUESTION, width)), *answer_blocks(explanation, width)]
-    blocks += [(28, blank(width, 1, PALE))]
-    blocks += [(12 if not number else 0, paragraph(line, _SMALL, width))
-               for number, line in enumerate(small_print(explanation))]  # fmt: skip
+    blocks += [(28, blank(width, 1, RULE)), (12, paragraphs(small_print(explanation), _SMALL, width))]
     return stacked(blocks, _MARGIN)
 
 

@@ -15,17 +15,23 @@ def region_shades(explanation: Explanation) -> Shades:
     return shades_of(explanation.scores.get("image", np.zeros(0)))
 
 
-def picture_with_regions(explanation: Explanation, long_side_px: int = 960, tag_px: int = 20) -> Image.Image:
-    """The picture scaled to `long_side_px`, its regions coloured and the strongest three named."""
-    original, shades = explanation.picture.image, region_shades(explanation)
-    if shades.strengths.size not in (0, len(explanation.regions)):
-        raise ValueError(f"{shades.strengths.size} image scores for {len(explanation.regions)} regions.")
+def scaled_picture(explanation: Explanation, long_side_px: int) -> Image.Image:
+    """The plain picture at a readable size, whatever its own."""
+    original = explanation.picture.image
     factor = long_side_px / max(original.size)
     size = (max(1, round(original.width * factor)), max(1, round(original.height * factor)))
-    picture = original.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+    return original.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+
+
+def picture_with_regions(explanation: Explanation, long_side_px: int = 960, tag_px: int = 20) -> Image.Image:
+    """The picture scaled to `long_side_px`, its regions coloured and the strongest three named."""
+    shades = region_shades(explanation)
+    if shades.strengths.size not in (0, len(explanation.regions)):
+        raise ValueError(f"{shades.strengths.size} image scores for {len(explanation.regions)} regions.")
+    picture = scaled_picture(explanation, long_side_px)
     if not shades.strengths.size:
         return picture
-    stretch = np.array([size[0] / original.width, size[1] / original.height] * 2)
+    stretch = np.tile(np.divide(picture.size, explanation.picture.image.size), 2)
     boxes = np.array([region.box_xyxy_px for region in explanation.regions]).reshape(-1, 4) * stretch
     drawn = overlay_regions(picture, boxes, shades.strengths, shades.colormap)
     draw_tags(drawn, boxes, explanation.regions, shades.strengths, shades.colormap, Style(tag_px, bold=True))

@@ -52,7 +52,7 @@ def json_bytes(explanation: Explanation) -> bytes:
 def png_bytes(image: Image.Image) -> bytes:
     """The picture as a PNG file."""
     buffer = BytesIO()
-    image.save(buffer, "PNG", optimize=True)
+    image.save(buffer, "PNG")
     return buffer.getvalue()
 
 

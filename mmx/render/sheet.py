@@ -7,11 +7,11 @@ from PIL import Image
 
 from mmx.errors import UsageError
 from mmx.render.canvas import blank, stacked
-from mmx.render.colors import GREY, PALE
-from mmx.render.flow import paragraph
+from mmx.render.colors import GREY, RULE
+from mmx.render.flow import paragraph, paragraphs
 from mmx.render.legend import scale_bar
 from mmx.render.panel import answer_lines, on_matte, question_block, small_print
-from mmx.render.picture import picture_with_regions, region_shades
+from mmx.render.picture import picture_with_regions, region_shades, scaled_picture
 from mmx.render.typeset import Style
 from mmx.types import Explanation
 
@@ -23,20 +23,25 @@ _ANSWER = Style(24)
 _METHOD = Style(22, bold=True)
 _WORDS = Style(20)
 _SMALL = Style(16, color=GREY)
-_RULE = "Every map is scaled to its own largest score, and words and regions each to their own: compare where, not how much."
+_RULE = (
+    "Every map is scaled to its own largest score, and words and regions each to their own: "
+    "compare where, not how much."
+)
 
 
 def comparison_sheet(explanations: Sequence[Explanation]) -> Image.Image:
-    """One cell per method in a grid, under the question and answer that they share."""
+    """The plain picture and one cell per method in a grid, under the question and answer that they share."""
     _require_one_subject(explanations)
-    cells = [_cell(explanation) for explanation in explanations]
+    first = explanations[0]
+    plain = stacked([(0, paragraph("picture", _METHOD, _CELL)), (8, on_matte(scaled_picture(first, _CELL), _CELL))], 0)
+    cells = [plain, *(_cell(explanation) for explanation in explanations)]
     grid = _grid(cells, _columns(len(cells)))
-    first, width = explanations[0], grid.width
+    width = grid.width
     answer, aside = answer_lines(first)
     blocks = [(0, paragraph(first.question, _QUESTION, width)), (4, paragraph(answer, _ANSWER, width))]
     blocks += [(0, paragraph(aside, _SMALL, width))] if aside else []
-    blocks += [(28, grid), (28, blank(width, 1, PALE)), (12, paragraph(_RULE, _SMALL, width))]
-    blocks += [(0, paragraph(line, _SMALL, width)) for line in _shared_small_print(explanations)]
+    blocks += [(28, grid), (28, blank(width, 1, RULE))]
+    blocks += [(12, paragraphs([_RULE, *_origin(explanations)], _SMALL, width))]
     return stacked(blocks, _MARGIN)
 
 
@@ -56,17 +61,20 @@ def _cell(explanation: Explanation) -> Image.Image:
     scale = scale_bar(region_shades(explanation), "regions", _SMALL, _CELL)
     words = question_block(explanation, _WORDS, _CELL)
     title = paragraph(explanation.method, _METHOD, _CELL)
-    return stacked([(0, title), (8, on_matte(picture, _CELL)), (10, scale), (6, words)], margin=0)
+    return stacked([(0, title), (8, on_matte(picture, _CELL)), (10, scale), (6, words)], 0)
 
 
 def _columns(count: int) -> int:
-    return count if count <= 3 else 2 if count == 4 else 3
+    """As few empty places as can be."""
+    if count <= 4:
+        return 2 if count == 4 else count
+    return min((3, 4), key=lambda columns: -count % columns)
 
 
 def _grid(cells: Sequence[Image.Image], columns: int) -> Image.Image:
     rows = [cells[start:start + columns] for start in range(0, len(cells), columns)]
     heights = [max(cell.height for cell in row) for row in rows]
-    width = max(columns, 2) * (_CELL + _GUTTER) - _GUTTER
+    width = columns * (_CELL + _GUTTER) - _GUTTER
     canvas = blank(width, sum(heights) + _GUTTER * (ceil(len(cells) / columns) - 1))
     y = 0
     for row, height in zip(rows, heights, strict=True):
@@ -76,7 +84,7 @@ def _grid(cells: Sequence[Image.Image], columns: int) -> Image.Image:
     return canvas
 
 
-def _shared_small_print(explanations: Sequence[Explanation]) -> list[str]:
+def _origin(explanations: Sequence[Explanation]) -> list[str]:
     first = explanations[0]
     origin = f"{first.model.name} \u00b7 regions: {first.region_provider}"
     notes = [line for e in explanations for line in small_print(e) if line.startswith("Note: ")]

@@ -1,12 +1,13 @@
 """Small name tags on the most relevant regions of a picture."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from PIL import Image
 
 from mmx.render.canvas import Box, rounded_box
-from mmx.render.colors import WHITE, Colormap, rgb, text_color_on
+from mmx.render.colors import GREY, INK, WHITE, Colormap, rgb, text_color_on
 from mmx.render.typeset import Style, clean, draw_text, text_width
 from mmx.types import Region
 
@@ -32,15 +33,16 @@ def draw_tags(
     if min(canvas.size) < _SMALLEST_PICTURE * height:
         return
     taken: list[Box] = []
-    for rank, index in enumerate(ranked(strengths), start=1):
+    strongest = ranked(strengths)
+    for rank, index in enumerate(strongest, start=1):
         text = _tag_text(rank, regions[index].label, style, canvas.width)
         width = text_width(text, style) + style.size
-        spot = _free_spot(boxes_xyxy_px[index], (width, height), canvas.size, taken)
+        others = [boxes_xyxy_px[other].tolist() for other in strongest if other != index]
+        spot = min(_spots(boxes_xyxy_px[index], (width, height), canvas.size), key=partial(_hidden, taken, others))
         taken.append(spot)
-        fill = rgb(colormap, float(np.sign(strengths[index]) * max(0.5, abs(strengths[index]))))
-        rounded_box(canvas, (spot[0] - 1, spot[1] - 1, spot[2] + 1, spot[3] + 1), style.size // 4 + 1, WHITE)
-        rounded_box(canvas, spot, style.size // 4, fill)
+        fill = rgb(colormap, float(strengths[index]))
         written = Style(style.size, style.bold, text_color_on(fill))
+        rounded_box(canvas, spot, style.size // 4, fill, outline=GREY if written.color == INK else WHITE)
         draw_text(canvas, spot[0] + style.size // 2, spot[1] + round(1.1 * style.size), text, written)
 
 
@@ -49,14 +51,19 @@ def _tag_text(rank: int, label: str | None, style: Style, room: int) -> str:
     return text if text_width(text, style) + 2 * style.size <= room // 2 else str(rank)
 
 
-def _free_spot(box: np.ndarray, size: tuple[int, int], picture: tuple[int, int], taken: Sequence[Box]) -> Box:
-    """Above, below or inside a box's corners: the first spot that hides no other tag, else the one that hides least."""
+def _spots(box: np.ndarray, size: tuple[int, int], picture: tuple[int, int]) -> list[Box]:
+    """Where a tag may stand, best first: at a corner of its box, and within the box if that is roomy."""
     (left, top, right, bottom), (width, height) = box.tolist(), size
-    corners = [(x, y) for y in (top - height - 2, bottom + 2) for x in (left, right - width)]
-    corners += [(x, y) for y in (top + 3, bottom - height - 3) for x in (left + 3, right - width - 3)]
-    corners += [(left + 3, top + 3 + step * (height + 3)) for step in range(1, 4)]
-    spots = [_inside(x, y, size, picture) for x, y in corners]
-    return min(spots, key=lambda spot: (sum(_overlap(spot, other) for other in taken), spots.index(spot)))
+    outside = [(x, y) for y in (top - height - 2, bottom + 2) for x in (left, right - width)]
+    inside = [(x, y) for y in (top + 5, bottom - height - 5) for x in (left + 5, right - width - 5)]
+    inside += [(left + 5, top + 5 + step * (height + 3)) for step in range(1, 4)]
+    is_roomy = right - left > 2 * width and bottom - top > 2.5 * height
+    return [_inside(x, y, size, picture) for x, y in (inside + outside if is_roomy else outside + inside)]
+
+
+def _hidden(tags: Sequence[Box], boxes: Sequence[Box], spot: Box) -> tuple[float, float]:
+    """How much of other tags, and of the other strongest regions, a tag would hide."""
+    return sum(_overlap(spot, tag) for tag in tags), sum(_overlap(spot, box) for box in boxes)
 
 
 def _inside(x: float, y: float, size: tuple[int, int], picture: tuple[int, int]) -> Box:
@@ -65,7 +72,7 @@ def _inside(x: float, y: float, size: tuple[int, int], picture: tuple[int, int])
     return left, top, left + size[0], top + size[1]
 
 
-def _overlap(one: Box, other: Box) -> int:
+def _overlap(one: Box, other: Box) -> float:
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
     return max(0, width + 2) * max(0, height + 2)

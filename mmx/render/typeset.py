@@ -80,13 +80,18 @@ def _visible(char: str) -> str:
 def _runs(text: str, style: Style) -> list[tuple[ImageFont.FreeTypeFont | None, str]]:
     runs: list[tuple[ImageFont.FreeTypeFont | None, str]] = []
     for char in text:
-        joins = bool(runs) and (unicodedata.category(char) == "Mn" or char == _NON_JOINER)
-        font = runs[-1][0] if joins else _font_with(char, style.size, style.bold)
+        font = _font_with(char, style.size, style.bold)
+        if runs and runs[-1][0] is not None and _joins(char) and _has(runs[-1][0].path, char):
+            font = runs[-1][0]
         if runs and font is not None and runs[-1][0] is font:
             runs[-1] = (font, runs[-1][1] + char)
         else:
             runs.append((font, char))
     return runs
+
+
+def _joins(char: str) -> bool:
+    return unicodedata.category(char) == "Mn" or char == _NON_JOINER
 
 
 def _run_width(font: ImageFont.FreeTypeFont | None, run: str, style: Style) -> float:
@@ -127,11 +132,11 @@ def _shapes_scripts() -> bool:
 def _font_with(char: str, size: int, bold: bool) -> ImageFont.FreeTypeFont | None:
     if unicodedata.category(char) in ("Cs", "Co", "Cn"):
         return None
-    own = _font(str(_FONTS / ("DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf")), size)
+    own = str(_FONTS / ("DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"))
     if char.isspace() or _has(own, char):
-        return own
-    paths = (str(_FONTS / "DejaVuSans.ttf"), *_system_font_paths())
-    return next((font for path in paths if _has(font := _font(path, size), char)), None)
+        return _font(own, size)
+    others = (str(_FONTS / "DejaVuSans.ttf"), *_system_font_paths())
+    return next((_font(path, size) for path in others if _has(path, char)), None)
 
 
 @lru_cache
@@ -139,8 +144,14 @@ def _font(path: str, size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(path, size)
 
 
-def _has(font: ImageFont.FreeTypeFont, char: str) -> bool:
-    return bytes(font.getmask(char)) != bytes(font.getmask(_NO_SUCH_CHARACTER))
+@lru_cache(maxsize=4096)
+def _has(path: str, char: str) -> bool:
+    return _ink(path, char) != _ink(path, _NO_SUCH_CHARACTER)
+
+
+def _ink(path: str, char: str) -> bytes:
+    # Basic layout: shaping would put a dotted circle beside the empty square of a missing vowel sign.
+    return bytes(ImageFont.truetype(path, 16, layout_engine=ImageFont.Layout.BASIC).getmask(char))
 
 
 @lru_cache

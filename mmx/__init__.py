@@ -1,0 +1,24 @@
+"""mmx: why did this vision-language transformer answer that?
+
+`mmx.load(name)` gives a model with `.explain(image, question=...)` and `.attribute(inputs, method=...)`.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mmx.explainer import Model, load
+    from mmx.types import Explanation
+
+__version__ = "0.1.0"
+__all__ = ["Explanation", "Model", "__version__", "load"]
+
+_HOMES = {"load": "mmx.explainer", "Model": "mmx.explainer", "Explanation": "mmx.types"}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports torch only when something that needs it is asked for."""
+    from importlib import import_module
+
+    if name not in _HOMES:
+        raise AttributeError(f"module 'mmx' has no attribute '{name}'")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,164 @@
+"""Checkpoints by shipped name, local folder or hub id: finding them, loading them, saying what is wrong."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+import transformers
+from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer, PreTrainedConfig, PreTrainedModel
+
+from mmx.errors import CheckpointError, MmxError, UsageError
+from mmx.registry import unknown_name
+
+WEIGHTS = Path(__file__).parent / "weights"
+_WEIGHT_FILES = ("*.safetensors", "pytorch_model*.bin")
+DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a checkpoint is: `location` is a folder or a hub id, `name` what the user calls it."""
+
+    name: str
+    location: str
+    shipped: bool = False
+    revision: str | None = None
+
+    @property
+    def folder(self) -> Path | None:
+        return Path(self.location) if Path(self.location).is_dir() else None
+
+
+def shipped_names() -> list[str]:
+    return sorted(path.parent.name for path in WEIGHTS.glob("*/config.json"))
+
+
+def resolve(name: str | Path, revision: str | None = None) -> Source:
+    """What a name stands for: a shipped checkpoint, a local folder, or else a hub id "owner/name"."""
+    text = str(name)
+    if text in shipped_names():
+        return Source(text, str(WEIGHTS / text), shipped=True)
+    path = Path(text).expanduser()
+    if path.is_dir():
+        return Source(text, str(path))
+    if path.exists():
+        raise UsageError(f"{text} is a file; a checkpoint is a folder in from_pretrained layout.")
+    owner, slash, rest = text.partition("/")
+    if not slash or not owner or not rest or "/" in rest or text.startswith((".", "~")):
+        if slash:
+            raise UsageError(f"There is no checkpoint folder {text}.")
+        raise unknown_name("checkpoint", text, shipped_names())
+    return Source(text, text, revision=revision)
+
+
+def read_config(source: Source) -> PreTrainedConfig:
+    if source.folder is not None and not (source.folder / "config.json").is_file():
+        raise CheckpointError(f"{source.name} has no config.json.", "Is it a folder written by save_pretrained?")
+    return _reading(source, "config", lambda: AutoConfig.from_pretrained(source.location, revision=source.revision))
+
+
+def load_network(source: Source, architecture: str, *, device: str = "cpu", dtype: str = "float32") -> PreTrainedModel:
+    """The model in eval mode with eager attention and frozen parameters.
+
+    Raises:
+        CheckpointError: the files are missing, broken, or lack weights that the class needs.
+    """
+    if source.folder is not None and not any(list(source.folder.glob(kind)) for kind in _WEIGHT_FILES):
+        raise CheckpointError(f"{source.name} has no weights (model.safetensors or pytorch_model.bin).")
+    _quiet()
+    network, found = _reading(source, "weights", lambda: getattr(transformers, architecture).from_pretrained(
+        source.location, revision=source.revision, attn_implementation="eager", dtype=DTYPES[dtype],
+        weights_only=True, output_loading_info=True))
+    lacking = sorted({*found["missing_keys"], *(str(key) for key in found["mismatched_keys"])})
+    if lacking:
+        named = ", ".join(lacking[:3]) + (", ..." if len(lacking) > 3 else "")
+        raise CheckpointError(f"{source.name} lacks {len(lacking)} weights that {architecture} needs: {named}.",
+                              f"Save the checkpoint from {architecture}.")
+    return network.to(device).eval().requires_grad_(False)
+
+
+def load_tokenizer(source: Source) -> Any:
+    return _reading(source, "tokenizer", lambda: AutoTokenizer.from_pretrained(
+        source.location, revision=source.revision))
+
+
+def load_processor(source: Source) -> Any:
+    return _reading(source, "image processor", lambda: AutoImageProcessor.from_pretrained(
+        source.location, revision=source.revision))
+
+
+def read_extra(source: Source, file_name: str) -> dict[str, Any] | None:
+    """A JSON file of mmx's own beside the weights of a local checkpoint, or None if it has none."""
+    path = source.folder / file_name if source.folder else None
+    if path is None or not path.is_file():
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}.") from error
+
+
+@cache
+def content_hash(folder: Path) -> str:
+    """ "sha256:..." over the names and bytes of a local checkpoint's config and weights."""
+    total = hashlib.sha256()
+    files = [folder / "config.json", *sorted(path for kind in _WEIGHT_FILES for path in folder.glob(kind))]
+    for path in files:
+        total.update(path.name.encode())
+        with path.open("rb") as file:
+            total.update(hashlib.file_digest(file, "sha256").digest())
+    return f"sha256:{total.hexdigest()}"
+
+
+def revision_of(source: Source, config: PreTrainedConfig) -> str:
+    """The hub commit that was loaded, or the content hash of a local folder."""
+    if source.folder is not None:
+        return content_hash(source.folder)
+    return getattr(config, "_commit_hash", None) or source.revision or "main"
+
+
+def pick_device(wanted: str) -> str:
+    """ "auto" takes CUDA, then MPS, then the CPU; a device that is not there is a UsageError."""
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if wanted == "auto":
+        return "cuda" if cuda else "mps" if mps else "cpu"
+    kind = wanted.partition(":")[0]
+    if kind not in ("cpu", "cuda", "mps"):
+        raise UsageError(f"No device named '{wanted}'.", "There are: auto, cpu, cuda, mps.")
+    if (kind == "cuda" and not cuda) or (kind == "mps" and not mps):
+        raise UsageError(f"Device '{wanted}' was asked for, but PyTorch finds no {kind.upper()} on this machine.",
+                         "Use --device cpu, or install a PyTorch build for it.")
+    return wanted
+
+
+def check_dtype(wanted: str) -> str:
+    if wanted == "auto":
+        return "float32"
+    if wanted not in DTYPES:
+        raise unknown_name("dtype", wanted, list(DTYPES))
+    return wanted
+
+
+def _reading(source: Source, what: str, read: Callable[[], T]) -> T:
+    try:
+        return read()
+    except MmxError:
+        raise
+    except Exception as error:  # transformers, safetensors and the hub each raise their own kinds
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        hint = None if source.folder else (
+            "Nothing is cached under that id and the hub cannot be reached, or it has no such checkpoint. "
+            f"These ship with mmx and need no network: {', '.join(shipped_names())}.")
+        raise CheckpointError(f"The {what} of {source.name} cannot be loaded: {reason}", hint) from error
+
+
+def _quiet() -> None:
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()

@@ -1,0 +1,61 @@
+"""Regions from a DETR checkpoint: its kept detections, with the decoder's last states as features."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from PIL.Image import Image
+from torch import Tensor
+from torchvision.ops import box_convert
+from transformers import BaseImageProcessor, DetrForObjectDetection
+
+from mmx.checkpoints import load_network, load_processor, resolve
+from mmx.regions.base import RegionProvider, RegionSet
+
+
+class DetrRegions:
+    """Detections over `threshold`, surest first, `limit` at most; the surest one where none is over it."""
+
+    def __init__(self, network: DetrForObjectDetection, processor: BaseImageProcessor | None, name: str,
+                 threshold: float = 0.5, limit: int = 36) -> None:
+        self._network, self._processor = network, processor
+        self._threshold, self._limit = threshold, limit
+        self.name = name
+
+    def regions(self, images: Sequence[Image]) -> list[RegionSet]:
+        """Pictures of one size run together: padding would change what a convolution sees at the edge."""
+        by_shape: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        pixels = [self._processor(image, return_tensors="pt")["pixel_values"][0] for image in images]
+        for index, tensor in enumerate(pixels):
+            by_shape[tuple(tensor.shape)].append(index)
+        found: list[RegionSet | None] = [None] * len(images)
+        for indices in by_shape.values():
+            for index, regions in zip(indices, self.of_pixels(torch.stack([pixels[i] for i in indices])), strict=True):
+                found[index] = regions
+        return [regions for regions in found if regions is not None]
+
+    @torch.inference_mode()
+    def of_pixels(self, pixel_values: Tensor) -> list[RegionSet]:
+        """Regions of pictures that the processor has made ready, (batch, 3, H, W)."""
+        output = self._network(pixel_values=pixel_values.to(self._network.device, self._network.dtype))
+        scores, labels = output.logits.softmax(-1)[..., :-1].max(-1)
+        boxes_xyxy_unit = box_convert(output.pred_boxes, "cxcywh", "xyxy").clamp(0, 1)
+        return [self._keep(*one) for one in zip(scores.float().cpu(), labels.cpu(), boxes_xyxy_unit.float().cpu(),
+                                                output.last_hidden_state.float().cpu(), strict=True)]
+
+    def _keep(self, scores: Tensor, labels: Tensor, boxes_xyxy_unit: Tensor, states: Tensor) -> RegionSet:
+        order = scores.argsort(descending=True, stable=True)[:self._limit]
+        kept = order[:max(1, int((scores[order] > self._threshold).sum()))]
+        names = self._network.config.id2label
+        return RegionSet(states[kept].clone(), boxes_xyxy_unit[kept].clone(),
+                         tuple(names[int(label)] for label in labels[kept]),
+                         tuple(float(score) for score in scores[kept]))
+
+
+def build(options: dict[str, Any], device: str, feature_size: int) -> RegionProvider:
+    """From the `regions.json` of a checkpoint: `checkpoint`, and perhaps `threshold` and `limit`."""
+    source = resolve(options["checkpoint"])
+    network = load_network(source, "DetrForObjectDetection", device=device)
+    settings = {key: options[key] for key in ("threshold", "limit") if key in options}
+    return DetrRegions(network, load_processor(source), f"detections of {source.name}", **settings)
