@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -12,10 +13,10 @@ import torch
 import transformers
 from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer, PreTrainedConfig, PreTrainedModel
 
+from mmx.catalog import WEIGHTS, shipped_names
 from mmx.errors import CheckpointError, MmxError, UsageError
 from mmx.registry import unknown_name
 
-WEIGHTS = Path(__file__).parent / "weights"
 _WEIGHT_FILES = ("*.safetensors", "pytorch_model*.bin")
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -34,10 +35,6 @@ class Source:
     @property
     def folder(self) -> Path | None:
         return Path(self.location) if Path(self.location).is_dir() else None
-
-
-def shipped_names() -> list[str]:
-    return sorted(path.parent.name for path in WEIGHTS.glob("*/config.json"))
 
 
 def resolve(name: str | Path, revision: str | None = None) -> Source:
@@ -61,6 +58,7 @@ def resolve(name: str | Path, revision: str | None = None) -> Source:
 def read_config(source: Source) -> PreTrainedConfig:
     if source.folder is not None and not (source.folder / "config.json").is_file():
         raise CheckpointError(f"{source.name} has no config.json.", "Is it a folder written by save_pretrained?")
+    _quiet()
     return _reading(source, "config", lambda: AutoConfig.from_pretrained(source.location, revision=source.revision))
 
 
@@ -160,5 +158,7 @@ def _reading(source: Source, what: str, read: Callable[[], T]) -> T:
 
 
 def _quiet() -> None:
+    """Loading is silent; what matters comes as an error."""
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()

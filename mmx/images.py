@@ -6,7 +6,7 @@ import os
 import stat
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -150,11 +150,25 @@ def _upright(opened: Image.Image, notes: list[str]) -> Image.Image:
 def _load(opened: Image.Image, notes: list[str]) -> None:
     """Pillow keeps the upper byte of 16-bit colours, but not of the colour that stands for transparency."""
     halved = ";16" in str(getattr(opened, "tile", "")) and opened.mode not in BITS_OF_DEEP_MODES
-    opened.load()
+    with _libtiff_silenced() if opened.format == "TIFF" else nullcontext():
+        opened.load()
     if halved:
         notes.append("16 bits scaled to 8")
     if halved and "transparency" in opened.info:
         opened.info["transparency"] = tuple(value >> 8 for value in opened.info["transparency"])
+
+
+@contextmanager
+def _libtiff_silenced() -> Iterator[None]:
+    """It prints what is wrong with a file to stderr by itself, past Python, and Pillow offers no way to stop it."""
+    stderr = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
 
 
 def _orientation(image: Image.Image) -> int:

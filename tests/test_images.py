@@ -192,6 +192,13 @@ def test_the_first_of_several_frames_is_read(tmp_path: Path, suffix: str) -> Non
     assert open_picture(path).notes == ("first of 3 frames",)
 
 
+def test_a_picture_in_memory_is_the_frame_it_stands_at(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (1, 1), colour) for colour in (RED, GREEN)]
+    with Image.open(saved(frames[0], tmp_path / "two.gif", save_all=True, append_images=frames[1:])) as given:
+        given.seek(1)
+        assert pixels(given) == [GREEN] and open_picture(given).notes == ()
+
+
 @pytest.mark.parametrize("suffix", ["jpg", "png", "gif", "webp", "bmp", "tif", "ppm"])
 @pytest.mark.parametrize("kept", [0.9, 0.5, 0.02])
 def test_a_file_cut_short_is_refused(tmp_path: Path, suffix: str, kept: float) -> None:
@@ -318,13 +325,16 @@ def test_pictures_in_memory_are_named_by_pixels_and_size_and_left_alone() -> Non
 
 def test_nothing_leaks_and_every_file_is_closed(tmp_path: Path) -> None:
     exif = saved(noise(), tmp_path / "exif.jpg", exif=b"Exif\0\0II*\0\x08\0\0\0\x05\0\x01")
+    lzw = saved(noise(), tmp_path / "lzw.tif", compression="tiff_lzw")
     cut = tmp_path / "cut.jpg"
     cut.write_bytes(exif.read_bytes()[:1500])
-    shows = [SHOW_REFUSAL.format(path=str(path)) for path in (exif, cut)]
-    count = "import os; print(len(os.listdir('/proc/self/fd')))"
-    out, err = run_python("\n".join((shows[0].partition("\n")[0], count, *shows, count)))
-    before, message, after = out.splitlines()
-    assert (before, err) == (after, "") and message.startswith(str(cut))
+    lzw.write_bytes(lzw.read_bytes().replace(lzw.read_bytes()[2000:2400], b"\xff" * 400))
+    shows = [SHOW_REFUSAL.format(path=str(path)) for path in (exif, cut, lzw)]
+    count = "import os, sys; print(len(os.listdir('/proc/self/fd')))"
+    out, err = run_python("\n".join((shows[0], count, *shows, count, "print('still heard', file=sys.stderr)")))
+    before, *messages, after = out.splitlines()
+    assert (before, err) == (after, "still heard\n")
+    assert [message.partition(" ")[0] for message in messages] == [str(cut), str(lzw)]
 
 
 @pytest.mark.skipif(not ODD.is_dir(), reason="the real odd pictures are not here")

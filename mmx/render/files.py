@@ -22,7 +22,7 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
             temporary.write_bytes(contents[path])
         for path, temporary in waiting.items():
             os.replace(temporary, path)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise _output_error(path, error) from error
     finally:
         for temporary in waiting.values():
@@ -32,13 +32,15 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
 def _discard(temporary: Path) -> None:
     try:
         temporary.unlink(missing_ok=True)
-    except OSError:
+    except (OSError, ValueError):
         return  # its folder cannot be reached: nothing was written there
 
 
-def _output_error(path: Path, error: OSError) -> OutputError:
-    reason = (error.strerror or str(error)).lower()
+def _output_error(path: Path, error: OSError | ValueError) -> OutputError:
+    reason = (getattr(error, "strerror", None) or str(error)).lower()
+    if isinstance(error, FileExistsError):
+        reason = "that is a file, not a folder"
     return OutputError(
         f"Cannot write '{path.name}' into the folder '{path.parent}': {reason}.",
-        "Choose another folder, or free space and permissions there.",
+        "Choose another folder, or make room and allow writing there.",
     )

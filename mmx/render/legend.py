@@ -62,9 +62,9 @@ def ranking(regions: Sequence[Region], scores: np.ndarray) -> str:
 
 
 def _gradient(shades: Shades, width: int, height: int) -> Image.Image:
-    strengths = np.linspace(shades.colormap.low, 1, width)
-    colors = Image.fromarray(np.broadcast_to(shades.colormap(strengths), (height, width, 3)).copy())
+    strengths = np.linspace(shades.colormap.low, 1, width - 2)
+    colors = Image.fromarray(np.tile(shades.colormap(strengths), (height - 2, 1, 1)))
     framed = blank(width, height)
     rounded_box(framed, (0, 0, width, height), height // 4, GREY)
-    framed.paste(colors.crop((1, 1, width - 1, height - 1)), (1, 1))
+    framed.paste(colors, (1, 1))
     return framed

@@ -72,7 +72,7 @@ def _stem_of(source: str) -> str:
 
 
 def _checked(stem: str) -> str:
-    if not stem or stem != Path(stem).name or "\\" in stem:
+    if stem in ("", ".", "..") or any(char in stem for char in "/\\\0"):
         raise UsageError(f"'{stem}' is not a plain file name.", "Give a name without a folder and without an ending.")
     return stem
 

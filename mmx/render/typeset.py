@@ -3,22 +3,13 @@
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, features
 
 from mmx.render.canvas import rounded_box
 from mmx.render.colors import GREY, INK, PALE, RGB
+from mmx.render.typefaces import font_with, has_character
 
-_FONTS = Path(__file__).parent / "fonts"
-_SYSTEM_FONTS = (
-    "NotoSansCJK-Regular.ttc", "NotoSansCJKsc-Regular.otf", "NotoSansCJKjp-Regular.otf", "NotoSansSC-Regular.otf",
-    "wqy-zenhei.ttc", "wqy-microhei.ttc", "DroidSansFallbackFull.ttf", "DroidSansFallback.ttf", "PingFang.ttc",
-    "Hiragino Sans GB.ttc", "msyh.ttc", "YuGothM.ttc", "malgun.ttf", "Arial Unicode.ttf", "NotoSansThai-Regular.ttf",
-    "NotoSansDevanagari-Regular.ttf", "NotoSansBengali-Regular.ttf", "Nirmala.ttf", "NotoEmoji-Regular.ttf",
-    "Symbola.ttf", "seguisym.ttf", "seguiemj.ttf",
-)  # fmt: skip
-_NO_SUCH_CHARACTER = "\U0010ffff"
 _NO_BREAK_SPACES = "\u00a0\u202f"
 _NON_JOINER = "\u200c"
 
@@ -80,8 +71,8 @@ def _visible(char: str) -> str:
 def _runs(text: str, style: Style) -> list[tuple[ImageFont.FreeTypeFont | None, str]]:
     runs: list[tuple[ImageFont.FreeTypeFont | None, str]] = []
     for char in text:
-        font = _font_with(char, style.size, style.bold)
-        if runs and runs[-1][0] is not None and _joins(char) and _has(runs[-1][0].path, char):
+        font = font_with(char, style.size, style.bold)
+        if runs and runs[-1][0] is not None and _joins(char) and has_character(runs[-1][0].path, char):
             font = runs[-1][0]
         if runs and font is not None and runs[-1][0] is font:
             runs[-1] = (font, runs[-1][1] + char)
@@ -126,40 +117,3 @@ def _in_drawing_order(run: str) -> str:
 @lru_cache
 def _shapes_scripts() -> bool:
     return bool(features.check("raqm"))
-
-
-@lru_cache(maxsize=4096)
-def _font_with(char: str, size: int, bold: bool) -> ImageFont.FreeTypeFont | None:
-    if unicodedata.category(char) in ("Cs", "Co", "Cn"):
-        return None
-    own = str(_FONTS / ("DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"))
-    if char.isspace() or _has(own, char):
-        return _font(own, size)
-    others = (str(_FONTS / "DejaVuSans.ttf"), *_system_font_paths())
-    return next((_font(path, size) for path in others if _has(path, char)), None)
-
-
-@lru_cache
-def _font(path: str, size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(path, size)
-
-
-@lru_cache(maxsize=4096)
-def _has(path: str, char: str) -> bool:
-    return _ink(path, char) != _ink(path, _NO_SUCH_CHARACTER)
-
-
-def _ink(path: str, char: str) -> bytes:
-    # Basic layout: shaping would put a dotted circle beside the empty square of a missing vowel sign.
-    return bytes(ImageFont.truetype(path, 16, layout_engine=ImageFont.Layout.BASIC).getmask(char))
-
-
-@lru_cache
-def _system_font_paths() -> tuple[str, ...]:
-    found = []
-    for name in _SYSTEM_FONTS:
-        try:
-            found.append(str(ImageFont.truetype(name, 16).path))
-        except OSError:
-            continue
-    return tuple(found)

@@ -85,7 +85,7 @@ def test_stem_comes_from_the_source(build, tmp_path: Path, source: str, stem: st
     assert save_explanation(build(picture=changed), tmp_path)[0].name == f"{stem}.relevance.png"
 
 
-@pytest.mark.parametrize("stem", ["", "a/b", "../up", "..", "."])
+@pytest.mark.parametrize("stem", ["", "a/b", "../up", "..", ".", "a\\b", "a\0b"])
 def test_stem_cannot_leave_the_folder(build, tmp_path: Path, stem: str) -> None:
     with pytest.raises(UsageError, match="plain file name"):
         save_explanation(build(), tmp_path / "out", stem)
@@ -99,10 +99,14 @@ def test_folder_that_is_a_file_is_named(build, tmp_path: Path) -> None:
         with pytest.raises(OutputError, match=str(folder)):
             save_explanation(build(), folder)
     assert blocked.read_text() == "mine"
+    with pytest.raises(OutputError, match="that is a file, not a folder"):
+        write_atomically(blocked / "a", b"")
+    with pytest.raises(OutputError, match="null"):
+        write_atomically(Path("no\0folder") / "a", b"")
 
 
 def test_refused_scores_leave_nothing_behind(build, tmp_path: Path) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="finite"):
         save_explanation(build(image_scores=[np.nan]), tmp_path)
     assert files_in(tmp_path) == []
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmx.render import typeset
+from mmx.render import typefaces, typeset
 from mmx.render.canvas import blank
 from mmx.render.flow import Word, broken_into_lines, paragraph, placed_line, words_in
 from mmx.render.typeset import Style, clean, draw_text, text_width
@@ -72,10 +72,10 @@ def ink(text: str) -> np.ndarray:
 
 @pytest.mark.parametrize("char", ["猫", "🐈", "\ud83d", "\ue000", "ก", "\u093f"])
 def test_missing_characters_show_their_code_point(char: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(typeset, "_system_font_paths", lambda: ())
-    typeset._font_with.cache_clear()
+    monkeypatch.setattr(typefaces, "_system_font_paths", lambda: ())
+    typefaces.font_with.cache_clear()
     drawn, tofu = ink(char), ink("\U0010ffff")
-    typeset._font_with.cache_clear()
+    typefaces.font_with.cache_clear()
     label = typeset._code_point_style(STYLE)
     assert typeset._code_point(char) == f"U+{ord(char):04X}"
     assert drawn.shape[1] >= text_width(f"U+{ord(char):04X}", label)
@@ -90,12 +90,12 @@ def test_system_font_is_used_where_the_bundled_one_lacks_a_character(monkeypatch
         asked.append(path)
         return path == other
 
-    other = str(typeset._FONTS / "DejaVuSans-Bold.ttf")
-    monkeypatch.setattr(typeset, "_system_font_paths", lambda: (other,))
-    monkeypatch.setattr(typeset, "_has", has)
-    typeset._font_with.cache_clear()
-    font = typeset._font_with("猫", 20, False)
-    typeset._font_with.cache_clear()
+    other = str(typefaces.FONTS / "DejaVuSans-Bold.ttf")
+    monkeypatch.setattr(typefaces, "_system_font_paths", lambda: (other,))
+    monkeypatch.setattr(typefaces, "has_character", has)
+    typefaces.font_with.cache_clear()
+    font = typefaces.font_with("猫", 20, False)
+    typefaces.font_with.cache_clear()
     assert font is not None
     assert font.path == other
     assert asked[-1] == other
@@ -106,6 +106,12 @@ def test_combining_marks_stay_on_their_letter() -> None:
     assert (ink("e\u0301") < 128).sum() > (ink("e") < 128).sum()
 
 
+def test_a_mark_is_drawn_with_its_letters_font(monkeypatch: pytest.MonkeyPatch) -> None:
+    letters, marks = (typefaces.font_with("e", 20, bold) for bold in (True, False))
+    monkeypatch.setattr(typeset, "font_with", lambda char, *_: marks if char == "\u0301" else letters)
+    assert typeset._runs("ae\u0301o", STYLE) == [(letters, "ae\u0301o")]
+
+
 def test_fonts_come_with_their_licence() -> None:
-    assert "Bitstream" in (typeset._FONTS / "LICENSE_DEJAVU").read_text(encoding="utf-8")
+    assert "Bitstream" in (typefaces.FONTS / "LICENSE_DEJAVU").read_text(encoding="utf-8")
     assert isinstance(paragraph("bold", Style(20, bold=True), 100), Image.Image)

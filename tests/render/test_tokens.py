@@ -52,7 +52,7 @@ def test_space_is_kept_only_where_the_question_has_it() -> None:
 
 
 def test_every_token_needs_a_score() -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="zip"):
         scored("is it", [(0, 2), (3, 5)], [1])
 
 

@@ -1,0 +1,17 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ModelName = Annotated[str | None, typer.Option(
+    "--model", "-M", help="A shipped checkpoint (see 'mmx models'), a local from_pretrained folder, or a hub id. "
+    "Default: MMX_MODEL, else the config file, else the one that ships with mmx.")]
+Revision = Annotated[str | None, typer.Option("--revision", help="Branch, tag or commit of a hub checkpoint.")]
+Out = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where results are written.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+Dtype = Annotated[str, typer.Option("--dtype", help="auto (float32), float32, bfloat16, float16 or float64.")]
+BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Questions that run through the model at once.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No notes and no progress on stderr.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
