@@ -37,7 +37,7 @@ def gather_requests(images: Sequence[str], question: str | None, questions: Path
         if images or question is not None:
             raise UsageError("--questions takes the place of IMAGE and --question.", "Give one or the other.")
         rows = read_questions(questions, images_dir)
-        asked = [(str(row.image), row.question, row.target if row.target is not None else target, row.id)
+        asked = [("" if row.image == Path() else str(row.image), row.question, row.target if row.target is not None else target, row.id)
                  for row in rows]
     else:
         if not images:
@@ -121,6 +121,8 @@ def explain_all(model: Model, requests: Sequence[Request], methods: Sequence[Met
 
 def _open(model: Model, request: Request, report: BatchReport) -> Job | None:
     try:
+        if not request.image:
+            raise MmxError(f"The question '{request.question}' has no picture.", "Fill in its column image.")
         job = Job(open_picture(request.image), request.question, request.target)
         model.check(job)
     except MmxError as error:

@@ -11,7 +11,8 @@ from mmx.cli.options import BatchSize, Debug, Device, Dtype, ModelName, Out, Qui
 
 def explain(
     images: Annotated[list[str] | None, typer.Argument(metavar="IMAGE...", help="Pictures to ask about.")] = None,
-    question: Annotated[str | None, typer.Option("--question", "-q", help="The question, asked of every IMAGE.")] = None,
+    question: Annotated[str | None, typer.Option(
+        "--question", "-q", help="The question, asked of every IMAGE.")] = None,
     questions: Annotated[Path | None, typer.Option(
         "--questions", metavar="FILE", help="Instead of IMAGE and --question: a .csv, .tsv, .jsonl or .json file with "
         "columns image and question, and perhaps target and id.")] = None,

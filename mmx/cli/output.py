@@ -33,7 +33,7 @@ def print_note(text: str) -> None:
 
 def print_json(document: Any) -> None:
     """Exactly one JSON document, and nothing else, on stdout."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
 
 
 def _one_line(text: str) -> str:
