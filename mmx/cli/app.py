@@ -10,6 +10,7 @@ from mmx import __version__
 from mmx.cli.explain import explain
 from mmx.cli.listing import methods, models
 from mmx.cli.output import print_error
+from mmx.cli.shapes import shapes_app
 from mmx.errors import MmxError
 
 app = typer.Typer(name="mmx", no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False,
@@ -18,6 +19,7 @@ app = typer.Typer(name="mmx", no_args_is_help=True, add_completion=True, pretty_
 app.command()(explain)
 app.command()(methods)
 app.command()(models)
+app.add_typer(shapes_app, name="shapes")
 
 
 def _print_version(wanted: bool) -> None:

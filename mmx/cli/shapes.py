@@ -1,0 +1,80 @@
+"""`mmx shapes`: the drawn world that the shipped checkpoints know."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mmx.cli.listing import JsonFlag
+from mmx.cli.options import BatchSize, Device, ModelName, Quiet
+from mmx.cli.output import print_json, progress_bar, stdout_console
+
+shapes_app = typer.Typer(no_args_is_help=True, help="The drawn world that the shipped checkpoints know.")
+
+
+@shapes_app.command()
+def evaluate(
+    model: ModelName = None,
+    method: Annotated[list[str] | None, typer.Option(
+        "--method", "-m", help="Method by name; may be repeated (default: all).")] = None,
+    scenes: Annotated[int, typer.Option("--scenes", min=1, help="Fresh scenes, one question each.")] = 2000,
+    first_scene: Annotated[int, typer.Option("--first-scene", min=0, help="Number of the first scene.")] = 0,
+    device: Device = "auto",
+    batch_size: BatchSize = 32,
+    as_json: JsonFlag = False,
+    quiet: Quiet = False,
+) -> None:
+    """Score a checkpoint and its explanations against scenes whose truth is known."""
+    from mmx.catalog import DEFAULT_MODEL
+    from mmx.explainer import load
+    from mmx.methods import all_methods, get_method
+    from mmx.shapes.evaluate import evaluate_answers
+
+    loaded = load(model or DEFAULT_MODEL, device)
+    methods = all_methods() if not method or "all" in method else [get_method(name) for name in method]
+    with progress_bar(scenes, quiet) as advance:
+        scores = evaluate_answers(loaded, methods, scenes=scenes, first_scene=first_scene, batch_size=batch_size,
+                                  advance=advance)
+    summary = {"model": loaded.info.name, "revision": loaded.info.revision, "first_scene": first_scene,
+               **scores.summary()}
+    if as_json:
+        print_json(summary)
+    else:
+        _print_tables(summary)
+
+
+def _print_tables(summary: dict) -> None:
+    from rich.table import Table
+
+    say = stdout_console().print
+    accuracy = summary["accuracy"]
+    say(f"[bold]{summary['model']}[/bold] answers {_share(accuracy)} of {summary['questions']} questions rightly: "
+        + ", ".join(f"{kind} {100 * value:.1f}" for kind, value in summary["accuracy_by_kind"].items()))
+    for group, chance in summary["pointing_by_chance"].items():
+        count = next(iter(summary["methods"].values()))[group]["pointing"]["count"]
+        say(f"\n{count} right answers that depend on {'one object' if group == 'one object' else 'any objects'}; "
+            f"pointing by chance {100 * chance:.1f}")
+        table = Table("method", "pointing %", "mass %", "rank %", box=None, padding=(0, 3, 0, 0), header_style="bold")
+        for name, groups in summary["methods"].items():
+            table.add_row(name, *(_share(groups[group][metric]) for metric in ("pointing", "mass", "rank")))
+        say(table)
+    say("\nHigher is better; in brackets 95 % bootstrap intervals. pointing: the most relevant region lies on the "
+        "object. mass: share of the relevance on it. rank: share of its pixels among the most relevant ones.")
+
+
+def _share(estimate: dict) -> str:
+    return f"{100 * estimate['mean']:.1f} ({100 * estimate['low']:.1f} to {100 * estimate['high']:.1f})"
+
+
+@shapes_app.command()
+def draw(
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where the pictures go.")] = Path("shapes"),
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many scenes.")] = 8,
+    first_scene: Annotated[int, typer.Option("--first-scene", min=0, help="Number of the first scene.")] = 0,
+    size: Annotated[int, typer.Option("--size", min=16, max=4096, help="Side of a picture in pixels.")] = 480,
+) -> None:
+    """Draw scenes as PNG files, with a question about each in questions.csv."""
+    from mmx.shapes.samples import write_samples
+
+    for path in write_samples(out, range(first_scene, first_scene + count), size):
+        typer.echo(path)

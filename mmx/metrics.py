@@ -1,0 +1,73 @@
+"""Evaluation numbers as pure functions: arrays in, numbers out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+BOOTSTRAP_ROUNDS = 2000
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean with its 95 % bootstrap interval over `count` samples."""
+
+    mean: float
+    low: float
+    high: float
+    count: int
+
+
+def bootstrap_mean(values: np.ndarray, seed: int = 0) -> Estimate:
+    """The mean of `values` (n,) and its 95 % percentile interval (Efron 1979); n of 0 is a ValueError."""
+    if len(values) == 0:
+        raise ValueError("there is nothing to take a mean of")
+    random = np.random.default_rng(seed)
+    means = np.array([values[random.integers(len(values), size=len(values))].mean() for _ in range(BOOTSTRAP_ROUNDS)])
+    low, high = np.quantile(means, [0.025, 0.975])
+    return Estimate(float(values.mean()), float(low), float(high), len(values))
+
+
+def pointing_hit(boxes_xyxy_px: np.ndarray, scores: np.ndarray, mask: np.ndarray) -> float:
+    """Pointing game (Zhang et al. 2016): 1 if the centre of the best scored box lies on the mask, else 0.
+
+    Equally scored best boxes share the point, so that an explanation without relevance scores like chance.
+    """
+    on_mask = centres_on_mask(boxes_xyxy_px, mask)
+    return float(on_mask[scores == scores.max()].mean())
+
+
+def centres_on_mask(boxes_xyxy_px: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Which boxes (n, 4) have their centre on the mask (height, width), (n,) bool."""
+    xs = ((boxes_xyxy_px[:, 0] + boxes_xyxy_px[:, 2]) / 2).astype(int).clip(0, mask.shape[1] - 1)
+    ys = ((boxes_xyxy_px[:, 1] + boxes_xyxy_px[:, 3]) / 2).astype(int).clip(0, mask.shape[0] - 1)
+    return mask[ys, xs]
+
+
+def relevance_map(boxes_xyxy_px: np.ndarray, scores: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Pixels carry the highest positive score of the boxes over them, (height, width)."""
+    painted = np.zeros(size)
+    for (left, top, right, bottom), score in zip(boxes_xyxy_px.round().astype(int), scores, strict=True):
+        window = painted[max(top, 0):bottom, max(left, 0):right]
+        np.maximum(window, max(score, 0), out=window)
+    return painted
+
+
+def relevance_mass(relevance: np.ndarray, mask: np.ndarray) -> float:
+    """Share of the positive relevance that lies on the mask (Arras, Osman & Samek 2022, eq. 2); 0 if there is none."""
+    positive = relevance.clip(min=0)
+    total = positive.sum()
+    return float(positive[mask].sum() / total) if total > 0 else 0.0
+
+
+def relevance_rank(relevance: np.ndarray, mask: np.ndarray) -> float:
+    """Of the K most relevant pixels, K being the mask's size, the share on the mask (ibid., eq. 3).
+
+    Pixels of equal relevance at the cut count by their share of the places that are left.
+    """
+    wanted = int(mask.sum())
+    if wanted == 0:
+        return 0.0
+    cut = np.partition(relevance.ravel(), relevance.size - wanted)[relevance.size - wanted]
+    above, level = relevance > cut, relevance == cut
+    places = wanted - int(above.sum())
+    return float((mask[above].sum() + places * mask[level].mean()) / wanted)
