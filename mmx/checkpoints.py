@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +20,8 @@ from mmx.registry import unknown_name
 
 _WEIGHT_FILES = ("*.safetensors", "pytorch_model*.bin")
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+_SAVE_ANEW = "Get the checkpoint again, or save it anew with save_pretrained."
 
 T = TypeVar("T")
 
@@ -42,10 +45,12 @@ def resolve(name: str | Path, revision: str | None = None) -> Source:
     text = str(name)
     if text in shipped_names():
         return Source(text, str(WEIGHTS / text), shipped=True)
-    path = Path(text).expanduser()
-    if path.is_dir():
-        return Source(text, str(path))
-    if path.exists():
+    if not text.strip():
+        raise UsageError("The name of the checkpoint is empty.", "Give one that 'mmx models' lists, or a folder.")
+    path = os.path.expanduser(text)
+    if os.path.isdir(path):
+        return Source(text, path)
+    if os.path.exists(path):
         raise UsageError(f"{text} is a file; a checkpoint is a folder in from_pretrained layout.")
     owner, slash, rest = text.partition("/")
     if not slash or not owner or not rest or "/" in rest or text.startswith((".", "~")):
@@ -59,7 +64,8 @@ def read_config(source: Source) -> PreTrainedConfig:
     if source.folder is not None and not (source.folder / "config.json").is_file():
         raise CheckpointError(f"{source.name} has no config.json.", "Is it a folder written by save_pretrained?")
     _quiet()
-    return _reading(source, "config", lambda: AutoConfig.from_pretrained(source.location, revision=source.revision))
+    return _reading(source, "config", lambda: AutoConfig.from_pretrained(
+        source.location, revision=source.revision, trust_remote_code=False))
 
 
 def load_network(source: Source, architecture: str, *, device: str = "cpu", dtype: str = "float32") -> PreTrainedModel:
@@ -73,23 +79,27 @@ def load_network(source: Source, architecture: str, *, device: str = "cpu", dtyp
     _quiet()
     network, found = _reading(source, "weights", lambda: getattr(transformers, architecture).from_pretrained(
         source.location, revision=source.revision, attn_implementation="eager", dtype=DTYPES[dtype],
-        weights_only=True, output_loading_info=True))
-    lacking = sorted({*found["missing_keys"], *(str(key) for key in found["mismatched_keys"])})
+        weights_only=True, ignore_mismatched_sizes=True, output_loading_info=True))
+    lacking = sorted({*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])})
     if lacking:
         named = ", ".join(lacking[:3]) + (", ..." if len(lacking) > 3 else "")
-        raise CheckpointError(f"{source.name} lacks {len(lacking)} weights that {architecture} needs: {named}.",
-                              f"Save the checkpoint from {architecture}.")
+        raise CheckpointError(f"{source.name} lacks {len(lacking)} weights that {architecture} needs, or has them in "
+                              f"another shape: {named}.", f"Save the checkpoint from {architecture}.")
     return network.to(device).eval().requires_grad_(False)
 
 
 def load_tokenizer(source: Source) -> Any:
-    return _reading(source, "tokenizer", lambda: AutoTokenizer.from_pretrained(
-        source.location, revision=source.revision))
+    tokenizer = _reading(source, "tokenizer", lambda: AutoTokenizer.from_pretrained(
+        source.location, revision=source.revision, trust_remote_code=False))
+    if not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):  # transformers makes one up, without words
+        raise CheckpointError(f"{source.name} has no tokenizer, or one without words.",
+                              "Save it there with the tokenizer's save_pretrained.")
+    return tokenizer
 
 
 def load_processor(source: Source) -> Any:
     return _reading(source, "image processor", lambda: AutoImageProcessor.from_pretrained(
-        source.location, revision=source.revision))
+        source.location, revision=source.revision, trust_remote_code=False))
 
 
 def read_extra(source: Source, file_name: str) -> dict[str, Any] | None:
@@ -98,9 +108,12 @@ def read_extra(source: Source, file_name: str) -> dict[str, Any] | None:
     if path is None or not path.is_file():
         return None
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}.") from error
+        raise CheckpointError(f"{path} cannot be read: {error}.", _SAVE_ANEW) from error
+    if not isinstance(found, dict):
+        raise CheckpointError(f"{path} holds no JSON object.", _SAVE_ANEW)
+    return found
 
 
 @cache
@@ -127,12 +140,14 @@ def pick_device(wanted: str) -> str:
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     if wanted == "auto":
         return "cuda" if cuda else "mps" if mps else "cpu"
-    kind = wanted.partition(":")[0]
-    if kind not in ("cpu", "cuda", "mps"):
+    kind, colon, number = wanted.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (colon and not (kind == "cuda" and number.isdecimal())):
         raise UsageError(f"No device named '{wanted}'.", "There are: auto, cpu, cuda, mps.")
     if (kind == "cuda" and not cuda) or (kind == "mps" and not mps):
         raise UsageError(f"Device '{wanted}' was asked for, but PyTorch finds no {kind.upper()} on this machine.",
                          "Use --device cpu, or install a PyTorch build for it.")
+    if number and int(number) >= torch.cuda.device_count():
+        raise UsageError(f"Device '{wanted}' was asked for, but there are {torch.cuda.device_count()}, from cuda:0.")
     return wanted
 
 
@@ -150,11 +165,21 @@ def _reading(source: Source, what: str, read: Callable[[], T]) -> T:
     except MmxError:
         raise
     except Exception as error:  # transformers, safetensors and the hub each raise their own kinds
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        hint = None if source.folder else (
-            "Nothing is cached under that id and the hub cannot be reached, or it has no such checkpoint. "
-            f"These ship with mmx and need no network: {', '.join(shipped_names())}.")
-        raise CheckpointError(f"The {what} of {source.name} cannot be loaded: {reason}", hint) from error
+        raise CheckpointError(f"The {what} of {source.name} cannot be loaded: {_reason(error)}",
+                              _SAVE_ANEW if source.folder else _not_found()) from error
+
+
+def _reason(error: Exception) -> str:
+    first, *more = str(error).strip().splitlines() or [type(error).__name__]
+    if first.startswith("Weights only load failed"):
+        return "they are no plain tensors, and unpickling them could run code. Only safetensors files are always safe."
+    reason = " ".join([first, *more[:1]] if first.endswith(":") else [first])
+    return reason if reason.endswith(".") else f"{reason}."
+
+
+def _not_found() -> str:
+    shipped = f" These ship with mmx: {', '.join(shipped_names())}." if shipped_names() else ""
+    return f"It is no folder here, nothing is cached under that id, and the hub gave nothing.{shipped}"
 
 
 def _quiet() -> None:

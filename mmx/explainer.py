@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from mmx import checkpoints
 from mmx.engine import attribute
-from mmx.errors import UsageError
+from mmx.errors import CheckpointError, UsageError
 from mmx.families._vqa import VqaFamily
 from mmx.families.base import Family, get_family
 from mmx.images import open_picture
@@ -51,8 +51,15 @@ class Model:
     @cached_property
     def region_provider(self) -> RegionProvider:
         """The one asked for at load, else the one that the checkpoint names, else a plain grid."""
-        options = self._regions or checkpoints.read_extra(self.source, "regions.json") or {"provider": "grid"}
-        return make_provider(dict(options), self.info.device, self._vqa.region_features(self.network.config))
+        asked = self._regions
+        options = asked or checkpoints.read_extra(self.source, "regions.json") or {"provider": "grid"}
+        try:
+            return make_provider(dict(options), self.info.device, self._vqa.region_features(self.network.config))
+        except (UsageError, LookupError, TypeError, ValueError) as error:
+            if asked is not None:
+                raise
+            why = str(error) if isinstance(error, UsageError) else repr(error)
+            raise CheckpointError(f"The regions.json of {self.info.name} cannot be used: {why}") from error
 
     @cached_property
     def warnings(self) -> tuple[str, ...]:
@@ -94,17 +101,18 @@ class Model:
                         target: str | int | None = None) -> list[Explanation]:
         """The same by several methods, out of one run of the model."""
         job = Job(open_picture(image), question, target)
-        self.check(job)
+        self.check(question, target)
         return self.explain_batch([job], [get_method(name) for name in methods])[0]
 
-    def check(self, job: Job) -> None:
+    def check(self, question: str, target: str | int | None = None) -> None:
         """Raises UsageError where the question or the target cannot be used with this model."""
-        if not job.question.strip():
+        if not question.strip():
             raise UsageError("The question is empty.", "Give one with --question.")
-        length, longest = len(self.tokenizer(job.question)["input_ids"]), self._longest_question
+        length, longest = len(self.tokenizer(question)["input_ids"]), self._longest_question
         if length > longest:
-            raise UsageError(f"The question has {length} tokens; {self.info.name} takes {longest} at most.")
-        self._answer_index(job.target)
+            raise UsageError(f"The question has {length} tokens; {self.info.name} takes {longest} at most.",
+                             "Ask it in fewer words.")
+        self._answer_index(target)
 
     def explain_batch(self, jobs: Sequence[Job], methods: Sequence[Method]) -> list[list[Explanation]]:
         """For each job, an explanation by each method. One forward and at most one backward for all of them."""

@@ -39,7 +39,8 @@ class SelfRelevance:
 
     def add(self, addition: Tensor) -> "SelfRelevance":
         """R ← R + addition, where it is not a product any more."""
-        return SelfRelevance(self.size, (), self.deviation() + addition)
+        is_identity = self.added is None and not self.factors
+        return SelfRelevance(self.size, (), addition if is_identity else self.deviation() + addition)
 
     def deviation_rows(self, rows: Tensor) -> Tensor:
         """rows · (R − I), for (batch, k, size). R − I itself is accumulated, so small relevance is not lost."""
@@ -70,12 +71,15 @@ class SelfRelevance:
 
 
 class Normalized:
-    """Eq. 8 and 9: N(R) = (R − I) / rowsum(R − I) + I. A row of R − I that is all zero stays a unit row."""
+    """Eq. 8 and 9: N(R) = (R − I) / rowsum(R − I) + I.
+
+    A row of R − I that is all zero, or too small to have a finite inverse, stays a unit row.
+    """
 
     def __init__(self, relevance: SelfRelevance) -> None:
         self._relevance, self._sums = relevance, relevance.deviation_sums()
         if self._sums is not None:
-            self._scale = torch.where(self._sums == 0, 0, 1 / self._sums)
+            self._scale = torch.where(self._sums < torch.finfo(self._sums.dtype).tiny, 0, 1 / self._sums)
 
     def rows_times(self, rows: Tensor) -> Tensor:
         if self._sums is None:

@@ -4,13 +4,15 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
-from mmx.cli.output import print_json, stdout_console
+from mmx.cli.options import Debug
+from mmx.cli.output import print_json, print_result
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 
-def methods(as_json: JsonFlag = False) -> None:
+def methods(as_json: JsonFlag = False, debug: Debug = False) -> None:
     """List the explanation methods: what each needs, and where it comes from."""
     from mmx.methods import all_methods
 
@@ -22,14 +24,13 @@ def methods(as_json: JsonFlag = False) -> None:
         return
     table = Table("method", "needs", "what it is", "source", box=None, padding=(0, 2, 1, 0), header_style="bold")
     for method in found:
-        departs = f"\n[dim]Departs: {method.departs}[/dim]" if method.departs else ""
-        aliases = f"\n[dim]{', '.join(method.aliases)}[/dim]" if method.aliases else ""
-        table.add_row(f"[bold]{method.name}[/bold]{aliases}", "\n".join(method.needs), method.summary + departs,
-                      method.source)
-    stdout_console().print(table)
+        name = Text.assemble((method.name, "bold"), *(("\n" + alias, "dim") for alias in method.aliases))
+        departs = f"\nDeparts: {method.departs}" if method.departs else ""
+        table.add_row(name, "\n".join(method.needs), Text.assemble(method.summary, (departs, "dim")), method.source)
+    print_result(table)
 
 
-def models(as_json: JsonFlag = False) -> None:
+def models(as_json: JsonFlag = False, debug: Debug = False) -> None:
     """List the checkpoints: those that ship with mmx, then the usual ones on the hub."""
     from mmx.catalog import DEFAULT_MODEL, catalog, entries_as_dicts
 
@@ -39,6 +40,6 @@ def models(as_json: JsonFlag = False) -> None:
     table = Table("checkpoint", "family", "task", "knows", "where", box=None, padding=(0, 2, 0, 0),
                   header_style="bold")
     for entry in catalog():
-        name = f"[bold]{entry.name}[/bold]" + (" (default)" if entry.name == DEFAULT_MODEL else "")
+        name = Text.assemble((entry.name, "bold"), " (default)" if entry.name == DEFAULT_MODEL else "")
         table.add_row(name, entry.family, entry.task, entry.knows, "ships with mmx" if entry.shipped else "hub")
-    stdout_console().print(table)
+    print_result(table)

@@ -1,62 +1,89 @@
-"""Results go to stdout; progress, notes and errors to stderr."""
+"""Results go to stdout; progress, notes and errors to stderr, each of them one line."""
 
 import json
+import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+import traceback
+import unicodedata
+from typing import Any, TextIO
 
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.console import Console, RenderableType
+from rich.text import Text
 
-from mmx.errors import MmxError
+from mmx.cli.progress import bar_aside
+from mmx.errors import MmxError, OutputError
 
-
-def stdout_console() -> Console:
-    """Wide and plain in a pipe, so that no line is broken there."""
-    return Console(file=sys.stdout, highlight=False, **({} if sys.stdout.isatty() else {"width": 10_000}))
+_WIDE = 10_000
 
 
-def stderr_console() -> Console:
-    return Console(file=sys.stderr, highlight=False, soft_wrap=True)
+def prepare_streams() -> None:
+    """A name that the terminal's encoding does not have is escaped, and a stream that was closed swallows."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+        getattr(sys, name).reconfigure(errors="backslashreplace")
 
 
-def print_error(error: MmxError) -> None:
-    hint = f" [dim]{escape(error.hint)}[/dim]" if error.hint else ""
-    stderr_console().print(f"[bold red]error:[/bold red] {_one_line(escape(error.message))}{_one_line(hint)}")
+def debug_wanted() -> bool:
+    return "--debug" in sys.argv[1:] or bool(os.environ.get("MMX_DEBUG"))
+
+
+def one_line(text: str) -> str:
+    """White space becomes single spaces; what would move the cursor or cannot be encoded is escaped."""
+    visible = (char if unicodedata.category(char) not in ("Cc", "Cs") else ascii(char)[1:-1]
+               for char in " ".join(text.split()))
+    return "".join(visible)
+
+
+def print_error(error: MmxError, cause: BaseException | None = None) -> None:
+    """One line; with --debug the traceback of its cause before it."""
+    if debug_wanted():
+        _emit(sys.stderr, "".join(traceback.format_exception(cause or error)))
+    hint = f" {one_line(error.hint)}" if error.hint else ""
+    _say(sys.stderr, Text.assemble(("error:", "bold red"), " ", one_line(error.message), (hint, "dim")))
 
 
 def print_note(text: str) -> None:
-    stderr_console().print(f"[dim]note:[/dim] {_one_line(escape(text))}")
+    _say(sys.stderr, Text.assemble(("note:", "cyan"), " ", one_line(text)))
+
+
+def print_result(result: RenderableType) -> None:
+    """On stdout: laid out for a terminal, never wrapped in a pipe."""
+    _say(sys.stdout, result)
 
 
 def print_json(document: Any) -> None:
     """Exactly one JSON document, and nothing else, on stdout."""
-    sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
+    _emit(sys.stdout, json.dumps(document, indent=2, allow_nan=False) + "\n")
 
 
-def _one_line(text: str) -> str:
-    return text.replace("\n", " ").replace("\r", " ")
+def terminal_width() -> int | None:
+    """Columns of the terminal that results go to; None in a pipe, where a line has no end."""
+    return Console(file=sys.stdout).width if sys.stdout.isatty() else None
 
 
-@contextmanager
-def progress_bar(total: int, quiet: bool) -> Iterator["Advance"]:
-    """A bar on a terminal, nothing in a pipe, with --quiet, or for a single thing."""
-    if quiet or total < 2 or not sys.stderr.isatty():
-        yield Advance(None, None)
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=stderr_console(), transient=True) as progress:
-        yield Advance(progress, progress.add_task("explaining", total=total))
+def _say(stream: TextIO, line: RenderableType) -> None:
+    width = None if stream.isatty() else _WIDE
+    console = Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+    with console.capture() as captured:
+        console.print(line, soft_wrap=isinstance(line, Text))
+    _emit(stream, captured.get())
 
 
-class Advance:
-    """Called with the number of things done."""
+def _emit(stream: TextIO, text: str) -> None:
+    """A reader that went away (`mmx ... | head`) stops no work: what was asked for is files."""
+    try:
+        with bar_aside():
+            stream.write(text)
+            stream.flush()
+    except OSError as error:
+        _abandon(stream)
+        if not isinstance(error, BrokenPipeError):
+            raise OutputError(f"Nothing can be printed: {error.strerror}.", "Make room, or print elsewhere.") from error
 
-    def __init__(self, progress: Progress | None, task: Any) -> None:
-        self._progress, self._task = progress, task
 
-    def __call__(self, count: int = 1) -> None:
-        if self._progress is not None:
-            self._progress.advance(self._task, count)
+def _abandon(stream: TextIO) -> None:
+    """What is still in its buffer must not fail a second time at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

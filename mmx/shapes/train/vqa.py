@@ -1,28 +1,37 @@
-"""Trains a question answering checkpoint on Shapes, its regions being the shipped detector's detections."""
+"""Trains the question answering checkpoints on Shapes; their regions are the shipped detector's detections."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
-from transformers import BertTokenizer, LxmertConfig, LxmertForQuestionAnswering, PreTrainedModel
+from transformers import (
+    BertTokenizer,
+    LxmertConfig,
+    LxmertForQuestionAnswering,
+    PreTrainedModel,
+    VisualBertConfig,
+    VisualBertForQuestionAnswering,
+)
 
-from mmx.checkpoints import load_network, resolve
+from mmx.catalog import WEIGHTS
 from mmx.families._vqa import VqaFamily
 from mmx.families.base import get_family
 from mmx.regions.base import RegionSet
-from mmx.regions.detr import DetrRegions
+from mmx.regions.fcos import FcosRegions, load_detector
 from mmx.shapes.questions import ANSWERS, all_words, draw_question
-from mmx.shapes.train.detr import DetectionScenes
 from mmx.shapes.train.loop import seed_everything, train
+from mmx.shapes.train.regions import scene_batches
 from mmx.shapes.world import draw_scene
 
-DETECTOR = "shapes-detr"
+DETECTOR = "shapes-regions"
 _FIRST_SCENE = 200_000_000
 _LONGEST_QUESTION = 24
+_ANSWERS = {"id2label": dict(enumerate(ANSWERS)), "label2id": {answer: i for i, answer in enumerate(ANSWERS)}}
+_NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 
 
 def build_tokenizer() -> BertTokenizer:
@@ -31,16 +40,20 @@ def build_tokenizer() -> BertTokenizer:
                          model_max_length=_LONGEST_QUESTION)
 
 
-def lxmert_config(vocab_size: int, feature_size: int) -> LxmertConfig:
-    return LxmertConfig(
+def build_lxmert(vocab_size: int, feature_size: int) -> LxmertForQuestionAnswering:
+    return LxmertForQuestionAnswering(LxmertConfig(
         vocab_size=vocab_size, hidden_size=96, num_attention_heads=4, intermediate_size=192, l_layers=2, r_layers=2,
         x_layers=3, visual_feat_dim=feature_size, max_position_embeddings=_LONGEST_QUESTION,
-        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, **_answers())
+        num_qa_labels=len(ANSWERS), **_ANSWERS, **_NO_DROPOUT))
 
 
-def _answers() -> dict:
-    return {"num_qa_labels": len(ANSWERS), "id2label": dict(enumerate(ANSWERS)),
-            "label2id": {answer: index for index, answer in enumerate(ANSWERS)}}
+def build_visual_bert(vocab_size: int, feature_size: int) -> VisualBertForQuestionAnswering:
+    return VisualBertForQuestionAnswering(VisualBertConfig(
+        vocab_size=vocab_size, hidden_size=96, num_attention_heads=4, intermediate_size=192, num_hidden_layers=6,
+        visual_embedding_dim=feature_size, max_position_embeddings=_LONGEST_QUESTION, **_ANSWERS, **_NO_DROPOUT))
+
+
+BUILDERS: dict[str, Callable[[int, int], PreTrainedModel]] = {"lxmert": build_lxmert, "visual_bert": build_visual_bert}
 
 
 class SceneQuestions(IterableDataset):
@@ -57,27 +70,19 @@ class SceneQuestions(IterableDataset):
             yield self._regions[index], question.text, ANSWERS.index(question.answer)
 
 
-def regions_of_scenes(detector: DetrRegions, first: int, count: int, batch_size: int = 100) -> list[RegionSet]:
+def regions_of_scenes(detector: FcosRegions, first: int, count: int) -> list[RegionSet]:
     """What the detector sees in scenes `first` to `first + count`, drawn at the size that it takes."""
-    scenes = DataLoader(DetectionScenes(first, count), batch_size, num_workers=1,
-                        collate_fn=lambda samples: torch.stack([sample[0] for sample in samples]))
-    return [found for pixels in scenes for found in detector.of_pixels(pixels)]
+    return [found for pictures, _ in scene_batches(first, count, 100) for found in detector.of_pixels(pictures)]
 
 
-def train_lxmert(folder: Path, *, seed: int = 0, steps: int = 8000, batch_size: int = 64, scenes: int = 30_000) -> None:
-    """Trains the small LXMERT and writes it, with its tokenizer and `regions.json`, as a checkpoint folder."""
+def train_vqa(kind: str, folder: Path, *, seed: int = 0, steps: int = 8000, batch_size: int = 64,
+              scenes: int = 30_000, peak_lr: float = 7e-4) -> None:
+    """Trains a small model of family `kind` and writes it, with tokenizer and `regions.json`, into `folder`."""
     seed_everything(seed)
-    tokenizer = build_tokenizer()
-    detector_network = load_network(resolve(DETECTOR), "DetrForObjectDetection")
-    model = LxmertForQuestionAnswering(lxmert_config(len(tokenizer), detector_network.config.d_model))
-    _train(model, tokenizer, detector_network, folder, seed, steps, batch_size, scenes, peak_lr=7e-4)
-
-
-def _train(model: PreTrainedModel, tokenizer: BertTokenizer, detector_network: PreTrainedModel, folder: Path,
-           seed: int, steps: int, batch_size: int, scenes: int, peak_lr: float) -> None:
-    family = get_family(model.config.model_type)
+    tokenizer, detector = build_tokenizer(), load_detector(WEIGHTS / DETECTOR)
+    model = BUILDERS[kind](len(tokenizer), detector.feature_size)
+    family = get_family(kind)
     assert isinstance(family, VqaFamily)
-    detector = DetrRegions(detector_network, None, DETECTOR)
     first_scene = _FIRST_SCENE + 1_000_000 * seed
     regions = regions_of_scenes(detector, first_scene, scenes)
     held_out = regions_of_scenes(detector, first_scene + scenes, 1000)
@@ -86,7 +91,7 @@ def _train(model: PreTrainedModel, tokenizer: BertTokenizer, detector_network: P
         found, questions, answers = zip(*samples, strict=True)
         return dict(family.encode(tokenizer, questions, found)), torch.tensor(answers)
 
-    def loader(pool: list[RegionSet], first: int, draw_seed: int) -> Iterator:
+    def batches(pool: list[RegionSet], first: int, draw_seed: int) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
         return iter(DataLoader(SceneQuestions(pool, first, draw_seed), batch_size, collate_fn=collate, num_workers=1,
                                prefetch_factor=8))
 
@@ -96,16 +101,14 @@ def _train(model: PreTrainedModel, tokenizer: BertTokenizer, detector_network: P
 
     @torch.no_grad()
     def accuracy() -> str:
-        model.eval()
-        batches = loader(held_out, first_scene + scenes, seed + 1)
+        fresh = batches(held_out, first_scene + scenes, seed + 1)
         right = [family.logits(model, inputs).argmax(1) == answers for inputs, answers in
-                 (next(batches) for _ in range(30))]
-        model.train()
+                 (next(fresh) for _ in range(30))]
         return f"accuracy {torch.cat(right).float().mean():.4f} on held-out scenes"
 
     model.train()
-    train(model.parameters(), loader(regions, first_scene, seed), loss_of, steps=steps, peak_lr=peak_lr,
+    train(model.parameters(), batches(regions, first_scene, seed), loss_of, steps=steps, peak_lr=peak_lr,
           evaluate=accuracy)
     model.eval().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    (folder / "regions.json").write_text(json.dumps({"provider": "detr", "checkpoint": DETECTOR}, indent=2) + "\n")
+    (folder / "regions.json").write_text(json.dumps({"provider": "fcos", "detector": DETECTOR}, indent=2) + "\n")

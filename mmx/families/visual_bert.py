@@ -1,0 +1,60 @@
+"""VisualBERT (Li et al. 2019): one stream of text tokens followed by regions.
+
+The answer is read at text position (mask sum - 2), the last word before [SEP], in `transformers` as in the original.
+Regions carry no boxes; token type 0 marks them, as in the original code (`transformers` would default to 1).
+"""
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedConfig
+
+from mmx.capture import Readout
+from mmx.families._vqa import VqaFamily
+from mmx.families.base import Inputs
+from mmx.methods.base import Rows
+from mmx.schedule import Schedule, Site
+
+
+class VisualBert(VqaFamily):
+    architecture = "VisualBertForQuestionAnswering"
+    graph_roots = ("visual_bert.embeddings",)
+    readout_streams = ("joint",)
+
+    def schedule(self, config: PreTrainedConfig) -> Schedule:
+        return tuple((Site(f"visual_bert.encoder.layer.{i}.attention.self.dropout", "joint", "joint"),)
+                     for i in range(config.num_hidden_layers))
+
+    def logits(self, network: nn.Module, inputs: Inputs) -> Tensor:
+        return network(**{"attention_mask": torch.ones_like(inputs["input_ids"]), **inputs}).logits
+
+    def valid(self, inputs: Inputs) -> dict[str, Tensor]:
+        text, image = inputs["input_ids"], inputs["visual_embeds"]
+        masks = [inputs.get("attention_mask", torch.ones_like(text)),
+                 inputs.get("visual_attention_mask", torch.ones(image.shape[:2], device=image.device))]
+        return {"joint": torch.cat([mask.bool() for mask in masks], dim=1)}
+
+    def readouts(self, inputs: Inputs, samples: Tensor) -> tuple[Readout, ...]:
+        return (Readout("joint", self._answer_position(inputs)[samples]),)
+
+    def scores(self, rows: Rows, inputs: Inputs, samples: Tensor) -> dict[str, Tensor]:
+        joint = rows["joint", "joint"].clone()
+        joint.scatter_(1, self._answer_position(inputs)[samples].unsqueeze(1), 0)
+        length = inputs["input_ids"].shape[1]
+        return {"text": joint[:, :length], "image": joint[:, length:]}
+
+    def answer_count(self, config: PreTrainedConfig) -> int:
+        return config.num_labels
+
+    def region_features(self, config: PreTrainedConfig) -> int:
+        return config.visual_embedding_dim
+
+    def region_inputs(self, features: Tensor, boxes_xyxy_unit: Tensor, mask: Tensor) -> Inputs:
+        return {"visual_embeds": features, "visual_attention_mask": mask,
+                "visual_token_type_ids": torch.zeros_like(mask)}
+
+    @staticmethod
+    def _answer_position(inputs: Inputs) -> Tensor:
+        return inputs.get("attention_mask", torch.ones_like(inputs["input_ids"])).sum(dim=1) - 2
+
+
+FAMILY = VisualBert()

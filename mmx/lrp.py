@@ -1,0 +1,184 @@
+"""Layer-wise relevance propagation on an unmodified model, without a second copy of it.
+
+Inside `ruled(...)` every differentiable function of a forward keeps its value and its gradient, and gains a
+relevance rule; which of the two a backward follows is switched by `RuleMode.relevance`. So one forward serves both.
+
+The rules are those of the reference (Chefer, Gur & Wolf 2021, code at 58eaea8; alpha = 1), with its guards against
+division by zero. Sums run over one sample, where the reference's run over a batch that is always one.
+LRP is reported to be patented for commercial use; mmx's default method does not use it.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode, resolve_name
+
+from mmx.errors import CaptureError
+
+_GUARD = 1e-9
+
+Rule = Callable[[Tensor, Tensor], tuple[Tensor | None, ...]]
+"""(relevance of the output, the output) → relevance of each input."""
+
+
+class RuleMode(TorchFunctionMode):
+    """Gives each function of the forwards inside its relevance rule; a function without one is a CaptureError."""
+
+    def __init__(self, conserve_in_linear: bool = False) -> None:
+        super().__init__()
+        self.relevance = False
+        self.conserve_in_linear = conserve_in_linear
+
+    def __torch_function__(self, func: Callable, types: tuple, args: tuple = (), kwargs: dict | None = None) -> Any:
+        kwargs = kwargs or {}
+        output = func(*args, **kwargs)
+        if not (isinstance(output, Tensor) and output.requires_grad):
+            return self._unruled(func, output)
+        if func in _SHAPING or _is_leaf_switch(func):
+            return output
+        find = _RULES.get(func)
+        if find is None:
+            raise CaptureError(f"There is no relevance rule for {resolve_name(func) or func}.",
+                               "Methods that need LRP do not apply to this model.")
+        inputs, rule = find(self, args, kwargs)
+        return _Ruled.apply(self, rule, output, *inputs) if rule is not None else output
+
+    @staticmethod
+    def _unruled(func: Callable, output: Any) -> Any:
+        many = output if isinstance(output, (tuple, list)) else ()
+        if func not in _SHAPING and any(isinstance(one, Tensor) and one.requires_grad for one in many):
+            raise CaptureError(f"There is no relevance rule for {resolve_name(func) or func}.",
+                               "Methods that need LRP do not apply to this model.")
+        return output
+
+
+class _Ruled(torch.autograd.Function):
+    """The output itself; backward goes on to the plain gradient, or by the rule to the inputs."""
+
+    @staticmethod
+    def forward(ctx: Any, mode: RuleMode, rule: Rule, output: Tensor, *inputs: Tensor) -> Tensor:
+        ctx.mode, ctx.rule, ctx.count = mode, rule, len(inputs)
+        ctx.save_for_backward(output)
+        return output.view_as(output)
+
+    @staticmethod
+    def backward(ctx: Any, received: Tensor) -> tuple:
+        if not ctx.mode.relevance:
+            return (None, None, received, *(None,) * ctx.count)
+        (output,) = ctx.saved_tensors
+        return (None, None, None, *ctx.rule(received, output))
+
+
+def safe_divide(numerator: Tensor, denominator: Tensor) -> Tensor:
+    """a / (b + 1e-9), and 0 where b is 0."""
+    return torch.where(denominator == 0, 0, numerator / torch.where(denominator == 0, 1, denominator + _GUARD))
+
+
+def linear_rule(relevance: Tensor, product: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+    """The z⁺ rule without bias: x⁺(S W⁺) + x⁻(S W⁻), S = R / (x⁺W⁺ + x⁻W⁻).
+
+    With |·| elementwise, x⁺w⁺ + x⁻w⁻ = (xw + |x||w|) / 2, so no matrix is split: `product` is the forward's own xw.
+    """
+    x_size, w_size = x.abs(), weight.abs()
+    share = safe_divide(relevance, (product + x_size @ w_size.T) / 2)
+    return (x * (share @ weight) + x_size * (share @ w_size)) / 2
+
+
+def add_rule(relevance: Tensor, total: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Shares by value, then each side scaled to its part of the sample's whole relevance."""
+    share = safe_divide(relevance, total)
+    to_a, to_b = a * share, b * share
+    sum_a, sum_b, whole = _per_sample(to_a), _per_sample(to_b), _per_sample(relevance)
+    size = sum_a.abs() + sum_b.abs()
+    return (to_a * safe_divide(safe_divide(sum_a.abs(), size) * whole, sum_a),
+            to_b * safe_divide(safe_divide(sum_b.abs(), size) * whole, sum_b))
+
+
+def matmul_rule(relevance: Tensor, product: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Half of the relevance to each factor."""
+    share = safe_divide(relevance, product)
+    return a * (share @ b.transpose(-1, -2)) / 2, b * (a.transpose(-1, -2) @ share) / 2
+
+
+def conserved(relevance_in: Tensor, relevance_out: Tensor) -> Tensor:
+    """`relevance_in` rescaled so that its sum over the sample is that of `relevance_out`."""
+    return relevance_in * safe_divide(_per_sample(relevance_out), _per_sample(relevance_in))
+
+
+def _per_sample(values: Tensor) -> Tensor:
+    return values.sum(dim=tuple(range(1, values.dim())), keepdim=True)
+
+
+Found = tuple[tuple[Tensor, ...], Rule | None]
+
+
+def _linear(mode: RuleMode, args: tuple, kwargs: dict) -> Found:
+    x, weight = args[:2]
+    bias = args[2] if len(args) > 2 else kwargs.get("bias")
+
+    def rule(relevance: Tensor, output: Tensor) -> tuple[Tensor]:
+        product = output if bias is None else output - bias
+        found = linear_rule(relevance, product, x, weight)
+        return (conserved(found, relevance) if mode.conserve_in_linear else found,)
+
+    return (x,), rule
+
+
+def _identity(mode: RuleMode, args: tuple, kwargs: dict) -> Found:
+    return (args[0] if args else kwargs["input"],), lambda relevance, output: (relevance,)
+
+
+def _scaling(mode: RuleMode, args: tuple, kwargs: dict) -> Found:
+    """Multiplying by, or dividing by, a constant."""
+    a, b = args[:2]
+    if _is_active(a) and _is_active(b):
+        raise CaptureError("There is no relevance rule for the product of two activations.",
+                           "Methods that need LRP do not apply to this model.")
+    active = a if _is_active(a) else b
+    return (active,), lambda relevance, output: (relevance.expand_as(active),)
+
+
+def _add(mode: RuleMode, args: tuple, kwargs: dict) -> Found:
+    a, b = args[:2]
+    if _is_active(a) and _is_active(b):
+        return (a, b), lambda relevance, output: add_rule(relevance, output, a, b)
+    active = a if _is_active(a) else b
+    return (active,), lambda relevance, output: (relevance,)
+
+
+def _matmul(mode: RuleMode, args: tuple, kwargs: dict) -> Found:
+    a, b = args[:2]
+    if not (_is_active(a) and _is_active(b)):
+        raise CaptureError("There is no relevance rule for the product of an activation and a constant matrix.",
+                           "Methods that need LRP do not apply to this model.")
+    return (a, b), lambda relevance, output: matmul_rule(relevance, output, a, b)
+
+
+def _is_active(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.requires_grad
+
+
+def _is_leaf_switch(func: Callable) -> bool:
+    return func in (Tensor.requires_grad_, Tensor.detach)
+
+
+_F = torch.nn.functional
+_RULES: dict[Callable, Callable[[RuleMode, tuple, dict], Found]] = {
+    _F.linear: _linear,
+    **dict.fromkeys((torch.matmul, Tensor.matmul, Tensor.__matmul__, torch.bmm, Tensor.bmm), _matmul),
+    **dict.fromkeys((torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__), _add),
+    **dict.fromkeys((torch.mul, Tensor.mul, Tensor.__mul__, Tensor.__rmul__, torch.div, Tensor.div,
+                     Tensor.__truediv__), _scaling),
+    **dict.fromkeys((_F.softmax, torch.softmax, Tensor.softmax, _F.layer_norm, torch.layer_norm, _F.dropout, _F.gelu,
+                     _F.relu, torch.relu, Tensor.relu, torch.tanh, Tensor.tanh, _F.silu), _identity),
+}
+# Moving values about is linear with ones and zeros: the plain backward is the rule.
+_SHAPING = {
+    Tensor.view, Tensor.reshape, torch.reshape, Tensor.permute, torch.permute, Tensor.transpose, torch.transpose,
+    Tensor.contiguous, Tensor.__getitem__, Tensor.expand, Tensor.unsqueeze, torch.unsqueeze, Tensor.squeeze,
+    torch.squeeze, Tensor.flatten, torch.flatten, Tensor.clone, Tensor.to, Tensor.float, Tensor.double, torch.cat,
+    Tensor.view_as, Tensor.chunk, torch.chunk, Tensor.split, torch.split, Tensor.unbind, torch.unbind, Tensor.T.__get__,
+    Tensor.mT.__get__, Tensor.index_select, torch.index_select, torch.gather, Tensor.gather, Tensor.type,
+}

@@ -1,0 +1,46 @@
+"""`python -m mmx.shapes.train NAME`: trains one of the shipped checkpoints again, into mmx/weights/NAME or --out."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mmx.catalog import WEIGHTS
+
+
+class Trainable(StrEnum):
+    REGIONS = "shapes-regions"
+    LXMERT = "shapes-lxmert"
+    VISUAL_BERT = "shapes-visual-bert"
+    DETR = "shapes-detr"
+
+
+def train(
+    name: Annotated[Trainable, typer.Argument(help="Which checkpoint; those that answer need shapes-regions first.")],
+    out: Annotated[Path | None, typer.Option(help="Folder to write (default: the one that ships).")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the weights and of the scenes.")] = 0,
+    steps: Annotated[int | None, typer.Option(help="Steps of the optimiser (default: what the shipped one took).")] = None,
+    threads: Annotated[int, typer.Option(help="CPU threads.")] = 2,
+) -> None:
+    """Train a shipped checkpoint on scenes that mmx draws."""
+    import torch
+
+    torch.set_num_threads(threads)
+    folder, given = out or WEIGHTS / name.value, {} if steps is None else {"steps": steps}
+    if name is Trainable.REGIONS:
+        from mmx.shapes.train.regions import train_regions
+
+        train_regions(folder, seed=seed, **given)
+    elif name is Trainable.DETR:
+        from mmx.shapes.train.detr import train_detr
+
+        train_detr(folder, seed=seed, **given)
+    else:
+        from mmx.shapes.train.vqa import train_vqa
+
+        train_vqa("lxmert" if name is Trainable.LXMERT else "visual_bert", folder, seed=seed, **given)
+
+
+if __name__ == "__main__":
+    typer.run(train)

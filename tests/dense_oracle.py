@@ -1,0 +1,60 @@
+"""The paper's equations a second time, slowly: loops and whole matrices of one sample, no code of mmx.rules."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from mmx.schedule import Schedule, Site
+
+Matrices = dict[tuple[str, str], Tensor]
+
+
+def dense_fuse(attention: Tensor, gradient: Tensor) -> Tensor:
+    """Eq. 5 of (heads, rows, cols), entry by entry."""
+    heads, rows, cols = attention.shape
+    fused = torch.zeros(rows, cols, dtype=attention.dtype)
+    for head in range(heads):
+        for row in range(rows):
+            for col in range(cols):
+                fused[row, col] += max(0.0, float(attention[head, row, col] * gradient[head, row, col])) / heads
+    return fused
+
+
+def dense_row_normalize(matrix: Tensor) -> Tensor:
+    """Each row over its sum; a row of zeros stays."""
+    return torch.stack([row / row.sum() if float(row.sum()) != 0 else torch.zeros_like(row) for row in matrix])
+
+
+def dense_normalize(relevance: Tensor) -> Tensor:
+    """Eq. 8 and 9; a row of R - I that is all zero leaves the unit row."""
+    identity = torch.eye(len(relevance), dtype=relevance.dtype)
+    return dense_row_normalize(relevance - identity) + identity
+
+
+def dense_start(sizes: Mapping[str, int]) -> Matrices:
+    return {(rows, cols): torch.eye(size, dtype=torch.float64) if rows == cols
+            else torch.zeros(size, sizes[cols], dtype=torch.float64)
+            for rows, size in sizes.items() for cols in sizes}
+
+
+def dense_walk(schedule: Schedule, fused: Mapping[Site, Tensor], sizes: Mapping[str, int], *,
+               normalize: bool = True, self_in_cross: bool = True) -> Matrices:
+    """Eq. 6, 7, 10 and 11 on full matrices; every site of a step reads `old`."""
+    relevance = dense_start(sizes)
+    for step in schedule:
+        old = dict(relevance)
+        for site in step:
+            if site not in fused:
+                continue
+            map_, s, q = fused[site], site.rows, site.cols
+            if s == q:
+                for y in sizes:
+                    relevance[s, y] = relevance[s, y] + map_ @ old[s, y]
+                continue
+            own, other = old[s, s], old[q, q]
+            if normalize:
+                own, other = dense_normalize(own), dense_normalize(other)
+            relevance[s, q] = relevance[s, q] + (own.T @ map_ @ other if self_in_cross else map_)
+            relevance[s, s] = relevance[s, s] + map_ @ old[q, s]
+    return relevance

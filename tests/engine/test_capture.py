@@ -1,0 +1,325 @@
+"""What is captured of an unmodified LXMERT is what it computes, and the model is left as it was."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pytest
+import torch
+from lxmert_samples import Batches, Described, hook_count
+from torch import Tensor, nn
+
+import mmx
+from mmx.capture import Capture, capture
+from mmx.engine import attribute
+from mmx.errors import CaptureError
+from mmx.explainer import Model
+from mmx.families.base import Family
+from mmx.families.lxmert import FAMILY, Lxmert
+from mmx.methods import Method, all_methods, get_method
+from mmx.schedule import Site, sites_of
+
+Inputs = dict[str, Tensor]
+EVERY = all_methods()
+RELEVANCE = [get_method("relevance")]
+
+
+def captured(model: Model, inputs: Inputs, target: object = None, *, family: Family = FAMILY,
+             ignore_padding: bool = False) -> tuple[Capture, Tensor]:
+    schedule = family.schedule(model.network.config)
+    found, _, logits = capture(
+        model.network, schedule, family.graph_roots, lambda: family.logits(model.network, inputs),
+        lambda logits: family.choose(logits, target), lambda samples: family.readouts(inputs, samples),
+        gradient_sites=sites_of(schedule), valid=family.valid(inputs), ignore_padding=ignore_padding)
+    return found, logits
+
+
+def plain_logits(model: Model, inputs: Inputs) -> Tensor:
+    with torch.no_grad():
+        return model.network(**inputs).question_answering_score
+
+
+def changed(model: Model, inputs: Inputs, site: Site, change: Callable[[Tensor], Tensor]) -> Tensor:
+    """The logits when the map of one site is changed in the forward."""
+    calls = iter(range(9))
+
+    def hook(_module: nn.Module, _inputs: tuple, output: Tensor) -> Tensor | None:
+        return change(output) if next(calls) == site.call else None
+
+    handle = model.network.get_submodule(site.module).register_forward_hook(hook)
+    try:
+        return plain_logits(model, inputs)
+    finally:
+        handle.remove()
+
+
+def test_every_site_has_a_map_of_its_streams_whose_rows_sum_to_one(model: Model, batches: Batches) -> None:
+    found, _ = captured(model, batches.alone(0))
+    assert found.sizes == {"text": 8, "image": 3}
+    assert list(found.attention) == list(sites_of(found.schedule))
+    for site, attention in found.attention.items():
+        assert attention.shape == (1, 2, found.sizes[site.rows], found.sizes[site.cols])
+        torch.testing.assert_close(attention.sum(-1), torch.ones_like(attention[..., 0]), atol=1e-12, rtol=0)
+        assert not attention.requires_grad
+    assert found.counts == {"text": torch.tensor([8]), "image": torch.tensor([3])}
+
+
+def test_the_two_directions_of_a_shared_module_are_told_apart(model: Model, batches: Batches) -> None:
+    """With as many regions as tokens, only the order of the calls tells which is which."""
+    inputs = batches.alone(0)
+    inputs |= {"visual_feats": torch.randn(1, 8, 12).double(), "visual_pos": torch.rand(1, 8, 4).double(),
+               "visual_attention_mask": torch.tensor([[1] * 7 + [0]])}
+    found, _ = captured(model, inputs)
+    for site in sites_of(found.schedule):
+        assert (found.attention[site][..., -1] == 0).all() == (site.cols == "image"), site
+
+
+def test_only_sites_without_a_path_to_the_answer_lack_a_gradient(model: Model, batches: Batches) -> None:
+    found, _ = captured(model, batches.alone(0))
+    assert set(found.gradient) == {site for site in sites_of(found.schedule) if site.reaches_target}
+    assert all(gradient.shape == found.attention[site].shape for site, gradient in found.gradient.items())
+
+
+def test_the_captured_forward_gives_the_plain_logits_bit_for_bit(model: Model, batches: Batches) -> None:
+    for inputs in (batches.alone(0), batches.together([0, 1, 2])):
+        for methods in (EVERY, [get_method("rollout")]):
+            _, logits = attribute(model.network, FAMILY, inputs, methods)
+            assert torch.equal(logits, plain_logits(model, inputs))
+            assert not logits.requires_grad
+
+
+def test_gradients_are_the_change_of_the_score_with_the_map(model: Model, batches: Batches) -> None:
+    """Central differences along a random direction, for every map, one at a time."""
+    inputs, step = batches.alone(0), 1e-5
+    found, _ = captured(model, inputs, target=2)
+    for site in sites_of(found.schedule):
+        direction = torch.randn(found.attention[site].shape, generator=torch.Generator().manual_seed(1)).double()
+        ahead, behind = (changed(model, inputs, site, lambda a, sign=sign, way=direction: a + sign * step * way)[0, 2]
+                         for sign in (1, -1))
+        slope = (found.gradient[site] * direction).sum() if site in found.gradient else torch.tensor(0.0).double()
+        torch.testing.assert_close(slope, (ahead - behind) / (2 * step), atol=1e-7, rtol=1e-5)
+
+
+def test_a_map_matters_to_the_logits_exactly_where_its_site_says_so(model: Model, batches: Batches) -> None:
+    inputs = batches.alone(0)
+    plain = plain_logits(model, inputs)
+    without_head_0 = torch.tensor([0.0, 1.0]).double()[:, None, None]
+    for site in sites_of(FAMILY.schedule(model.network.config)):
+        logits = changed(model, inputs, site, lambda found: found * without_head_0)
+        assert torch.equal(logits, plain) != site.reaches_target, site
+
+
+def state_of(network: nn.Module) -> tuple:
+    return (hook_count(network), torch.is_grad_enabled(), [module.training for module in network.modules()],
+            [parameter.requires_grad for parameter in network.parameters()],
+            [parameter.grad is None for parameter in network.parameters()])
+
+
+@pytest.fixture
+def odd_state(model: Model):
+    """Training mode here and there, and parameters that want gradients: a model in the middle of its training."""
+    model.network.train()
+    model.network.lxmert.pooler.eval()
+    model.network.requires_grad_(True)
+    yield
+    model.network.eval().requires_grad_(False)
+
+
+@pytest.mark.usefixtures("odd_state")
+@pytest.mark.parametrize("grad_enabled", [True, False])
+def test_the_model_is_left_as_it_was(model: Model, batches: Batches, grad_enabled: bool) -> None:
+    inputs = batches.alone(0)
+    with torch.set_grad_enabled(grad_enabled):
+        before = state_of(model.network)
+        scores, logits = attribute(model.network, FAMILY, inputs, EVERY)
+        assert state_of(model.network) == before
+    assert all(before[4])
+    model.network.eval()
+    assert torch.equal(logits, plain_logits(model, inputs))
+    frozen, _ = attribute(model.network.requires_grad_(False), FAMILY, inputs, EVERY)
+    torch.testing.assert_close(scores, frozen, atol=1e-12, rtol=0)
+
+
+@pytest.mark.usefixtures("odd_state")
+@pytest.mark.parametrize("place", ["lxmert.encoder.layer.1", "lxmert.pooler"])
+@pytest.mark.parametrize("grad_enabled", [True, False])
+def test_the_model_is_left_as_it_was_when_its_forward_fails(model: Model, batches: Batches, place: str,
+                                                            grad_enabled: bool) -> None:
+    def fail(*_: object) -> None:
+        raise ArithmeticError("in the forward")
+
+    handle = model.network.get_submodule(place).register_forward_hook(fail)
+    with torch.set_grad_enabled(grad_enabled):
+        before = state_of(model.network)
+        with pytest.raises(ArithmeticError, match="in the forward"):
+            attribute(model.network, FAMILY, batches.alone(0), EVERY)
+        assert state_of(model.network) == before
+    handle.remove()
+
+
+@pytest.mark.usefixtures("odd_state")
+def test_the_model_is_left_as_it_was_when_a_module_is_missing(model: Model, batches: Batches) -> None:
+    before = state_of(model.network)
+    with pytest.raises(CaptureError):
+        captured(model, batches.alone(0), family=Described((*FAMILY.schedule(model.network.config),
+                                                            (Site("lxmert.nowhere", "text", "text"),))))
+    assert state_of(model.network) == before
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_scores_are_the_same_where_the_caller_has_switched_gradients_off(
+        model: Model, batches: Batches, mode: Callable) -> None:
+    inputs = batches.together([0, 1])
+    want, _ = attribute(model.network, FAMILY, inputs, EVERY)
+    with mode():
+        found, _ = attribute(model.network, FAMILY, {name: value.clone() for name, value in inputs.items()}, EVERY)
+        assert torch.is_inference_mode_enabled() == (mode is torch.inference_mode)
+        assert not torch.is_grad_enabled()
+    for method, scores in want.items():
+        for stream, values in scores.items():
+            assert torch.equal(found[method][stream], values)
+
+
+def swapped(model: Model, old: Site, new: Site) -> Described:
+    return Described(tuple(tuple(new if site == old else site for site in step)
+                           for step in FAMILY.schedule(model.network.config)))
+
+
+def site_at(model: Model, index: int) -> Site:
+    return sites_of(FAMILY.schedule(model.network.config))[index]
+
+
+def refusal(model: Model, inputs: Inputs, family: Family = FAMILY) -> str:
+    with pytest.raises(CaptureError) as caught:
+        captured(model, inputs, family=family)
+    return str(caught.value)
+
+
+def test_a_module_that_is_not_there_is_named(model: Model, batches: Batches) -> None:
+    first = site_at(model, 0)
+    family = swapped(model, first, replace(first, module="lxmert.encoder.layer.7.attention"))
+    assert "LxmertForQuestionAnswering has no module lxmert.encoder.layer.7.attention" in refusal(
+        model, batches.alone(0), family)
+
+
+def test_a_root_of_the_graph_that_is_not_there_is_named(model: Model, batches: Batches) -> None:
+    class Rootless(Lxmert):
+        graph_roots = ("lxmert.roots",)
+
+    assert "no module lxmert.roots" in refusal(model, batches.alone(0), Rootless())
+
+
+def test_a_map_that_should_reach_the_target_and_does_not_is_named(model: Model, batches: Batches) -> None:
+    last = site_at(model, -3)
+    assert not last.reaches_target
+    message = refusal(model, batches.alone(0), swapped(model, last, replace(last, reaches_target=True)))
+    assert f"No gradient reaches the attention map of {last.module} (call 2)" in message
+
+
+def test_a_graph_that_starts_behind_a_map_is_an_error_that_names_it(model: Model, batches: Batches) -> None:
+    class LateRoot(Lxmert):
+        graph_roots = ("lxmert.encoder.layer.0", "lxmert.encoder.visn_fc")
+
+        def choose(self, logits: Tensor, target: object) -> tuple[Tensor, Tensor]:
+            return super().choose(logits, target)
+
+    with pytest.raises(CaptureError, match=r"lxmert\.encoder\.layer\.0\.attention"):
+        captured(model, batches.alone(0), family=LateRoot())
+
+
+@pytest.mark.parametrize("factor", [0.5, float("nan")])
+def test_a_map_whose_rows_do_not_sum_to_one_is_named(model: Model, batches: Batches, factor: float) -> None:
+    site = site_at(model, 1)
+    handle = model.network.get_submodule(site.module).register_forward_hook(lambda *args: args[2] * factor)
+    message = refusal(model, batches.alone(0))
+    handle.remove()
+    assert f"The rows of the attention map of {site.module} do not sum to 1" in message
+
+
+def test_a_call_that_did_not_happen_is_named(model: Model, batches: Batches) -> None:
+    first = site_at(model, 0)
+    message = refusal(model, batches.alone(0), swapped(model, first, replace(first, call=1)))
+    assert f"No attention map came out of {first.module} (call 2)" in message
+
+
+def test_a_module_that_gives_no_map_is_named(model: Model, batches: Batches) -> None:
+    first = site_at(model, 0)
+    module = first.module.replace("self.dropout", "self.query")
+    message = refusal(model, batches.alone(0), swapped(model, first, replace(first, module=module)))
+    assert f"{module} gives a map of 3 dimensions" in message
+
+
+def test_a_map_between_other_streams_than_it_says_is_named(model: Model, batches: Batches) -> None:
+    first = site_at(model, 0)
+    second = site_at(model, 1)
+    message = refusal(model, batches.alone(0), swapped(model, second, replace(second, rows="image", cols="image")))
+    assert "tokens where others have" in message
+    assert "lxmert.encoder." in message
+    assert first.module not in message
+
+
+def rows_of(model: Model, inputs: Inputs, methods: Sequence[Method], target: object = None) -> dict:
+    return attribute(model.network, FAMILY, inputs, methods, target, ignore_padding=True)[0]
+
+
+def test_several_targets_of_a_sample_equal_one_at_a_time(model: Model, batches: Batches) -> None:
+    inputs = batches.alone(0)
+    together = rows_of(model, inputs, EVERY, [2, 0, 1, 0])
+    for row, target in enumerate([2, 0, 1, 0]):
+        for method, scores in rows_of(model, inputs, EVERY, target).items():
+            for stream, values in scores.items():
+                torch.testing.assert_close(together[method][stream][row], values[0], atol=1e-12, rtol=0)
+
+
+def test_some_samples_may_have_more_targets_than_others(model: Model, batches: Batches) -> None:
+    samples, targets = torch.tensor([1, 0, 1, 1]), torch.tensor([2, 0, 0, 1])
+
+    class Several(Lxmert):
+        def choose(self, logits: Tensor, target: object) -> tuple[Tensor, Tensor]:
+            return logits[samples, targets], samples
+
+    inputs = batches.together([0, 1])
+    together, _ = attribute(model.network, Several(), inputs, EVERY, ignore_padding=True)
+    for row, (sample, target) in enumerate(zip(samples.tolist(), targets.tolist(), strict=True)):
+        alone = rows_of(model, inputs, EVERY, target)
+        for method, scores in alone.items():
+            for stream, values in scores.items():
+                torch.testing.assert_close(together[method][stream][row], values[sample], atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_models_give_finite_float32_scores(tiny_lxmert, model: Model, batches: Batches,
+                                                          dtype: str) -> None:
+    half = mmx.load(tiny_lxmert, dtype=dtype)
+    inputs = {name: value.to(half.network.dtype) if value.is_floating_point() else value
+              for name, value in batches.together([0, 1]).items()}
+    for scores in rows_of(half, inputs, EVERY, 0).values():
+        for values in scores.values():
+            assert values.dtype == torch.float32
+            assert values.isfinite().all()
+
+
+class Counter:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.backwards, self._grad = 0, torch.autograd.grad
+        monkeypatch.setattr(torch.autograd, "grad", self)
+
+    def __call__(self, *args: object, **options: object) -> tuple:
+        self.backwards += 1
+        return self._grad(*args, **options)
+
+
+@pytest.mark.parametrize(("methods", "target", "backwards"), [
+    (EVERY, None, 1), (EVERY, [0, 2, 1], 1), (RELEVANCE, 1, 1),
+    ([method for method in EVERY if "gradient" not in method.needs], None, 0),
+])
+def test_all_methods_share_one_forward_and_one_backward(
+        model: Model, batches: Batches, monkeypatch: pytest.MonkeyPatch, methods: Sequence[Method], target: object,
+        backwards: int) -> None:
+    counter, in_graph = Counter(monkeypatch), []
+    handle = model.network.register_forward_hook(
+        lambda _module, _inputs, output: in_graph.append(output.question_answering_score.requires_grad))
+    scores = rows_of(model, batches.alone(0), methods, target)
+    handle.remove()
+    assert len(scores) == len(methods) > 0
+    assert in_graph == [backwards > 0]
+    assert counter.backwards == backwards

@@ -1,0 +1,159 @@
+"""Rules against the paper's equations as dense matrices (tests/dense_oracle.py), in float64."""
+
+import pytest
+import torch
+from dense_oracle import dense_fuse, dense_row_normalize, dense_start, dense_walk
+from torch import Tensor
+
+from mmx.rules import Relevance, fuse_heads, propagate, row_normalize
+from mmx.schedule import Schedule, Site
+
+SIZES = {"text": 4, "image": 5, "query": 3}
+Fused = dict[Site, Tensor]
+
+
+def schedule_of(*steps: str) -> Schedule:
+    """Steps as "text<image image<text": sites with rows before `<` and cols after."""
+    return tuple(tuple(Site(f"step{i}.{pair}", *pair.split("<")) for pair in step.split())
+                 for i, step in enumerate(steps))
+
+
+def random_schedule(seed: int) -> Schedule:
+    generator = torch.Generator().manual_seed(seed)
+    pairs = [f"{rows}<{cols}" for rows in SIZES for cols in SIZES]
+    picks = [torch.randperm(len(pairs), generator=generator)[:1 + i % 4].tolist() for i in range(7)]
+    return schedule_of(*(" ".join(pairs[i] for i in pick) for pick in picks))
+
+
+LXMERT = schedule_of("text<text", "text<text", "image<image", "text<image image<text", "text<text image<image",
+                     "text<image image<text", "text<text image<image")
+DETR = schedule_of("image<image", "image<image", "image<image", *("query<query", "query<image") * 3)
+THREE = schedule_of("text<text", "image<image", "text<image image<text", "query<text", "query<query text<text",
+                    "query<image image<query", "query<image", "text<query", "image<image")
+SELF_AND_CROSS_IN_ONE_STEP = schedule_of("text<text", "text<text text<image image<text", "image<image text<image",
+                                         "text<text image<text text<image")
+CROSS_FIRST = schedule_of("text<image", "text<image image<text", "text<text")
+SCHEDULES = {"lxmert": LXMERT, "detr": DETR, "three streams": THREE, "mixed step": SELF_AND_CROSS_IN_ONE_STEP,
+             "cross first": CROSS_FIRST, **{f"random {seed}": random_schedule(seed) for seed in range(6)}}
+
+
+def random_fused(schedule: Schedule, batch: int = 2, seed: int = 0, zero_rows: bool = True) -> Fused:
+    """Non-negative maps; by default token 1 of each stream never attends within it, so that R - I has a zero row."""
+    generator = torch.Generator().manual_seed(seed)
+    fused = {}
+    for site in (site for step in schedule for site in step):
+        fused[site] = torch.rand(batch, SIZES[site.rows], SIZES[site.cols], generator=generator, dtype=torch.float64)
+        fused[site] = (fused[site] - 0.3).clamp(min=0) * 0.3
+        if zero_rows and site.is_self:
+            fused[site][:, 1] = 0
+    return fused
+
+
+def matrix(state: Relevance, rows: str, cols: str, batch: int) -> Tensor:
+    """All of R[rows, cols], read row by row, (batch, rows, cols)."""
+    return torch.stack([state.row(rows, cols, torch.full((batch,), index), torch.float64)
+                        for index in range(SIZES[rows])], dim=1)
+
+
+@pytest.mark.parametrize("self_in_cross", [True, False], ids=["eq 10", "no self in eq 10"])
+@pytest.mark.parametrize("normalize", [True, False], ids=["normalized", "not normalized"])
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_every_row_equals_the_dense_equations(name: str, normalize: bool, self_in_cross: bool) -> None:
+    schedule = SCHEDULES[name]
+    fused = random_fused(schedule)
+    state = propagate(schedule, fused, SIZES, normalize=normalize, self_in_cross=self_in_cross)
+    for sample in range(2):
+        one = {site: values[sample] for site, values in fused.items()}
+        dense = dense_walk(schedule, one, SIZES, normalize=normalize, self_in_cross=self_in_cross)
+        for (rows, cols), want in dense.items():
+            torch.testing.assert_close(matrix(state, rows, cols, 2)[sample], want, atol=1e-12, rtol=0)
+
+
+def test_samples_read_rows_of_their_own() -> None:
+    fused = random_fused(LXMERT)
+    state = propagate(LXMERT, fused, SIZES)
+    whole = matrix(state, "text", "image", 2)
+    found = state.row("text", "image", torch.tensor([3, 1]), torch.float64)
+    torch.testing.assert_close(found, torch.stack([whole[0, 3], whole[1, 1]]), atol=1e-15, rtol=0)
+
+
+@pytest.mark.parametrize("fused", [{site: values * 0 for site, values in random_fused(LXMERT).items()}, {}],
+                         ids=["zero maps", "no maps"])
+def test_without_gradient_relevance_stays_the_identity(fused: Fused) -> None:
+    state = propagate(LXMERT, fused, SIZES)
+    for (rows, cols), want in dense_start(SIZES).items():
+        assert torch.equal(matrix(state, rows, cols, 2), want.expand(2, -1, -1))
+
+
+def test_a_site_that_is_absent_adds_nothing() -> None:
+    fused = random_fused(LXMERT)
+    absent = LXMERT[-1][1]
+    without = propagate(LXMERT, {site: values for site, values in fused.items() if site != absent}, SIZES)
+    zeroed = propagate(LXMERT, {**fused, absent: fused[absent] * 0}, SIZES)
+    for rows, cols in dense_start(SIZES):
+        torch.testing.assert_close(matrix(without, rows, cols, 2), matrix(zeroed, rows, cols, 2), atol=1e-15, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["lxmert", "detr", "mixed step"])
+def test_a_batch_of_three_equals_three_singles(name: str) -> None:
+    schedule = SCHEDULES[name]
+    fused = random_fused(schedule, batch=3)
+    together = propagate(schedule, fused, SIZES)
+    for sample in range(3):
+        alone = propagate(schedule, {site: values[sample:sample + 1] for site, values in fused.items()}, SIZES)
+        for rows, cols in dense_start(SIZES):
+            torch.testing.assert_close(matrix(together, rows, cols, 3)[sample], matrix(alone, rows, cols, 1)[0],
+                                       atol=1e-14, rtol=0)
+
+
+def test_permuting_the_image_tokens_permutes_the_relevance() -> None:
+    fused = random_fused(LXMERT, zero_rows=False)
+    order = torch.tensor([3, 0, 4, 1, 2])
+    permuted = {site: values[:, order] if site.rows == "image" else values for site, values in fused.items()}
+    permuted = {site: values[..., order] if site.cols == "image" else values for site, values in permuted.items()}
+    before, after = propagate(LXMERT, fused, SIZES), propagate(LXMERT, permuted, SIZES)
+    torch.testing.assert_close(matrix(after, "text", "image", 2), matrix(before, "text", "image", 2)[..., order],
+                               atol=1e-14, rtol=0)
+    torch.testing.assert_close(matrix(after, "image", "text", 2), matrix(before, "image", "text", 2)[:, order],
+                               atol=1e-14, rtol=0)
+    torch.testing.assert_close(matrix(after, "text", "text", 2), matrix(before, "text", "text", 2), atol=1e-14, rtol=0)
+
+
+@pytest.mark.parametrize(("dtype", "tiny"), [(torch.float64, 1e-20), (torch.float32, 1e-20), (torch.float64, 1e-300)])
+def test_tiny_self_relevance_survives_the_normalisation(dtype: torch.dtype, tiny: float) -> None:
+    schedule = schedule_of("text<text", "image<image", "text<image")
+    (own,), (other,), (cross,) = schedule
+    fused = random_fused(schedule, batch=1)
+    state = propagate(schedule, {own: (fused[own] * tiny).to(dtype), other: (fused[other] * tiny).to(dtype),
+                                 cross: fused[cross].to(dtype)}, SIZES)
+    left, right = (dense_row_normalize(fused[site][0]) + torch.eye(SIZES[site.rows]) for site in (own, other))
+    found = torch.stack([state.row("text", "image", torch.tensor([i]), dtype)[0] for i in range(SIZES["text"])])
+    torch.testing.assert_close(found.double(), left.T @ fused[cross][0] @ right, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_relevance_is_finite_where_the_row_sums_have_no_finite_inverse(dtype: torch.dtype) -> None:
+    schedule = schedule_of("text<text", "image<image", "text<image")
+    (own,), (other,), _ = schedule
+    fused = {site: values.to(dtype) for site, values in random_fused(schedule, batch=1).items()}
+    smallest = torch.finfo(dtype).smallest_normal / 8
+    state = propagate(schedule, {**fused, own: fused[own] * smallest, other: fused[other] * smallest}, SIZES)
+    for index in range(SIZES["text"]):
+        assert state.row("text", "image", torch.tensor([index]), dtype).isfinite().all()
+
+
+def test_fuse_heads_is_equation_5_entry_by_entry() -> None:
+    torch.manual_seed(0)
+    attention = torch.rand(2, 3, 4, 5, dtype=torch.float64).softmax(-1)
+    gradient = torch.randn(2, 3, 4, 5, dtype=torch.float64)
+    before = attention.clone(), gradient.clone()
+    found = fuse_heads(attention, gradient)
+    for sample in range(2):
+        torch.testing.assert_close(found[sample], dense_fuse(attention[sample], gradient[sample]), atol=1e-15, rtol=0)
+    assert torch.equal(attention, before[0])
+    assert torch.equal(gradient, before[1])
+
+
+def test_row_normalize_divides_rows_by_their_sums_and_leaves_zero_rows() -> None:
+    matrix = torch.tensor([[[1.0, 3.0], [0.0, 0.0]], [[0.0, 2.0], [5.0, 5.0]]])
+    assert torch.equal(row_normalize(matrix), torch.tensor([[[0.25, 0.75], [0, 0]], [[0, 1.0], [0.5, 0.5]]]))
