@@ -7,13 +7,14 @@ modules that a family names as its roots.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from mmx.errors import CaptureError
+from mmx.lrp import RuleMode
 from mmx.schedule import Schedule, Site, sites_of
 
 _ROW_SUM_TOLERANCE = {torch.float64: 1e-5, torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 5e-2}
@@ -31,8 +32,9 @@ class Readout:
 class Capture:
     """What methods read. An item is one (sample, target); float32 at least.
 
-    `attention` and `gradient`: (items, heads, rows, cols) by site. `gradient` lacks a site from which no path
-    leads to the target. `counts`: the tokens of each stream that a mean runs over, (items,).
+    `attention`, `gradient` and `lrp`: (items, heads, rows, cols) by site, the latter two for the sites that were
+    asked for and from which a path leads to the target. `counts`: the tokens of each stream that a mean runs over,
+    (items,).
     """
 
     schedule: Schedule
@@ -41,6 +43,7 @@ class Capture:
     counts: Mapping[str, Tensor]
     attention: Mapping[Site, Tensor]
     gradient: Mapping[Site, Tensor]
+    lrp: Mapping[Site, Tensor]
 
     @property
     def dtype(self) -> torch.dtype:
@@ -87,12 +90,15 @@ class Recording:
 
 @contextmanager
 def recording(network: nn.Module, schedule: Schedule, graph_roots: Sequence[str]) -> Iterator[Recording]:
-    """Records every site of the forwards inside; hooks and training mode are as before afterwards."""
+    """Records every site of the forwards inside; hooks, training mode and parameters are as before afterwards."""
     record = Recording()
     training = [module for module in network.modules() if module.training]
+    unfrozen = [parameter for parameter in network.parameters() if parameter.requires_grad]
     handles = []
     try:
         network.eval()
+        for parameter in unfrozen:
+            parameter.requires_grad = False
         for name in {site.module: None for site in sites_of(schedule)}:
             module = _submodule(network, name)
             handles.append(module.register_forward_hook(
@@ -105,6 +111,8 @@ def recording(network: nn.Module, schedule: Schedule, graph_roots: Sequence[str]
             handle.remove()
         for module in training:
             module.training = True
+        for parameter in unfrozen:
+            parameter.requires_grad = True
 
 
 def _submodule(network: nn.Module, name: str) -> nn.Module:
@@ -134,9 +142,14 @@ def gradients(scores: Tensor, samples: Tensor, maps: Mapping[Site, Tensor]) -> d
     turns = _turns(samples)
     shared = bool(turns.max() > 0)
     weights = _one_per_turn(scores, turns) if shared else torch.ones_like(scores)
-    found = torch.autograd.grad(scores, list(maps.values()), weights, is_grads_batched=shared, allow_unused=True)
+    inside = [site for site, map_ in maps.items() if map_.requires_grad]
+    # The graph is kept for a second pass by other rules; it goes with the last reference to the maps.
+    found = torch.autograd.grad(scores, [maps[site] for site in inside], weights, is_grads_batched=shared,
+                                allow_unused=True, retain_graph=True) if inside else ()
+    by_site = dict(zip(inside, found, strict=True))
     kept = {}
-    for site, gradient in zip(maps, found, strict=True):
+    for site in maps:
+        gradient = by_site.get(site)
         if gradient is not None:
             kept[site] = gradient[turns, samples] if shared else of_items(gradient, samples)
         elif site.reaches_target:
@@ -163,6 +176,7 @@ def of_items(values: Tensor, samples: Tensor) -> Tensor:
     return values[samples]
 
 
+@torch.inference_mode(False)  # which enables gradients as well, whatever the caller has disabled
 def capture(
     network: nn.Module,
     schedule: Schedule,
@@ -172,39 +186,56 @@ def capture(
     read: Callable[[Tensor], tuple[Readout, ...]],
     *,
     gradient_sites: Sequence[Site],
+    lrp_sites: Sequence[Site],
+    conserve_in_linear: bool,
     valid: Mapping[str, Tensor],
     ignore_padding: bool,
 ) -> tuple[Capture, Tensor, Tensor]:
-    """Runs the model once, and backward once if a method reads gradients.
+    """Runs the model once, backward once if a method reads gradients, and once by the LRP rules if one reads those.
 
     Args:
         forward: returns the model's logits, (batch, ...).
         choose: logits → explained scores and the sample of each item, (items,) both.
         read: samples of the items → the rows to read.
-        gradient_sites: the sites whose gradient is asked for.
+        gradient_sites, lrp_sites: the sites whose gradient, or LRP relevance, is asked for.
+        conserve_in_linear: LRP through a linear layer keeps the sum (the reference does so for DETR alone).
         valid: tokens that are not padding by stream, (batch, tokens) bool.
-        ignore_padding: rows of padding are taken out of the maps, and means run over valid tokens alone. The
-            reference does neither, which lets padding into rollout and into the scale of Grad-CAM.
+        ignore_padding: rows and columns of padding are taken out of the maps, and means run over valid tokens
+            alone. The reference does neither, which lets padding into rollout and into the scale of Grad-CAM.
 
     Returns:
         The capture, the sample of each item, and the logits, detached.
     """
-    with torch.set_grad_enabled(bool(gradient_sites)), recording(network, schedule, graph_roots) as record:
+    mode = RuleMode(conserve_in_linear) if lrp_sites else None
+    with (torch.set_grad_enabled(bool(gradient_sites or lrp_sites)),
+          recording(network, schedule, graph_roots) as record, mode or nullcontext()):
         logits = forward()
     maps = record.maps(schedule)
     scores, samples = choose(logits)
     gradient = gradients(scores, samples, {site: maps[site] for site in gradient_sites}) if gradient_sites else {}
+    lrp = {}
+    if mode is not None:
+        mode.relevance = True
+        lrp = gradients(scores, samples, {site: maps[site] for site in lrp_sites})
     sizes = {stream: size for site, found in maps.items()
              for stream, size in ((site.rows, found.shape[2]), (site.cols, found.shape[3]))}
     attention = {site: of_items(_full(found.detach()), samples) for site, found in maps.items()}
     counts = {stream: torch.full((len(samples),), size, device=samples.device) for stream, size in sizes.items()}
     if ignore_padding:
         kept = {stream: of_items(mask, samples) for stream, mask in valid.items()}
-        attention = {site: found * kept[site.rows][:, None, :, None] if site.rows in kept else found
-                     for site, found in attention.items()}
+        attention, gradient, lrp = ({site: _without_padding(found, site, kept) for site, found in maps_of.items()}
+                                    for maps_of in (attention, gradient, lrp))
         counts |= {stream: mask.sum(dim=1) for stream, mask in kept.items()}
     return Capture(schedule, read(samples), sizes, counts, attention,
-                   {site: _full(found) for site, found in gradient.items()}), samples, logits.detach()
+                   {site: _full(found) for site, found in gradient.items()},
+                   {site: _full(found) for site, found in lrp.items()}), samples, logits.detach()
+
+
+def _without_padding(values: Tensor, site: Site, kept: Mapping[str, Tensor]) -> Tensor:
+    """Zero in rows and columns of padding; a gradient is not zero in its columns, though the map is."""
+    if site.rows in kept:
+        values = values * kept[site.rows][:, None, :, None]
+    return values * kept[site.cols][:, None, None, :] if site.cols in kept else values
 
 
 def _full(values: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ import torch
 import transformers
 from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer, PreTrainedConfig, PreTrainedModel
 
-from mmx.catalog import WEIGHTS, shipped_names
+from mmx.catalog import WEIGHTS, catalog, shipped_names
 from mmx.errors import CheckpointError, MmxError, UsageError
 from mmx.registry import unknown_name
 
@@ -56,7 +56,7 @@ def resolve(name: str | Path, revision: str | None = None) -> Source:
     if not slash or not owner or not rest or "/" in rest or text.startswith((".", "~")):
         if slash:
             raise UsageError(f"There is no checkpoint folder {text}.")
-        raise unknown_name("checkpoint", text, shipped_names())
+        raise unknown_name("checkpoint", text, [entry.name for entry in catalog()])
     return Source(text, text, revision=revision)
 
 

@@ -6,7 +6,8 @@ from torch import Tensor, nn
 
 from mmx.capture import capture
 from mmx.families.base import Family, Inputs
-from mmx.methods.base import Method
+from mmx.methods.base import Method, Need
+from mmx.schedule import Site
 
 
 def attribute(
@@ -18,7 +19,7 @@ def attribute(
     *,
     ignore_padding: bool = False,
 ) -> tuple[dict[str, dict[str, Tensor]], Tensor]:
-    """Scores of every method, out of one forward and at most one backward.
+    """Scores of every method, out of one forward, at most one backward and at most one LRP pass.
 
     Args:
         inputs: what the model's forward takes, batched, on its device and in its dtype.
@@ -30,11 +31,15 @@ def attribute(
     """
     schedule = family.schedule(network.config)
     streams = family.readout_streams
-    wanted = {site: None for method in methods for site in method.gradient_sites(schedule, streams)}
+
+    def wanted(need: Need) -> tuple[Site, ...]:
+        return tuple(dict.fromkeys(site for method in methods for site in method.sites(need, schedule, streams)))
+
     captured, samples, logits = capture(
         network, schedule, family.graph_roots,
         forward=lambda: family.logits(network, inputs),
         choose=lambda logits: family.choose(logits, target),
         read=lambda samples: family.readouts(inputs, samples),
-        gradient_sites=tuple(wanted), valid=family.valid(inputs), ignore_padding=ignore_padding)
+        gradient_sites=wanted("gradient"), lrp_sites=wanted("lrp"),
+        conserve_in_linear=family.conserve_in_linear, valid=family.valid(inputs), ignore_padding=ignore_padding)
     return {method.name: family.scores(method.rows(captured), inputs, samples) for method in methods}, logits

@@ -107,7 +107,7 @@ class Model:
     def check(self, question: str, target: str | int | None = None) -> None:
         """Raises UsageError where the question or the target cannot be used with this model."""
         if not question.strip():
-            raise UsageError("The question is empty.", "Give one with --question.")
+            raise UsageError("The question is empty.", "Write one.")
         length, longest = len(self.tokenizer(question)["input_ids"]), self._longest_question
         if length > longest:
             raise UsageError(f"The question has {length} tokens; {self.info.name} takes {longest} at most.",

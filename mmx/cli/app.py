@@ -7,18 +7,21 @@ from typing import Annotated
 import typer
 
 from mmx import __version__
+from mmx.cli.errors import as_told
 from mmx.cli.explain import explain
 from mmx.cli.listing import methods, models
+from mmx.cli.options import help_if_alone
 from mmx.cli.output import debug_wanted, prepare_streams, print_error
-from mmx.errors import MmxError, UsageError
+from mmx.cli.shapes import shapes_app
 
 INTERRUPTED = 130
 
 app = typer.Typer(name="mmx", add_completion=True, pretty_exceptions_enable=False,
                   context_settings={"help_option_names": ["-h", "--help"]})
-app.command(no_args_is_help=False)(explain)
+app.command()(explain)
 app.command()(methods)
 app.command()(models)
+app.add_typer(shapes_app, name="shapes")
 
 
 def _print_version(wanted: bool) -> None:
@@ -34,8 +37,7 @@ def root(
                                           help="Print the version and exit.")] = False,
 ) -> None:
     """Why did this vision-language transformer answer that? Shows the words and regions that made it."""
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+    help_if_alone(context)
 
 
 def main() -> None:
@@ -58,16 +60,6 @@ def _report(error: Exception) -> int:
         return INTERRUPTED
     if isinstance(error, BrokenPipeError):
         return 0
-    told = _as_told(error)
+    told = as_told(error)
     print_error(told, error)
     return told.exit_code
-
-
-def _as_told(error: Exception) -> MmxError:
-    if isinstance(error, MmxError):
-        return error
-    describe = getattr(error, "format_message", None)  # Typer's own complaints about how it was called
-    if describe is None:
-        return MmxError.of_fault(error)
-    command = getattr(getattr(error, "ctx", None), "command_path", "mmx")
-    return UsageError(f"{describe().rstrip('.')}.", f"See '{command} --help'.")

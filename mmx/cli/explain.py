@@ -42,17 +42,24 @@ def explain(
 
     mmx explain photo.jpg --question "what color is the circle?"
     """
-    from mmx.cli.batch import explain_all, gather_requests, open_model, prepare_folder
+    from mmx.cli.batch import Batch
+    from mmx.cli.opening import check_options, chosen_methods, open_model
     from mmx.cli.report import BatchReport
-    from mmx.methods import all_methods, get_method
+    from mmx.cli.requests import gather_requests
+    from mmx.cli.results import result_folder
 
-    requests = gather_requests(images or [], question, questions, images_dir, target)
-    names = method or ["relevance"]
-    methods = all_methods() if "all" in names else tuple(dict.fromkeys(get_method(name) for name in names))
-    prepare_folder(out)
-    loaded = open_model(model, revision, regions, device, dtype, quiet)
-    report = BatchReport(as_json=as_json, quiet=quiet, many=len(requests) > 1)
-    explain_all(loaded, requests, methods, out, batch_size, resume, report)
-    report.close()
+    report = BatchReport(as_json=as_json, quiet=quiet)
+    try:
+        requests = gather_requests(images or [], question, questions, images_dir, target)
+        methods = chosen_methods(method or ["relevance"])
+        with result_folder(out):
+            loaded = open_model(model, revision, regions, device, dtype, quiet)
+            check_options(loaded, question, target)
+            report.expect(requests, several_methods=len(methods) > 1)
+            Batch(loaded, methods, out, resume, report).run(requests, batch_size)
+    except Exception as error:
+        report.stop(error)
+        raise
+    report.close(out)
     if report.failures:
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""What several commands share: options, and help where no subcommand follows."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,3 +15,9 @@ Dtype = Annotated[str, typer.Option("--dtype", help="auto (float32), float32, bf
 BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Questions that run through the model at once.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No notes and no progress on stderr.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+def help_if_alone(context: typer.Context) -> None:
+    """Typer's own no_args_is_help ends as an error that has no message."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 import traceback
 import unicodedata
@@ -14,13 +15,14 @@ from mmx.cli.progress import bar_aside
 from mmx.errors import MmxError, OutputError
 
 _WIDE = 10_000
+_LINE_BREAK = re.compile(r"\s*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]\s*")
 
 
 def prepare_streams() -> None:
     """A name that the terminal's encoding does not have is escaped, and a stream that was closed swallows."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - it stays open to the end
         getattr(sys, name).reconfigure(errors="backslashreplace")
 
 
@@ -29,10 +31,9 @@ def debug_wanted() -> bool:
 
 
 def one_line(text: str) -> str:
-    """White space becomes single spaces; what would move the cursor or cannot be encoded is escaped."""
-    visible = (char if unicodedata.category(char) not in ("Cc", "Cs") else ascii(char)[1:-1]
-               for char in " ".join(text.split()))
-    return "".join(visible)
+    """Line breaks become spaces; what else would move the cursor, or cannot be encoded, is escaped."""
+    joined = _LINE_BREAK.sub(" ", text)
+    return "".join(ascii(char)[1:-1] if unicodedata.category(char) in ("Cc", "Cs") else char for char in joined)
 
 
 def print_error(error: MmxError, cause: BaseException | None = None) -> None:
@@ -67,7 +68,8 @@ def _say(stream: TextIO, line: RenderableType) -> None:
     console = Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
     with console.capture() as captured:
         console.print(line, soft_wrap=isinstance(line, Text))
-    _emit(stream, captured.get())
+    text = captured.get()
+    _emit(stream, text if stream.isatty() else "".join(f"{row.rstrip()}\n" for row in text.splitlines()))
 
 
 def _emit(stream: TextIO, text: str) -> None:

@@ -1,92 +1,88 @@
-"""What a reader of `mmx explain` sees on the terminal, or gets as JSON."""
+"""What became of each request: printed as it comes, or as one JSON document at the end."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
-from mmx.cli.output import print_error, print_json, print_note, stdout_console
+from mmx.cli.errors import as_told
+from mmx.cli.layout import Rows, print_block
+from mmx.cli.output import print_error, print_json, print_note, print_result
+from mmx.cli.requests import Request
+from mmx.cli.results import Files
 from mmx.errors import MmxError
-from mmx.explainer import Job
+from mmx.images import shown_path
 from mmx.types import SCHEMA_VERSION, Explanation
-
-_SHOWN = 3
 
 
 class BatchReport:
-    """Collects what became of each request; prints it as it comes, or as one JSON document at the end."""
+    """Results on stdout, failures and notes on stderr."""
 
-    def __init__(self, *, as_json: bool, quiet: bool, many: bool) -> None:
-        self.quiet, self.many = quiet, many
-        self.failures: list[dict[str, str]] = []
+    def __init__(self, *, as_json: bool, quiet: bool) -> None:
+        self.quiet = quiet
+        self.failures: list[dict[str, str | None]] = []
         self._as_json = as_json
-        self._documents: list[dict] = []
-        self._console = stdout_console()
+        self._documents: list[dict[str, Any]] = []
+        self._skipped: list[dict[str, Any]] = []
+        self._explained = self._files = 0
+        self._rows: Rows | None = None
+        self._said: set[str] = set()
 
-    def add(self, job: Job, explanations: Sequence[Explanation], files: Sequence[tuple[Path, Path]],
+    def expect(self, requests: Sequence[Request], several_methods: bool) -> None:
+        """One is told in full, many in a row each."""
+        self._rows = Rows(requests, several_methods) if len(requests) > 1 else None
+
+    def add(self, explanations: Sequence[Explanation], files: Sequence[Files],
             said_before: Sequence[str] = ()) -> None:
-        job_notes = [note for note in explanations[0].notes if note not in said_before]
+        self._explained += 1
+        self._files += sum(map(len, files))
         if self._as_json:
             self._documents += [{**one.to_dict(), "files": [str(path) for path in paths]}
                                 for one, paths in zip(explanations, files, strict=True)]
-        elif self.many:
-            self._print_lines(explanations, files)
+        elif self._rows is None:
+            print_block(explanations, files)
         else:
-            self._print_block(explanations, files)
-        if not self.quiet:
-            for note in dict.fromkeys((*job.picture.notes, *job_notes)):
-                print_note(f"{job.picture.source}: {note}")
+            for one in explanations:
+                self._rows.print(one)
+        self._print_notes(explanations[0], said_before)
 
-    def fail(self, image: str, question: str, error: MmxError) -> None:
-        self.failures.append({"image": image, "question": question, "error": str(error)})
-        named = image in error.message
-        print_error(error if named else MmxError(f"{image}: {error.message}", error.hint))
+    def skip(self, request: Request, files: Sequence[Files]) -> None:
+        """It was explained by an earlier run."""
+        self._skipped.append({"image": request.image, "question": request.question,
+                              "files": [str(path) for paths in files for path in paths]})
 
-    def close(self) -> None:
+    def fail(self, request: Request, error: Exception) -> None:
+        told, name = as_told(error), shown_path(request.image)
+        message = told.message if name in told.message or not request.image else f"{name}: {told.message}"
+        told = MmxError(f"{request.row}: {message}" if request.row else message, told.hint)
+        self.failures.append({"image": request.image, "question": request.question, "error": str(told)})
+        print_error(told, error)
+
+    def stop(self, error: Exception) -> None:
+        """Nothing can be explained at all: whoever reads JSON learns why there too."""
         if self._as_json:
-            print_json({"schema_version": SCHEMA_VERSION, "explanations": self._documents,
-                        "failures": self.failures})
+            self.failures.append({"image": None, "question": None, "error": str(as_told(error))})
+            self._print_document()
 
-    def _print_block(self, explanations: Sequence[Explanation], files: Sequence[tuple[Path, Path]]) -> None:
-        first = explanations[0]
-        say = self._console.print
-        say(f"[bold]{escape(first.question)}[/bold]")
-        best, *others = first.predictions
-        then = ", ".join(f"{escape(one.label)} {_percent(one.probability)}" for one in others)
-        rest = f"  then {then}" if then else ""
-        say(f"Answer     [bold]{escape(best.label)}[/bold] {_percent(best.probability)}{rest}")
-        if first.target.index != best.index:
-            say(f"Explained  [bold]{escape(first.target.label)}[/bold] {_percent(first.target.probability)}")
-        table = Table("method", "words that mattered most", "regions that mattered most", box=None,
-                      padding=(0, 3, 0, 0), header_style="dim")
-        for one in explanations:
-            table.add_row(one.method, escape(_top_words(one)), escape(_top_regions(one)))
-        say(table)
-        for paths in files:
-            say(f"Wrote      {escape(str(paths[0]))}  {escape(str(paths[1]))}", soft_wrap=True)
+    def close(self, out: Path) -> None:
+        if self._as_json:
+            self._print_document()
+        elif self._rows is not None or self._skipped:
+            counts = ((self._explained, "explained"), (len(self._skipped), "there already"),
+                      (len(self.failures), "failed"))
+            told = ", ".join(f"{count} {what}" for count, what in counts if count)
+            written = f"{self._files} files written to" if self._files else "nothing new in"
+            print_result(Text(f"{told}; {written} {shown_path(out)}"))
 
-    def _print_lines(self, explanations: Sequence[Explanation], files: Sequence[tuple[Path, Path]]) -> None:
-        first = explanations[0]
-        for one, paths in zip(explanations, files, strict=True):
-            self._console.print(
-                f"{escape(first.picture.source)}  {escape(first.question)}  [bold]{escape(one.target.label)}[/bold] "
-                f"{_percent(one.target.probability)}  {escape(str(paths[0]))}", soft_wrap=True)
+    def _print_document(self) -> None:
+        print_json({"schema_version": SCHEMA_VERSION, "explanations": self._documents,
+                    "failures": self.failures, "skipped": self._skipped})
 
-
-def _percent(probability: float) -> str:
-    return f"{100 * probability:.0f} %"
-
-
-def _top_words(explanation: Explanation) -> str:
-    from mmx.render.tokens import scored_words
-
-    words = scored_words(explanation.question, explanation.tokens, explanation.scores["text"])
-    best = sorted(words, key=lambda word: word.score, reverse=True)
-    return ", ".join(f"{word.text} {word.score:.2g}" for word in best[:_SHOWN])
-
-
-def _top_regions(explanation: Explanation) -> str:
-    scores = explanation.scores["image"]
-    best = sorted(range(len(scores)), key=lambda index: scores[index], reverse=True)[:_SHOWN]
-    return ", ".join(f"{explanation.regions[i].label or f'region {i + 1}'} {scores[i]:.2g}" for i in best)
+    def _print_notes(self, one: Explanation, said_before: Sequence[str]) -> None:
+        """What is true of a question is said once, however many pictures it is asked about."""
+        about_question = [note for note in one.notes if note not in {*said_before, *self._said}]
+        self._said.update(about_question)
+        about_picture = [f"{shown_path(one.picture.source)}: {note}" for note in one.picture.notes]
+        for note in [] if self.quiet else dict.fromkeys((*about_picture, *about_question)):
+            print_note(note)

@@ -4,12 +4,21 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
 from mmx.cli.listing import JsonFlag
-from mmx.cli.options import BatchSize, Device, ModelName, Quiet
-from mmx.cli.output import print_json, progress_bar, stdout_console
+from mmx.cli.options import BatchSize, Debug, Device, ModelName, Quiet, help_if_alone
+from mmx.cli.output import print_json, print_result
+from mmx.cli.progress import progress_bar
 
-shapes_app = typer.Typer(no_args_is_help=True, help="The drawn world that the shipped checkpoints know.")
+shapes_app = typer.Typer()
+
+
+@shapes_app.callback(invoke_without_command=True)
+def shapes(context: typer.Context) -> None:
+    """The drawn world that the shipped checkpoints know."""
+    help_if_alone(context)
 
 
 @shapes_app.command()
@@ -23,15 +32,14 @@ def evaluate(
     batch_size: BatchSize = 32,
     as_json: JsonFlag = False,
     quiet: Quiet = False,
+    debug: Debug = False,
 ) -> None:
     """Score a checkpoint and its explanations against scenes whose truth is known."""
-    from mmx.catalog import DEFAULT_MODEL
-    from mmx.explainer import load
-    from mmx.methods import all_methods, get_method
+    from mmx.cli.opening import chosen_methods, open_model
     from mmx.shapes.evaluate import evaluate_answers
 
-    loaded = load(model or DEFAULT_MODEL, device)
-    methods = all_methods() if not method or "all" in method else [get_method(name) for name in method]
+    methods = chosen_methods(method or ["all"])
+    loaded = open_model(model, None, None, device, "auto", quiet)
     with progress_bar(scenes, quiet) as advance:
         scores = evaluate_answers(loaded, methods, scenes=scenes, first_scene=first_scene, batch_size=batch_size,
                                   advance=advance)
@@ -44,21 +52,20 @@ def evaluate(
 
 
 def _print_tables(summary: dict) -> None:
-    from rich.table import Table
-
-    say = stdout_console().print
     accuracy = summary["accuracy"]
-    say(f"[bold]{summary['model']}[/bold] answers {_share(accuracy)} of {summary['questions']} questions rightly: "
-        + ", ".join(f"{kind} {100 * value:.1f}" for kind, value in summary["accuracy_by_kind"].items()))
+    by_kind = ", ".join(f"{kind} {100 * value:.1f}" for kind, value in summary["accuracy_by_kind"].items())
+    print_result(Text.assemble((summary["model"], "bold"), f" answers {_share(accuracy)} of {summary['questions']} "
+                               f"questions rightly: {by_kind}"))
     for group, chance in summary["pointing_by_chance"].items():
         count = next(iter(summary["methods"].values()))[group]["pointing"]["count"]
-        say(f"\n{count} right answers that depend on {'one object' if group == 'one object' else 'any objects'}; "
-            f"pointing by chance {100 * chance:.1f}")
+        objects = "one object" if group == "one object" else "any objects"
+        print_result(f"\n{count} right answers that depend on {objects}; pointing by chance {100 * chance:.1f}")
         table = Table("method", "pointing %", "mass %", "rank %", box=None, padding=(0, 3, 0, 0), header_style="bold")
         for name, groups in summary["methods"].items():
             table.add_row(name, *(_share(groups[group][metric]) for metric in ("pointing", "mass", "rank")))
-        say(table)
-    say("\nHigher is better; in brackets 95 % bootstrap intervals. pointing: the most relevant region lies on the "
+        print_result(table)
+    print_result(
+        "\nHigher is better; in brackets 95 % bootstrap intervals. pointing: the most relevant region lies on the "
         "object. mass: share of the relevance on it. rank: share of its pixels among the most relevant ones.")
 
 
@@ -72,9 +79,11 @@ def draw(
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many scenes.")] = 8,
     first_scene: Annotated[int, typer.Option("--first-scene", min=0, help="Number of the first scene.")] = 0,
     size: Annotated[int, typer.Option("--size", min=16, max=4096, help="Side of a picture in pixels.")] = 480,
+    debug: Debug = False,
 ) -> None:
     """Draw scenes as PNG files, with a question about each in questions.csv."""
+    from mmx.images import shown_path
     from mmx.shapes.samples import write_samples
 
     for path in write_samples(out, range(first_scene, first_scene + count), size):
-        typer.echo(path)
+        print_result(Text(shown_path(path)))

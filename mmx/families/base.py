@@ -26,12 +26,17 @@ class Family(ABC):
         task: what it does, in the words of `mmx models`.
         graph_roots: modules at whose output the gradient graph starts.
         readout_streams: the streams whose rows are read.
+        conserve_in_linear: whether the reference's LRP keeps the sum in linear layers of this family.
+        rollout_normalizes: whether the reference's rollout normalises rows in this family; where it does not, a
+            row is 2^layers as large and its shape is the same.
     """
 
     architecture: ClassVar[str]
     task: ClassVar[str]
     graph_roots: ClassVar[tuple[str, ...]]
     readout_streams: ClassVar[tuple[str, ...]]
+    conserve_in_linear: ClassVar[bool] = False
+    rollout_normalizes: ClassVar[bool] = True
 
     @abstractmethod
     def schedule(self, config: PreTrainedConfig) -> Schedule:

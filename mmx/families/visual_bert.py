@@ -19,6 +19,7 @@ class VisualBert(VqaFamily):
     architecture = "VisualBertForQuestionAnswering"
     graph_roots = ("visual_bert.embeddings",)
     readout_streams = ("joint",)
+    rollout_normalizes = False
 
     def schedule(self, config: PreTrainedConfig) -> Schedule:
         return tuple((Site(f"visual_bert.encoder.layer.{i}.attention.self.dropout", "joint", "joint"),)

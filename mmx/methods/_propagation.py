@@ -15,6 +15,11 @@ def fused_attention(capture: Capture) -> dict[Site, Tensor]:
     return {site: fuse_heads(capture.attention[site], gradient) for site, gradient in capture.gradient.items()}
 
 
+def fused_lrp(capture: Capture) -> dict[Site, Tensor]:
+    """Eq. 5 with the LRP relevance of the map in place of the map, as in transformer attribution."""
+    return {site: fuse_heads(relevance, capture.gradient[site]) for site, relevance in capture.lrp.items()}
+
+
 def propagated_rows(capture: Capture, fused: Mapping[Site, Tensor], **rules: bool) -> Rows:
     """Eq. 6 to 11 over the schedule, then the rows that the readouts ask for."""
     state = propagate(capture.schedule, fused, capture.sizes, **rules)

@@ -14,7 +14,7 @@ from mmx.schedule import Schedule, Site, last_site, sites_of
 Rows = dict[tuple[str, str], Tensor]
 """(readout stream, stream that is read) → (items, tokens of the latter), raw."""
 
-Need = Literal["attention", "gradient"]
+Need = Literal["attention", "gradient", "lrp"]
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class Method:
     departs: str = ""
     last_only: bool = False
 
-    def gradient_sites(self, schedule: Schedule, readout_streams: Iterable[str]) -> tuple[Site, ...]:
-        """The sites whose gradient this method reads."""
-        if "gradient" not in self.needs:
+    def sites(self, need: Need, schedule: Schedule, readout_streams: Iterable[str]) -> tuple[Site, ...]:
+        """The sites whose attention, gradient or LRP relevance this method reads."""
+        if need not in self.needs:
             return ()
         if not self.last_only:
             return sites_of(schedule)

@@ -4,10 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from lxmert_samples import Batches, hook_count
 
 import mmx
 from mmx.explainer import Model
+
+torch.set_num_threads(1)  # on a busy machine, threads that share tiny tensors mostly wait for each other
 
 
 @pytest.fixture(scope="module")

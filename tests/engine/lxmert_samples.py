@@ -23,7 +23,7 @@ def made_regions(count: int, seed: int) -> RegionSet:
                      (None,) * count, (None,) * count)
 
 
-QUESTIONS = ("what color is the circle?", "is the red circles?", "red?")
+QUESTIONS = ("what color is the circle?", "is the circle red", "red?")
 REGION_COUNTS = (3, 6, 5)
 
 

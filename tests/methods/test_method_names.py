@@ -26,7 +26,9 @@ def test_a_methods_name_is_that_of_its_file() -> None:
     ("ours_no_lrp", "relevance"), ("raw_attn", "raw-attention"), ("attn_gradcam", "attention-gradcam"),
     ("ours_no_lrp_no_norm", "relevance-no-norm"), ("ours-no-lrp", "relevance"), ("raw_attention", "raw-attention"),
     ("attention_gradcam", "attention-gradcam"), ("ablation_no_self_in_10", "ablation-no-self-in-10"),
-    ("ablation_no_aggregation", "ablation-no-aggregation"), ("Rollout", "rollout"), ("RAW_ATTN", "raw-attention"),
+    ("ablation_no_aggregation", "ablation-no-aggregation"), ("Rollout", "rollout"), ("ours_with_lrp", "relevance-lrp"),
+    ("ours_with_lrp_no_normalization", "relevance-lrp-no-norm"), ("transformer_att", "transformer-attribution"),
+    ("RAW_ATTN", "raw-attention"),
 ])
 def test_aliases_cases_underscores_and_hyphens_resolve(alias: str, name: str) -> None:
     assert get_method(alias).name == name
@@ -57,4 +59,5 @@ def test_every_method_says_what_it_is_and_where_it_comes_from(name: str) -> None
     method = get_method(name)
     assert method.summary.endswith(".")
     assert method.source
-    assert "attention" in method.needs
+    assert set(method.needs) <= {"attention", "gradient", "lrp"}
+    assert method.needs

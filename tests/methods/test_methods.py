@@ -41,10 +41,11 @@ def made_capture(schedule: Schedule, readouts: tuple[Readout, ...], seed: int = 
                  for site, shape in shapes.items()}
     gradient = {site: torch.randn(shape, generator=generator, dtype=torch.float64)
                 for site, shape in shapes.items() if site.reaches_target}
+    lrp = {site: torch.randn(attention[site].shape, generator=generator, dtype=torch.float64) for site in gradient}
     streams = {site.rows for site in shapes}
     return Capture(schedule, readouts, {stream: size for stream, size in SIZES.items() if stream in streams},
                    {stream: torch.tensor([SIZES[stream], SIZES[stream] - 1]) for stream in streams},
-                   attention, gradient)
+                   attention, gradient, lrp)
 
 
 CAPTURES = {"lxmert": made_capture(LXMERT, READOUTS),
@@ -63,8 +64,8 @@ def check(method: str, capture: Capture, dense: Callable[[int], Matrices]) -> No
                                            want[readout.stream, cols][readout.index[item]], atol=1e-12, rtol=0)
 
 
-def fused_of(capture: Capture, item: int) -> dict[Site, Tensor]:
-    return {site: dense_fuse(capture.attention[site][item], gradient[item])
+def fused_of(capture: Capture, item: int, weigh: str = "attention") -> dict[Site, Tensor]:
+    return {site: dense_fuse(getattr(capture, weigh)[site][item], gradient[item])
             for site, gradient in capture.gradient.items()}
 
 
@@ -76,6 +77,14 @@ def fused_of(capture: Capture, item: int) -> dict[Site, Tensor]:
 def test_relevance_and_its_variants_walk_the_equations(family: str, method: str, rules: dict[str, bool]) -> None:
     capture = CAPTURES[family]
     check(method, capture, lambda item: dense_walk(capture.schedule, fused_of(capture, item), capture.sizes, **rules))
+
+
+@pytest.mark.parametrize("family", CAPTURES)
+@pytest.mark.parametrize(("method", "rules"), [("relevance-lrp", {}), ("relevance-lrp-no-norm", {"normalize": False})])
+def test_relevance_with_lrp_walks_the_same_equations(family: str, method: str, rules: dict[str, bool]) -> None:
+    capture = CAPTURES[family]
+    check(method, capture,
+          lambda item: dense_walk(capture.schedule, fused_of(capture, item, "lrp"), capture.sizes, **rules))
 
 
 def replacing_walk(schedule: Schedule, fused: dict[Site, Tensor], sizes: dict[str, int]) -> Matrices:
@@ -132,6 +141,26 @@ def test_raw_attention_is_the_head_mean_of_the_last_map(family: str) -> None:
     check("raw-attention", capture, dense)
 
 
+def test_partial_lrp_is_the_head_mean_of_the_last_maps_relevance() -> None:
+    capture = CAPTURES["detr"]
+
+    def dense(item: int) -> Matrices:
+        return {pair: sum(head / 3 for head in capture.lrp[site][item]) for pair, site in LAST_MAPS["detr"].items()}
+
+    check("partial-lrp", capture, dense)
+
+
+def test_transformer_attribution_multiplies_one_stream_and_takes_the_last_cross_map() -> None:
+    capture = CAPTURES["detr"]
+
+    def dense(item: int) -> Matrices:
+        fused = fused_of(capture, item, "lrp")
+        identity = torch.eye(SIZES["query"], dtype=torch.float64)
+        return {("query", "query"): (identity + fused[Q1]) @ (identity + fused[Q0]), ("query", "image"): fused[QV1]}
+
+    check("transformer-attribution", capture, dense)
+
+
 @pytest.mark.parametrize("family", CAPTURES)
 def test_attention_gradcam_weighs_heads_by_the_mean_gradient_over_counted_tokens(family: str) -> None:
     capture = CAPTURES[family]
@@ -183,7 +212,8 @@ def test_rollout_multiplies_normalised_layers_and_stops_before_the_last_cross_ma
 @pytest.mark.parametrize("scale", [1.0, 0.0], ids=["some gradient", "zero gradient"])
 def test_every_method_gives_finite_rows_of_every_readout(method: str, family: str, scale: float) -> None:
     capture = CAPTURES[family]
-    capture = replace(capture, gradient={site: values * scale for site, values in capture.gradient.items()})
+    capture = replace(capture, gradient={site: values * scale for site, values in capture.gradient.items()},
+                      lrp={site: values * scale for site, values in capture.lrp.items()})
     rows = get_method(method).rows(capture)
     for readout in capture.readouts:
         for cols, size in capture.sizes.items():
@@ -192,17 +222,20 @@ def test_every_method_gives_finite_rows_of_every_readout(method: str, family: st
 
 
 @pytest.mark.parametrize("name", method_names())
-def test_a_method_reads_no_gradient_that_it_does_not_ask_for(name: str) -> None:
+def test_a_method_reads_only_what_it_asks_for(name: str) -> None:
     method = get_method(name)
     for capture in CAPTURES.values():
         streams = [readout.stream for readout in capture.readouts]
-        asked = set(method.gradient_sites(capture.schedule, streams))
-        given = replace(capture, gradient={site: v for site, v in capture.gradient.items() if site in asked})
+        asked = {need: set(method.sites(need, capture.schedule, streams)) for need in ("gradient", "lrp")}
+        given = replace(capture, **{need: {site: values for site, values in getattr(capture, need).items()
+                                           if site in sites} for need, sites in asked.items()})
         whole, part = method.rows(capture), method.rows(given)
         assert all(torch.equal(whole[pair], part[pair]) for pair in whole)
 
 
-def test_methods_that_read_the_last_maps_ask_for_no_other_gradient() -> None:
-    assert get_method("attention-gradcam").gradient_sites(LXMERT, ["text"]) == (T3, TV1)
-    assert get_method("raw-attention").gradient_sites(LXMERT, ["text"]) == ()
-    assert get_method("relevance").gradient_sites(DETR, ["query"]) == sites_of(DETR)
+def test_methods_that_read_the_last_maps_ask_for_no_other() -> None:
+    assert get_method("attention-gradcam").sites("gradient", LXMERT, ["text"]) == (T3, TV1)
+    assert get_method("partial-lrp").sites("lrp", LXMERT, ["text"]) == (T3, TV1)
+    assert get_method("raw-attention").sites("gradient", LXMERT, ["text"]) == ()
+    assert get_method("relevance").sites("gradient", DETR, ["query"]) == sites_of(DETR)
+    assert get_method("relevance").sites("lrp", DETR, ["query"]) == ()

@@ -20,7 +20,7 @@ def train(
     name: Annotated[Trainable, typer.Argument(help="Which checkpoint; those that answer need shapes-regions first.")],
     out: Annotated[Path | None, typer.Option(help="Folder to write (default: the one that ships).")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the weights and of the scenes.")] = 0,
-    steps: Annotated[int | None, typer.Option(help="Steps of the optimiser (default: what the shipped one took).")] = None,
+    steps: Annotated[int | None, typer.Option(help="Optimiser steps (default: what the shipped one took).")] = None,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 2,
 ) -> None:
     """Train a shipped checkpoint on scenes that mmx draws."""

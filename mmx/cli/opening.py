@@ -1,0 +1,62 @@
+"""The model and methods that a command line asks for."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from mmx.catalog import DEFAULT_MODEL, FOR_PHOTOGRAPHS, default_model
+from mmx.cli.output import print_note
+from mmx.errors import UsageError
+from mmx.explainer import Model, load
+from mmx.methods import Method, all_methods, get_method
+
+_MOST = 64
+
+
+def open_model(name: str | None, revision: str | None, regions: str | None, device: str, dtype: str,
+               quiet: bool) -> Model:
+    """The model that was asked for, or the default one, which is then named on stderr."""
+    options = parse_regions(regions)
+    chosen, origin = default_model(typer.get_app_dir("mmx")) if name is None else (name, "--model")
+    if not quiet and origin is None:
+        print_note(f"using {DEFAULT_MODEL}, which ships with mmx and knows drawn shapes only; "
+                   f"for photographs: --model {FOR_PHOTOGRAPHS}")
+    elif not quiet and origin != "--model":
+        print_note(f"using {chosen}, as {origin} says")
+    model = load(chosen, device, dtype, revision=revision, regions=options)
+    # A broken tokenizer or detector is one error, not one for each picture.
+    notes = (model.tokenizer, model.region_provider, model.warnings)[-1]
+    for note in () if quiet else notes:
+        print_note(note)
+    return model
+
+
+def chosen_methods(names: Sequence[str]) -> tuple[Method, ...]:
+    """Each once, in the order given; "all" stands for every one."""
+    found = [all_methods() if name == "all" else (get_method(name),) for name in names]
+    return tuple(dict.fromkeys(method for several in found for method in several))
+
+
+def check_options(model: Model, question: str | None, target: str | None) -> None:
+    """What is wrong with --question or --target is wrong with the call, not with each picture."""
+    model.check("?" if question is None else question, target)
+
+
+def parse_regions(text: str | None) -> dict[str, Any] | None:
+    """ "grid" or "grid:6x8" as a region provider's options."""
+    if text is None:
+        return None
+    kind, colon, size = text.partition(":")
+    if kind != "grid":
+        raise UsageError(f"--regions '{text}' is not known.", "Give 'grid' or 'grid:ROWSxCOLUMNS'.")
+    if not colon:
+        return {"provider": "grid"}
+    rows, _, columns = size.lower().partition("x")
+    if not (_is_count(rows) and _is_count(columns)):
+        raise UsageError(f"--regions '{text}' has no size.", f"Write it as grid:6x8, each from 1 to {_MOST}.")
+    return {"provider": "grid", "rows": int(rows), "columns": int(columns)}
+
+
+def _is_count(text: str) -> bool:
+    return len(text) < 4 and text.isdecimal() and 1 <= int(text) <= _MOST

@@ -1,0 +1,61 @@
+"""The folder that results go to: made and tried before any work, and what is in it already."""
+
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from mmx.errors import OutputError
+from mmx.explainer import Job, Model
+from mmx.images import shown_path
+from mmx.methods import Method
+from mmx.types import SCHEMA_VERSION
+
+Files = tuple[Path, Path]
+"""A PNG and the JSON file beside it."""
+
+
+@contextmanager
+def result_folder(folder: Path) -> Iterator[None]:
+    """Makes the folder, and makes sure that it can be written to. One that stays empty is taken away again."""
+    was_there = folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".mmx-"):
+            pass
+    except OSError as error:
+        reason = "it is a file" if isinstance(error, FileExistsError) else error.strerror or str(error)
+        raise OutputError(f"Nothing can be written to {shown_path(folder)}: {reason}.",
+                          "Choose another folder with --out.") from error
+    try:
+        yield
+    finally:
+        if not was_there:
+            with suppress(OSError):
+                folder.rmdir()
+
+
+def finished_files(model: Model, job: Job, stem: str, methods: Sequence[Method], out: Path) -> list[Files] | None:
+    """The files that answer this very question with this very model, or None if one of them is not there."""
+    found = [(out / f"{stem}.{method.name}.png", out / f"{stem}.{method.name}.json") for method in methods]
+    return found if all(_answers(files, model, job) for files in found) else None
+
+
+def _answers(files: Files, model: Model, job: Job) -> bool:
+    picture, report = files
+    try:
+        written = json.loads(report.read_text(encoding="utf-8"))
+        return (picture.is_file() and written["schema_version"] == SCHEMA_VERSION
+                and written["image"]["sha256"] == job.picture.sha256 and written["question"] == job.question
+                and written["model"]["revision"] == model.info.revision and written["dtype"] == model.info.dtype
+                and written["region_provider"] == model.region_provider.name and _explains(written, job.target))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def _explains(written: dict, target: str | int | None) -> bool:
+    explained = written["target"]
+    if target is None:
+        return explained["index"] == written["predictions"][0]["index"]
+    return str(target).strip().lower() in (explained["label"].lower(), str(explained["index"]))

@@ -1,0 +1,19 @@
+"""Relevance with LRP and without the normalisation of the self-attention relevance."""
+
+from mmx.capture import Capture
+from mmx.methods._propagation import fused_lrp, propagated_rows
+from mmx.methods.base import Method, Rows
+
+
+def relevance_lrp_no_norm(capture: Capture) -> Rows:
+    return propagated_rows(capture, fused_lrp(capture), normalize=False)
+
+
+METHOD = Method(
+    name="relevance-lrp-no-norm",
+    summary="Relevance with LRP, eq. 8 and 9 left out.",
+    source="Chefer, Gur & Wolf 2021, eq. 5-7, 10, 11 with LRP (ablation)",
+    needs=("attention", "gradient", "lrp"),
+    rows=relevance_lrp_no_norm,
+    aliases=("ours_with_lrp_no_normalization", "ours_with_lrp_no_norm"),
+)

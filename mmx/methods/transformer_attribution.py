@@ -1,0 +1,35 @@
+"""Transformer attribution: gradient times LRP relevance, multiplied through the self-attention layers."""
+
+import torch
+
+from mmx.capture import Capture
+from mmx.methods._propagation import fused_lrp
+from mmx.methods.base import Method, Rows, last_sites
+from mmx.rules import SelfRelevance, take_rows
+from mmx.schedule import self_sites
+
+
+def transformer_attribution(capture: Capture) -> Rows:
+    fused = fused_lrp(capture)
+    rows: Rows = {}
+    for readout in capture.readouts:
+        for cols, last in last_sites(capture.schedule, readout.stream).items():
+            if not last.is_self:
+                rows[readout.stream, cols] = take_rows(fused[last], readout.index)
+                continue
+            size = capture.sizes[cols]
+            layers = tuple(fused[site] for site in self_sites(capture.schedule, cols) if site in fused)
+            unit = torch.nn.functional.one_hot(readout.index, size).to(capture.dtype).unsqueeze(1)
+            rows[readout.stream, cols] = SelfRelevance(size, layers).rows_times(unit).squeeze(1)
+    return rows
+
+
+METHOD = Method(
+    name="transformer-attribution",
+    summary="Gradient times LRP relevance of each attention map, multiplied through the layers of one stream.",
+    source="Chefer, Gur & Wolf CVPR 2021 (arXiv 2012.09838); across modalities as in Chefer et al. ICCV 2021",
+    needs=("attention", "gradient", "lrp"),
+    rows=transformer_attribution,
+    aliases=("transformer_att",),
+    departs="Made for one modality: across modalities only the last cross-attention map is read.",
+)

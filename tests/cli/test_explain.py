@@ -1,0 +1,136 @@
+"""What `mmx explain` answers, prints and writes."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+QUESTION = ("-q", "what color is the circle?")
+
+
+def written(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_one_picture_is_told_in_a_block(ask, picture, tmp_path):
+    outcome = ask(picture, *QUESTION)
+    assert (outcome.code, outcome.err) == (0, "")
+    report = json.loads((tmp_path / "out" / "scene.relevance.json").read_text())
+    assert Image.open(tmp_path / "out" / "scene.relevance.png").format == "PNG"
+    title, answer, words, regions, files = outcome.out.splitlines()
+    assert title == f"{picture}  what color is the circle?"
+    assert answer.split()[0] == "answer"
+    best, second = (f"{one['label']} {100 * one['probability']:.0f} %" for one in report["predictions"][:2])
+    assert f"{best}  then {second}" in answer
+    strongest = max((token for token in report["tokens"] if not token["special"]), key=lambda token: token["score"])
+    assert words.split()[:2] == ["words", strongest["text"]]
+    assert regions.split()[0] == "regions"
+    assert files.split(maxsplit=1) == ["wrote", f"{tmp_path / 'out' / 'scene.relevance.png'} and .json"]
+
+
+def test_regions_without_a_name_are_told_by_their_place(ask, picture, tmp_path):
+    regions = ask(picture, *QUESTION).out.splitlines()[3]
+    found = json.loads((tmp_path / "out" / "scene.relevance.json").read_text())["regions"]
+    strongest = max(range(6), key=lambda index: found[index]["relevance"])
+    places = ["upper left", "upper middle", "upper right", "lower left", "lower middle", "lower right"]
+    assert f"1 {places[strongest]} " in regions
+
+
+def test_several_methods_share_a_table(ask, picture, tmp_path):
+    outcome = ask(picture, *QUESTION, "-m", "rollout", "-m", "ours_no_lrp", "-m", "relevance")
+    assert outcome.code == 0
+    assert written(tmp_path / "out") == [f"scene.{method}.{kind}" for method in ("relevance", "rollout")
+                                         for kind in ("json", "png")]
+    assert [line.split()[0] for line in outcome.out.splitlines()[3:5]] == ["rollout", "relevance"]
+
+
+def test_all_methods(ask, mmx, picture, tmp_path):
+    assert ask(picture, *QUESTION, "-m", "all").code == 0
+    names = [method["name"] for method in json.loads(mmx("methods", "--json").out)]
+    assert len(names) > 5
+    assert written(tmp_path / "out") == sorted(f"scene.{name}.{kind}" for name in names for kind in ("json", "png"))
+
+
+@pytest.mark.parametrize("target", ["blue", " Blue ", "1"])
+def test_a_target_is_an_answer_or_its_index(ask, picture, tmp_path, target):
+    outcome = ask(picture, *QUESTION, "--target", target)
+    assert outcome.code == 0
+    assert "explained  blue" in outcome.out
+    target = json.loads((tmp_path / "out" / "scene.relevance.json").read_text())["target"]
+    assert (target["index"], target["label"]) == (1, "blue")
+
+
+def test_many_pictures_are_a_row_each(ask, picture, tmp_path):
+    other = tmp_path / "another picture.png"
+    shutil.copy(picture, other)
+    outcome = ask(picture, other, *QUESTION)
+    first, second, summary = outcome.out.splitlines()
+    assert (outcome.code, outcome.err) == (0, "")
+    assert first.startswith(str(picture)) and second.startswith(str(other))
+    assert first.index(" %") == second.index(" %")
+    assert summary == f"2 explained; 4 files written to {tmp_path / 'out'}"
+
+
+def test_pictures_of_one_name_keep_their_own_files(ask, picture, tmp_path):
+    (tmp_path / "a").mkdir()
+    for copy in ("a/scene.png", "scene-2.png", "SCENE.PNG"):
+        shutil.copy(picture, tmp_path / copy)
+    assert ask(picture, "a/scene.png", "scene-2.png", "SCENE.PNG", *QUESTION).code == 0
+    reports = [json.loads(path.read_text()) for path in (tmp_path / "out").glob("*.json")]
+    assert {report["image"]["source"] for report in reports} == {str(picture), "a/scene.png", "scene-2.png",
+                                                                 "SCENE.PNG"}
+
+
+def test_batches_give_what_single_runs_give(ask, picture, tmp_path):
+    Image.new("RGB", (30, 90), "navy").save("tall.png")
+    sizes = [json.loads(ask(picture, "tall.png", *QUESTION, "--json", "--batch-size", size).out)["explanations"]
+             for size in (1, 2)]
+    for alone, together in zip(*sizes, strict=True):
+        assert alone["image"] == together["image"]
+        assert [region["relevance"] for region in alone["regions"]] == pytest.approx(
+            [region["relevance"] for region in together["regions"]], abs=1e-5)
+
+
+def test_json_is_one_document(ask, picture):
+    outcome = ask("gone.png", picture, *QUESTION, "--json", "-m", "rollout", "-m", "relevance")
+    document = json.loads(outcome.out)
+    assert outcome.code == 1
+    assert outcome.error == "gone.png does not exist. Check the path."
+    assert [one["method"] for one in document["explanations"]] == ["rollout", "relevance"]
+    assert all(Path(path).is_file() for one in document["explanations"] for path in one["files"])
+    assert document["failures"] == [{"image": "gone.png", "question": QUESTION[1], "error": outcome.error}]
+
+
+def test_json_tells_what_stopped_everything(ask, picture):
+    outcome = ask(picture, *QUESTION, "--json", "--model", "nothing-like-it")
+    assert outcome.code == 2
+    assert json.loads(outcome.out)["failures"][0]["error"] == outcome.error
+
+
+@pytest.mark.parametrize("question", ["何色ですか", "какого цвета круг?", "ما هو اللون؟", "🎨 color ❓", "a\nb\tc", "👩‍👧"])
+def test_questions_in_any_script(ask, picture, tmp_path, question):
+    outcome = ask(picture, "-q", question)
+    assert outcome.code == 0
+    assert json.loads((tmp_path / "out" / "scene.relevance.json").read_text())["question"] == question
+    assert outcome.err.startswith("note: words that the model does not know: ") and outcome.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float64"])
+def test_other_number_types(ask, picture, dtype):
+    outcome = ask(picture, *QUESTION, "--dtype", dtype, "--json")
+    assert outcome.code == 0
+    assert json.loads(outcome.out)["explanations"][0]["dtype"] == dtype
+
+
+def test_another_grid(ask, picture):
+    outcome = ask(picture, *QUESTION, "--regions", "grid:3x4", "--json")
+    assert len(json.loads(outcome.out)["explanations"][0]["regions"]) == 12
+
+
+def test_quiet_says_results_and_errors_only(ask, picture):
+    outcome = ask("gone.png", picture, "-q", "何 color?", "--quiet")
+    assert outcome.code == 1
+    assert outcome.error.startswith("gone.png")
+    assert str(picture) in outcome.out

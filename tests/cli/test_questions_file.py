@@ -1,0 +1,113 @@
+"""Questions from a file, and runs that go on where an earlier one ended."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+
+def rows(path: Path, *lines: dict) -> Path:
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+def sources(outcome) -> list[tuple[str, str]]:
+    return [(one["question"], Path(one["files"][0]).name) for one in json.loads(outcome.out)["explanations"]]
+
+
+def test_csv_rows_are_asked_in_order(ask, picture, tmp_path):
+    table = tmp_path / "questions.csv"
+    table.write_text("image,question,target,id\nscene.png,what color?,blue,first\nscene.png,is the circle red?,,\n")
+    outcome = ask("--questions", table, "--json")
+    assert outcome.code == 0
+    assert sources(outcome) == [("what color?", "first.relevance.png"), ("is the circle red?", "scene.relevance.png")]
+    targets = [one["target"]["label"] for one in json.loads(outcome.out)["explanations"]]
+    assert targets[0] == "blue"
+
+
+def test_one_picture_asked_twice_keeps_both_answers(ask, picture, tmp_path):
+    file = rows(tmp_path / "q.jsonl", *({"image": "scene.png", "question": text} for text in ("red?", "red?", "what?")))
+    names = [name for _, name in sources(ask("--questions", file, "--json"))]
+    assert names == [f"scene-{number}.relevance.png" for number in (1, 2, 3)]
+    assert all((tmp_path / "out" / name).is_file() for name in names)
+
+
+def test_pictures_lie_where_images_says(ask, picture, tmp_path):
+    (tmp_path / "lists").mkdir()
+    file = rows(tmp_path / "lists" / "q.jsonl", {"image": "scene.png", "question": "red?"})
+    assert ask("--questions", file).code == 1
+    assert ask("--questions", file, "--images", tmp_path).code == 0
+
+
+def test_rows_that_fail_say_their_line_and_others_go_on(ask, picture, tmp_path):
+    file = rows(tmp_path / "q.jsonl", {"image": "scene.png", "question": ""}, {"image": "", "question": "red?"},
+                {"image": "gone.png", "question": "red?"}, {"image": "scene.png", "question": "red?", "target": "no"},
+                {"image": "scene.png", "question": "is the circle red?"})
+    outcome = ask("--questions", file)
+    assert outcome.code == 1
+    assert [line.split(": ")[1] for line in outcome.err.splitlines()] == [f"{file}, line {n}" for n in (1, 2, 3, 4)]
+    assert "is the circle red?" in outcome.out
+    assert outcome.out.splitlines()[-1].startswith("1 explained, 4 failed; 2 files")
+
+
+def test_the_target_of_a_row_goes_before_the_option(ask, picture, tmp_path):
+    file = rows(tmp_path / "q.jsonl", {"image": "scene.png", "question": "red?", "target": "0"},
+                {"image": "scene.png", "question": "red?"})
+    found = json.loads(ask("--questions", file, "--json", "--target", "blue").out)["explanations"]
+    assert [one["target"]["label"] for one in found] == ["red", "blue"]
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (("scene.png", "--questions", "q.jsonl"), "takes the place of IMAGE"),
+    (("--questions", "q.jsonl", "-q", "red?"), "takes the place of IMAGE"),
+    (("--questions", "none.csv"), "none.csv cannot be read"),
+    (("--questions", "q.jsonl", "--images", "nowhere"), "--images nowhere is not a folder"),
+    (("--questions", "scene.png"), "no known kind of question file"),
+    (("scene.png", "-q", "red?", "--images", "."), "Give --questions FILE"),
+    (("--questions", "q.jsonl", "--target", "no"), "'no' is not an answer"),
+])
+def test_misuse(ask, picture, tmp_path, arguments, message):
+    rows(tmp_path / "q.jsonl", {"image": "scene.png", "question": "red?"})
+    outcome = ask(*arguments)
+    assert outcome.code == 2
+    assert message in outcome.error
+    assert not (tmp_path / "out").exists()
+
+
+def stamps(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+
+def test_resume_leaves_out_what_is_there(ask, picture, tmp_path):
+    ask(picture, "-q", "red?")
+    before = stamps(tmp_path / "out")
+    outcome = ask(picture, "-q", "red?", "--resume")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out == f"1 there already; nothing new in {tmp_path / 'out'}\n"
+    assert stamps(tmp_path / "out") == before
+    document = json.loads(ask(picture, "-q", "red?", "--resume", "--json").out)
+    assert document["explanations"] == []
+    assert [Path(path).name for path in document["skipped"][0]["files"]] == ["scene.relevance.png",
+                                                                            "scene.relevance.json"]
+
+
+@pytest.mark.parametrize("change", [("-q", "what?"), ("--target", "red"), ("--regions", "grid:2x2"),
+                                    ("--dtype", "float64"), ("-m", "rollout")])
+def test_resume_explains_what_was_asked_differently(ask, picture, tmp_path, change):
+    ask(picture, "-q", "red?")
+    outcome = ask(picture, "-q", "red?", *change, "--resume")
+    assert outcome.code == 0
+    assert "wrote" in outcome.out
+
+
+def test_resume_explains_the_prediction_after_another_target(ask, picture):
+    ask(picture, "-q", "red?", "--target", "blue")
+    assert "wrote" in ask(picture, "-q", "red?", "--resume").out
+
+
+@pytest.mark.parametrize("broken", [b"", b"[]", b'{"schema_version": 1}', b"\xff"])
+def test_resume_trusts_no_broken_report(ask, picture, tmp_path, broken):
+    ask(picture, "-q", "red?")
+    (tmp_path / "out" / "scene.relevance.json").write_bytes(broken)
+    assert "wrote" in ask(picture, "-q", "red?", "--resume").out
+    assert json.loads((tmp_path / "out" / "scene.relevance.json").read_text())["question"] == "red?"

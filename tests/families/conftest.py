@@ -1,0 +1,13 @@
+"""A tiny LXMERT whose family is asked."""
+
+from pathlib import Path
+
+import pytest
+
+import mmx
+from mmx.explainer import Model
+
+
+@pytest.fixture(scope="module")
+def model(tiny_lxmert: Path) -> Model:
+    return mmx.load(tiny_lxmert)
