@@ -34,7 +34,7 @@ class Capture:
 
     `attention`, `gradient` and `lrp`: (items, heads, rows, cols) by site, the latter two for the sites that were
     asked for and from which a path leads to the target. `counts`: the tokens of each stream that a mean runs over,
-    (items,).
+    (items,). `rollout_normalizes`: whether rollout divides the rows of A + I by their sums, as a family has it.
     """
 
     schedule: Schedule
@@ -44,6 +44,7 @@ class Capture:
     attention: Mapping[Site, Tensor]
     gradient: Mapping[Site, Tensor]
     lrp: Mapping[Site, Tensor]
+    rollout_normalizes: bool = True
 
     @property
     def dtype(self) -> torch.dtype:
@@ -188,6 +189,7 @@ def capture(
     gradient_sites: Sequence[Site],
     lrp_sites: Sequence[Site],
     conserve_in_linear: bool,
+    rollout_normalizes: bool,
     valid: Mapping[str, Tensor],
     ignore_padding: bool,
 ) -> tuple[Capture, Tensor, Tensor]:
@@ -228,7 +230,7 @@ def capture(
         counts |= {stream: mask.sum(dim=1) for stream, mask in kept.items()}
     return Capture(schedule, read(samples), sizes, counts, attention,
                    {site: _full(found) for site, found in gradient.items()},
-                   {site: _full(found) for site, found in lrp.items()}), samples, logits.detach()
+                   {site: _full(found) for site, found in lrp.items()}, rollout_normalizes), samples, logits.detach()
 
 
 def _without_padding(values: Tensor, site: Site, kept: Mapping[str, Tensor]) -> Tensor:

@@ -41,5 +41,6 @@ def attribute(
         choose=lambda logits: family.choose(logits, target),
         read=lambda samples: family.readouts(inputs, samples),
         gradient_sites=wanted("gradient"), lrp_sites=wanted("lrp"),
-        conserve_in_linear=family.conserve_in_linear, valid=family.valid(inputs), ignore_padding=ignore_padding)
+        conserve_in_linear=family.conserve_in_linear, rollout_normalizes=family.rollout_normalizes,
+        valid=family.valid(inputs), ignore_padding=ignore_padding)
     return {method.name: family.scores(method.rows(captured), inputs, samples) for method in methods}, logits

@@ -27,11 +27,12 @@ def rollout(capture: Capture) -> Rows:
 
 
 def _layers(capture: Capture, sites: tuple[Site, ...]) -> list[Tensor]:
-    """rownormalise(mean over heads of A, plus I) of each site, first layer first."""
-    size = capture.sizes[sites[0].rows] if sites else 0
-    identity = torch.eye(size, dtype=capture.dtype)
-    return [row_normalize(capture.attention[site].mean(dim=1) + identity.to(capture.attention[site].device))
-            for site in sites]
+    """Mean over heads of A, plus I, of each site, rows divided by their sums; first layer first."""
+    if not sites:
+        return []
+    identity = torch.eye(capture.sizes[sites[0].rows], dtype=capture.dtype, device=capture.attention[sites[0]].device)
+    mixed = [capture.attention[site].mean(dim=1) + identity for site in sites]
+    return [row_normalize(layer) for layer in mixed] if capture.rollout_normalizes else mixed
 
 
 def _through(row: Tensor, layers: list[Tensor]) -> Tensor:
@@ -47,5 +48,6 @@ METHOD = Method(
     source="Abnar & Zuidema 2020 (arXiv 2005.00928); across modalities as in Chefer, Gur & Wolf 2021, section 4",
     needs=("attention",),
     rows=rollout,
-    departs="Across modalities only the last cross-attention map is used, as in the reference's code.",
+    departs="As in the reference's code: across modalities only the last cross-attention map is used, and VisualBERT's "
+            "rows are not normalised, which makes them 2^layers as large and changes nothing else.",
 )
