@@ -30,20 +30,24 @@ class Readout:
 
 @dataclass(frozen=True)
 class Capture:
-    """What methods read. An item is one (sample, target); float32 at least.
+    """What methods read. An item is one (sample, target); numbers are float32 at least.
 
-    `attention`, `gradient` and `lrp`: (items, heads, rows, cols) by site, the latter two for the sites that were
-    asked for and from which a path leads to the target. `counts`: the tokens of each stream that a mean runs over,
-    (items,). `rollout_normalizes`: whether rollout divides the rows of A + I by their sums, as a family has it.
+    Attributes:
+        attention, gradient, lrp: (items, heads, rows, cols) by site; the latter two for the sites that were asked
+            for and from which a path leads to the target.
+        valid: the tokens that count, (items, tokens) bool by stream.
+        seeds: a number for each item, for what is random.
+        rollout_normalizes: whether rollout divides the rows of A + I by their sums, as a family has it.
     """
 
     schedule: Schedule
     readouts: tuple[Readout, ...]
     sizes: Mapping[str, int]
-    counts: Mapping[str, Tensor]
+    valid: Mapping[str, Tensor]
     attention: Mapping[Site, Tensor]
     gradient: Mapping[Site, Tensor]
     lrp: Mapping[Site, Tensor]
+    seeds: Sequence[int]
     rollout_normalizes: bool = True
 
     @property
@@ -190,6 +194,7 @@ def capture(
     lrp_sites: Sequence[Site],
     conserve_in_linear: bool,
     rollout_normalizes: bool,
+    seeds: Sequence[int],
     valid: Mapping[str, Tensor],
     ignore_padding: bool,
 ) -> tuple[Capture, Tensor, Tensor]:
@@ -200,6 +205,7 @@ def capture(
         choose: logits → explained scores and the sample of each item, (items,) both.
         read: samples of the items → the rows to read.
         gradient_sites, lrp_sites: the sites whose gradient, or LRP relevance, is asked for.
+        seeds: a number for each sample, which the random control is drawn from.
         conserve_in_linear: LRP through a linear layer keeps the sum (the reference does so for DETR alone).
         valid: tokens that are not padding by stream, (batch, tokens) bool.
         ignore_padding: rows and columns of padding are taken out of the maps, and means run over valid tokens
@@ -222,15 +228,15 @@ def capture(
     sizes = {stream: size for site, found in maps.items()
              for stream, size in ((site.rows, found.shape[2]), (site.cols, found.shape[3]))}
     attention = {site: of_items(_full(found.detach()), samples) for site, found in maps.items()}
-    counts = {stream: torch.full((len(samples),), size, device=samples.device) for stream, size in sizes.items()}
+    kept = {stream: torch.ones(len(samples), size, dtype=torch.bool, device=samples.device)
+            for stream, size in sizes.items()}
     if ignore_padding:
-        kept = {stream: of_items(mask, samples) for stream, mask in valid.items()}
-        attention, gradient, lrp = ({site: _without_padding(found, site, kept) for site, found in maps_of.items()}
-                                    for maps_of in (attention, gradient, lrp))
-        counts |= {stream: mask.sum(dim=1) for stream, mask in kept.items()}
-    return Capture(schedule, read(samples), sizes, counts, attention,
+        kept |= {stream: of_items(mask, samples) for stream, mask in valid.items()}
+        attention = {site: found * kept[site.rows][:, None, :, None] for site, found in attention.items()}
+    return Capture(schedule, read(samples), sizes, kept, attention,
                    {site: _full(found) for site, found in gradient.items()},
-                   {site: _full(found) for site, found in lrp.items()}, rollout_normalizes), samples, logits.detach()
+                   {site: _full(found) for site, found in lrp.items()},
+                   [seeds[index] for index in samples.tolist()], rollout_normalizes), samples, logits.detach()
 
 
 def _without_padding(values: Tensor, site: Site, kept: Mapping[str, Tensor]) -> Tensor:

@@ -18,12 +18,14 @@ def attribute(
     target: object = None,
     *,
     ignore_padding: bool = False,
+    seeds: Sequence[int] | None = None,
 ) -> tuple[dict[str, dict[str, Tensor]], Tensor]:
     """Scores of every method, out of one forward, at most one backward and at most one LRP pass.
 
     Args:
         inputs: what the model's forward takes, batched, on its device and in its dtype.
         target: what is explained, in the family's terms; None is the model's own prediction.
+        seeds: a number for each sample that the random control is drawn from; its place in the batch by default.
         ignore_padding: whether padded tokens are left out altogether (the reference counts them).
 
     Returns:
@@ -42,5 +44,6 @@ def attribute(
         read=lambda samples: family.readouts(inputs, samples),
         gradient_sites=wanted("gradient"), lrp_sites=wanted("lrp"),
         conserve_in_linear=family.conserve_in_linear, rollout_normalizes=family.rollout_normalizes,
+        seeds=range(len(next(iter(inputs.values())))) if seeds is None else seeds,
         valid=family.valid(inputs), ignore_padding=ignore_padding)
     return {method.name: family.scores(method.rows(captured), inputs, samples) for method in methods}, logits

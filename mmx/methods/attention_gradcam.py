@@ -18,7 +18,7 @@ def _weighted(capture: Capture, site: Site) -> Tensor:
     attention = capture.attention[site]
     if site not in capture.gradient:
         return torch.zeros_like(attention[:, 0])
-    entries = capture.counts[site.rows] * capture.counts[site.cols]
+    entries = capture.valid[site.rows].sum(dim=1) * capture.valid[site.cols].sum(dim=1)
     weights = capture.gradient[site].sum(dim=(2, 3)) / entries[:, None]
     return (attention * weights[:, :, None, None]).mean(dim=1).clamp(min=0)
 
