@@ -64,7 +64,7 @@ def found_and_false(detector: FCOS, scenes: int = 500) -> str:
     return f"found {found / things:.4f} of {things} things, {false} false detections in {scenes} scenes"
 
 
-def train_regions(folder: Path, *, seed: int = 0, steps: int = 4000, batch_size: int = 32) -> None:
+def train_regions(folder: Path, *, seed: int = 0, steps: int = 1000, batch_size: int = 32) -> None:
     """Trains the detector and writes `detector.json` and `model.safetensors`."""
     seed_everything(seed)
     detector = build_detector(SETTINGS).train()

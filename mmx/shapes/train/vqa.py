@@ -60,13 +60,14 @@ class SceneQuestions(IterableDataset):
     """Endless (region set, question, answer) over scenes whose regions are known, a fresh question each time."""
 
     def __init__(self, regions: list[RegionSet], first_scene: int, seed: int) -> None:
-        self._regions, self._first, self._seed = regions, first_scene, seed
+        self._regions, self._seed = regions, seed
+        self._scenes = [draw_scene(first_scene + index) for index in range(len(regions))]
 
     def __iter__(self) -> Iterator[tuple[RegionSet, str, int]]:
         random = np.random.default_rng(self._seed)
         while True:
             index = int(random.integers(len(self._regions)))
-            question = draw_question(draw_scene(self._first + index), int(random.integers(2**40)))
+            question = draw_question(self._scenes[index], int(random.integers(2**40)))
             yield self._regions[index], question.text, ANSWERS.index(question.answer)
 
 
@@ -75,8 +76,8 @@ def regions_of_scenes(detector: FcosRegions, first: int, count: int) -> list[Reg
     return [found for pictures, _ in scene_batches(first, count, 100) for found in detector.of_pixels(pictures)]
 
 
-def train_vqa(kind: str, folder: Path, *, seed: int = 0, steps: int = 8000, batch_size: int = 64,
-              scenes: int = 30_000, peak_lr: float = 7e-4) -> None:
+def train_vqa(kind: str, folder: Path, *, seed: int = 0, steps: int = 6000, batch_size: int = 64,
+              scenes: int = 20_000, peak_lr: float = 7e-4) -> None:
     """Trains a small model of family `kind` and writes it, with tokenizer and `regions.json`, into `folder`."""
     seed_everything(seed)
     tokenizer, detector = build_tokenizer(), load_detector(WEIGHTS / DETECTOR)
