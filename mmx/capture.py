@@ -232,18 +232,17 @@ def capture(
             for stream, size in sizes.items()}
     if ignore_padding:
         kept |= {stream: of_items(mask, samples) for stream, mask in valid.items()}
-        attention = {site: found * kept[site.rows][:, None, :, None] for site, found in attention.items()}
+        attention, gradient, lrp = ({site: _without_padding(found, site, kept) for site, found in maps_of.items()}
+                                    for maps_of in (attention, gradient, lrp))
     return Capture(schedule, read(samples), sizes, kept, attention,
                    {site: _full(found) for site, found in gradient.items()},
                    {site: _full(found) for site, found in lrp.items()},
                    [seeds[index] for index in samples.tolist()], rollout_normalizes), samples, logits.detach()
 
 
-def _without_padding(values: Tensor, site: Site, kept: Mapping[str, Tensor]) -> Tensor:
+def _without_padding(values: Tensor, site: Site, valid: Mapping[str, Tensor]) -> Tensor:
     """Zero in rows and columns of padding; a gradient is not zero in its columns, though the map is."""
-    if site.rows in kept:
-        values = values * kept[site.rows][:, None, :, None]
-    return values * kept[site.cols][:, None, None, :] if site.cols in kept else values
+    return values * valid[site.rows][:, None, :, None] * valid[site.cols][:, None, None, :]
 
 
 def _full(values: Tensor) -> Tensor:

@@ -46,7 +46,7 @@ def main() -> None:
     if not (sys.warnoptions or debug_wanted()):
         warnings.simplefilter("ignore")
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="mmx", standalone_mode=False)
     except (KeyboardInterrupt, EOFError):
         code = INTERRUPTED
     except Exception as error:

@@ -1,6 +1,6 @@
 """`mmx methods` and `mmx models`: what there is."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -8,6 +8,9 @@ from rich.text import Text
 
 from mmx.cli.options import Debug
 from mmx.cli.output import print_json, print_result
+
+if TYPE_CHECKING:
+    from mmx.methods import Method
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
@@ -22,11 +25,10 @@ def methods(as_json: JsonFlag = False, debug: Debug = False) -> None:
                      "summary": method.summary, "source": method.source, "departs": method.departs}
                     for method in found])
         return
-    table = Table("method", "needs", "what it is", "source", box=None, padding=(0, 2, 1, 0), header_style="bold")
+    table = _table("method", "needs", "what it is")
     for method in found:
-        name = Text.assemble((method.name, "bold"), *(("\n" + alias, "dim") for alias in method.aliases))
-        departs = f"\nDeparts: {method.departs}" if method.departs else ""
-        table.add_row(name, "\n".join(method.needs), Text.assemble(method.summary, (departs, "dim")), method.source)
+        table.add_row(method.name, "\n".join(method.needs) or "nothing", _described(method))
+        table.add_row()
     print_result(table)
 
 
@@ -37,9 +39,23 @@ def models(as_json: JsonFlag = False, debug: Debug = False) -> None:
     if as_json:
         print_json(entries_as_dicts())
         return
-    table = Table("checkpoint", "family", "task", "knows", "where", box=None, padding=(0, 2, 0, 0),
-                  header_style="bold")
+    table = _table("checkpoint", "family", "task", "knows", "where")
     for entry in catalog():
-        name = Text.assemble((entry.name, "bold"), " (default)" if entry.name == DEFAULT_MODEL else "")
+        name = entry.name + (" (default)" if entry.name == DEFAULT_MODEL else "")
         table.add_row(name, entry.family, entry.task, entry.knows, "ships with mmx" if entry.shipped else "hub")
     print_result(table)
+
+
+def _table(names: str, *columns: str) -> Table:
+    """Names are there to be typed: they are never cut."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column(names, style="bold", no_wrap=True, overflow="fold")
+    for column in columns:
+        table.add_column(column)
+    return table
+
+
+def _described(method: "Method") -> Text:
+    more = {"Source": method.source, "Also named": ", ".join(method.aliases), "Departs": method.departs}
+    lines = (f"\n{what}: {text}" for what, text in more.items() if text)
+    return Text.assemble(method.summary, ("".join(lines), "dim"))

@@ -6,6 +6,7 @@ import re
 import sys
 import traceback
 import unicodedata
+from io import StringIO, TextIOWrapper
 from typing import Any, TextIO
 
 from rich.console import Console, RenderableType
@@ -23,7 +24,9 @@ def prepare_streams() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - it stays open to the end
-        getattr(sys, name).reconfigure(errors="backslashreplace")
+        stream = getattr(sys, name)
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def debug_wanted() -> bool:
@@ -64,12 +67,13 @@ def terminal_width() -> int | None:
 
 
 def _say(stream: TextIO, line: RenderableType) -> None:
-    width = None if stream.isatty() else _WIDE
-    console = Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
-    with console.capture() as captured:
-        console.print(line, soft_wrap=isinstance(line, Text))
-    text = captured.get()
-    _emit(stream, text if stream.isatty() else "".join(f"{row.rstrip()}\n" for row in text.splitlines()))
+    """Laid out beside the stream: rich would end the program by itself where a pipe is broken."""
+    terminal, page = stream.isatty(), StringIO()
+    console = Console(file=page, force_terminal=terminal, width=None if terminal else _WIDE,
+                      highlight=False, markup=False, emoji=False)
+    console.print(line, soft_wrap=isinstance(line, Text))
+    text = page.getvalue()
+    _emit(stream, text if terminal else "".join(f"{row.rstrip()}\n" for row in text.splitlines()))
 
 
 def _emit(stream: TextIO, text: str) -> None:

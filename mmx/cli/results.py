@@ -1,6 +1,7 @@
 """The folder that results go to: made and tried before any work, and what is in it already."""
 
 import json
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -19,7 +20,7 @@ Files = tuple[Path, Path]
 @contextmanager
 def result_folder(folder: Path) -> Iterator[None]:
     """Makes the folder, and makes sure that it can be written to. One that stays empty is taken away again."""
-    was_there = folder.exists()
+    was_there = os.path.isdir(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".mmx-"):

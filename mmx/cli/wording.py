@@ -1,5 +1,7 @@
 """An explanation in a few words: the answer, and what mattered most, numbered as in the picture."""
 
+import numpy as np
+
 from mmx.render.legend import number, percent
 from mmx.render.tags import ranked
 from mmx.render.tokens import scored_words
@@ -21,27 +23,21 @@ def runners_up(explanation: Explanation) -> str:
 def answer_in_short(explanation: Explanation) -> str:
     """The explained answer, and the given one where that is another."""
     given, explained = explanation.predictions[0], explanation.target
-    said = "" if given.index == explained.index else f" (it answers {in_words(given)})"
+    said = "" if given.index == explained.index else f" (answers {in_words(given)})"
     return in_words(explained) + said
 
 
 def top_words(explanation: Explanation, with_scores: bool = True) -> str:
     words = scored_words(explanation.question, explanation.tokens, explanation.scores["text"])
-    found = [(words[i].text, words[i].score) for i in ranked_scores([word.score for word in words])]
+    found = [(words[i].text, words[i].score) for i in ranked(np.array([word.score for word in words]))]
     return _listed(found, with_scores)
 
 
 def top_regions(explanation: Explanation, with_scores: bool = True) -> str:
     scores = explanation.scores["image"]
     found = [(f"{rank} {region_name(explanation.regions[i], explanation.picture.image.size)}", float(scores[i]))
-             for rank, i in enumerate(ranked_scores(scores), start=1)]
+             for rank, i in enumerate(ranked(scores), start=1)]
     return _listed(found, with_scores)
-
-
-def ranked_scores(scores: object) -> list[int]:
-    import numpy as np
-
-    return ranked(np.asarray(scores, dtype=np.float64))
 
 
 def region_name(region: Region, size: tuple[int, int]) -> str:

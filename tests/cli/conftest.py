@@ -2,32 +2,13 @@
 
 import shutil
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from cli_outcome import Command, Outcome
 from PIL import Image
 
 from mmx.cli.app import main
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a call left behind."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def error(self) -> str:
-        """The one line that a failing call says."""
-        assert self.err.startswith("error: ") and self.err.count("\n") == 1 and self.err.endswith("\n"), self.err
-        return self.err.removeprefix("error: ").rstrip("\n")
-
-
-Command = Callable[..., Outcome]
 
 
 @pytest.fixture

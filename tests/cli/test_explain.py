@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from cli_outcome import Command
 from PIL import Image
 
 QUESTION = ("-q", "what color is the circle?")
@@ -14,7 +15,7 @@ def written(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_one_picture_is_told_in_a_block(ask, picture, tmp_path):
+def test_one_picture_is_told_in_a_block(ask: Command, picture: Path, tmp_path: Path) -> None:
     outcome = ask(picture, *QUESTION)
     assert (outcome.code, outcome.err) == (0, "")
     report = json.loads((tmp_path / "out" / "scene.relevance.json").read_text())
@@ -30,7 +31,7 @@ def test_one_picture_is_told_in_a_block(ask, picture, tmp_path):
     assert files.split(maxsplit=1) == ["wrote", f"{tmp_path / 'out' / 'scene.relevance.png'} and .json"]
 
 
-def test_regions_without_a_name_are_told_by_their_place(ask, picture, tmp_path):
+def test_regions_without_a_name_are_told_by_their_place(ask: Command, picture: Path, tmp_path: Path) -> None:
     regions = ask(picture, *QUESTION).out.splitlines()[3]
     found = json.loads((tmp_path / "out" / "scene.relevance.json").read_text())["regions"]
     strongest = max(range(6), key=lambda index: found[index]["relevance"])
@@ -38,7 +39,7 @@ def test_regions_without_a_name_are_told_by_their_place(ask, picture, tmp_path):
     assert f"1 {places[strongest]} " in regions
 
 
-def test_several_methods_share_a_table(ask, picture, tmp_path):
+def test_several_methods_share_a_table(ask: Command, picture: Path, tmp_path: Path) -> None:
     outcome = ask(picture, *QUESTION, "-m", "rollout", "-m", "ours_no_lrp", "-m", "relevance")
     assert outcome.code == 0
     assert written(tmp_path / "out") == [f"scene.{method}.{kind}" for method in ("relevance", "rollout")
@@ -46,7 +47,7 @@ def test_several_methods_share_a_table(ask, picture, tmp_path):
     assert [line.split()[0] for line in outcome.out.splitlines()[3:5]] == ["rollout", "relevance"]
 
 
-def test_all_methods(ask, mmx, picture, tmp_path):
+def test_all_methods(ask: Command, mmx: Command, picture: Path, tmp_path: Path) -> None:
     assert ask(picture, *QUESTION, "-m", "all").code == 0
     names = [method["name"] for method in json.loads(mmx("methods", "--json").out)]
     assert len(names) > 5
@@ -54,7 +55,7 @@ def test_all_methods(ask, mmx, picture, tmp_path):
 
 
 @pytest.mark.parametrize("target", ["blue", " Blue ", "1"])
-def test_a_target_is_an_answer_or_its_index(ask, picture, tmp_path, target):
+def test_a_target_is_an_answer_or_its_index(ask: Command, picture: Path, tmp_path: Path, target: str) -> None:
     outcome = ask(picture, *QUESTION, "--target", target)
     assert outcome.code == 0
     assert "explained  blue" in outcome.out
@@ -62,18 +63,19 @@ def test_a_target_is_an_answer_or_its_index(ask, picture, tmp_path, target):
     assert (target["index"], target["label"]) == (1, "blue")
 
 
-def test_many_pictures_are_a_row_each(ask, picture, tmp_path):
+def test_many_pictures_are_a_row_each(ask: Command, picture: Path, tmp_path: Path) -> None:
     other = tmp_path / "another picture.png"
     shutil.copy(picture, other)
     outcome = ask(picture, other, *QUESTION)
     first, second, summary = outcome.out.splitlines()
     assert (outcome.code, outcome.err) == (0, "")
-    assert first.startswith(str(picture)) and second.startswith(str(other))
+    assert first.startswith(str(picture))
+    assert second.startswith(str(other))
     assert first.index(" %") == second.index(" %")
     assert summary == f"2 explained; 4 files written to {tmp_path / 'out'}"
 
 
-def test_pictures_of_one_name_keep_their_own_files(ask, picture, tmp_path):
+def test_pictures_of_one_name_keep_their_own_files(ask: Command, picture: Path, tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     for copy in ("a/scene.png", "scene-2.png", "SCENE.PNG"):
         shutil.copy(picture, tmp_path / copy)
@@ -83,7 +85,7 @@ def test_pictures_of_one_name_keep_their_own_files(ask, picture, tmp_path):
                                                                  "SCENE.PNG"}
 
 
-def test_batches_give_what_single_runs_give(ask, picture, tmp_path):
+def test_batches_give_what_single_runs_give(ask: Command, picture: Path, tmp_path: Path) -> None:
     Image.new("RGB", (30, 90), "navy").save("tall.png")
     sizes = [json.loads(ask(picture, "tall.png", *QUESTION, "--json", "--batch-size", size).out)["explanations"]
              for size in (1, 2)]
@@ -93,7 +95,7 @@ def test_batches_give_what_single_runs_give(ask, picture, tmp_path):
             [region["relevance"] for region in together["regions"]], abs=1e-5)
 
 
-def test_json_is_one_document(ask, picture):
+def test_json_is_one_document(ask: Command, picture: Path) -> None:
     outcome = ask("gone.png", picture, *QUESTION, "--json", "-m", "rollout", "-m", "relevance")
     document = json.loads(outcome.out)
     assert outcome.code == 1
@@ -103,33 +105,37 @@ def test_json_is_one_document(ask, picture):
     assert document["failures"] == [{"image": "gone.png", "question": QUESTION[1], "error": outcome.error}]
 
 
-def test_json_tells_what_stopped_everything(ask, picture):
+def test_json_tells_what_stopped_everything(ask: Command, picture: Path) -> None:
     outcome = ask(picture, *QUESTION, "--json", "--model", "nothing-like-it")
     assert outcome.code == 2
     assert json.loads(outcome.out)["failures"][0]["error"] == outcome.error
 
 
-@pytest.mark.parametrize("question", ["何色ですか", "какого цвета круг?", "ما هو اللون؟", "🎨 color ❓", "a\nb\tc", "👩‍👧"])
-def test_questions_in_any_script(ask, picture, tmp_path, question):
+SCRIPTS = ["何色ですか", "какого цвета круг?", "ما هو اللون؟", "🎨 color ❓", "a\nb\tc", "👩‍👧"]
+
+
+@pytest.mark.parametrize("question", SCRIPTS)
+def test_questions_in_any_script(ask: Command, picture: Path, tmp_path: Path, question: str) -> None:
     outcome = ask(picture, "-q", question)
     assert outcome.code == 0
     assert json.loads((tmp_path / "out" / "scene.relevance.json").read_text())["question"] == question
-    assert outcome.err.startswith("note: words that the model does not know: ") and outcome.err.count("\n") == 1
+    assert outcome.err.startswith("note: words that the model does not know: ")
+    assert outcome.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float64"])
-def test_other_number_types(ask, picture, dtype):
+def test_other_number_types(ask: Command, picture: Path, dtype: str) -> None:
     outcome = ask(picture, *QUESTION, "--dtype", dtype, "--json")
     assert outcome.code == 0
     assert json.loads(outcome.out)["explanations"][0]["dtype"] == dtype
 
 
-def test_another_grid(ask, picture):
+def test_another_grid(ask: Command, picture: Path) -> None:
     outcome = ask(picture, *QUESTION, "--regions", "grid:3x4", "--json")
     assert len(json.loads(outcome.out)["explanations"][0]["regions"]) == 12
 
 
-def test_quiet_says_results_and_errors_only(ask, picture):
+def test_quiet_says_results_and_errors_only(ask: Command, picture: Path) -> None:
     outcome = ask("gone.png", picture, "-q", "何 color?", "--quiet")
     assert outcome.code == 1
     assert outcome.error.startswith("gone.png")

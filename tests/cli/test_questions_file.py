@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from cli_outcome import Command, Outcome
 
 
 def rows(path: Path, *lines: dict) -> Path:
@@ -11,11 +12,11 @@ def rows(path: Path, *lines: dict) -> Path:
     return path
 
 
-def sources(outcome) -> list[tuple[str, str]]:
+def sources(outcome: Outcome) -> list[tuple[str, str]]:
     return [(one["question"], Path(one["files"][0]).name) for one in json.loads(outcome.out)["explanations"]]
 
 
-def test_csv_rows_are_asked_in_order(ask, picture, tmp_path):
+def test_csv_rows_are_asked_in_order(ask: Command, picture: Path, tmp_path: Path) -> None:
     table = tmp_path / "questions.csv"
     table.write_text("image,question,target,id\nscene.png,what color?,blue,first\nscene.png,is the circle red?,,\n")
     outcome = ask("--questions", table, "--json")
@@ -25,21 +26,21 @@ def test_csv_rows_are_asked_in_order(ask, picture, tmp_path):
     assert targets[0] == "blue"
 
 
-def test_one_picture_asked_twice_keeps_both_answers(ask, picture, tmp_path):
+def test_one_picture_asked_twice_keeps_both_answers(ask: Command, picture: Path, tmp_path: Path) -> None:
     file = rows(tmp_path / "q.jsonl", *({"image": "scene.png", "question": text} for text in ("red?", "red?", "what?")))
     names = [name for _, name in sources(ask("--questions", file, "--json"))]
     assert names == [f"scene-{number}.relevance.png" for number in (1, 2, 3)]
     assert all((tmp_path / "out" / name).is_file() for name in names)
 
 
-def test_pictures_lie_where_images_says(ask, picture, tmp_path):
+def test_pictures_lie_where_images_says(ask: Command, picture: Path, tmp_path: Path) -> None:
     (tmp_path / "lists").mkdir()
     file = rows(tmp_path / "lists" / "q.jsonl", {"image": "scene.png", "question": "red?"})
     assert ask("--questions", file).code == 1
     assert ask("--questions", file, "--images", tmp_path).code == 0
 
 
-def test_rows_that_fail_say_their_line_and_others_go_on(ask, picture, tmp_path):
+def test_rows_that_fail_say_their_line_and_others_go_on(ask: Command, picture: Path, tmp_path: Path) -> None:
     file = rows(tmp_path / "q.jsonl", {"image": "scene.png", "question": ""}, {"image": "", "question": "red?"},
                 {"image": "gone.png", "question": "red?"}, {"image": "scene.png", "question": "red?", "target": "no"},
                 {"image": "scene.png", "question": "is the circle red?"})
@@ -50,7 +51,7 @@ def test_rows_that_fail_say_their_line_and_others_go_on(ask, picture, tmp_path):
     assert outcome.out.splitlines()[-1].startswith("1 explained, 4 failed; 2 files")
 
 
-def test_the_target_of_a_row_goes_before_the_option(ask, picture, tmp_path):
+def test_the_target_of_a_row_goes_before_the_option(ask: Command, picture: Path, tmp_path: Path) -> None:
     file = rows(tmp_path / "q.jsonl", {"image": "scene.png", "question": "red?", "target": "0"},
                 {"image": "scene.png", "question": "red?"})
     found = json.loads(ask("--questions", file, "--json", "--target", "blue").out)["explanations"]
@@ -66,7 +67,7 @@ def test_the_target_of_a_row_goes_before_the_option(ask, picture, tmp_path):
     (("scene.png", "-q", "red?", "--images", "."), "Give --questions FILE"),
     (("--questions", "q.jsonl", "--target", "no"), "'no' is not an answer"),
 ])
-def test_misuse(ask, picture, tmp_path, arguments, message):
+def test_misuse(ask: Command, picture: Path, tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
     rows(tmp_path / "q.jsonl", {"image": "scene.png", "question": "red?"})
     outcome = ask(*arguments)
     assert outcome.code == 2
@@ -78,7 +79,7 @@ def stamps(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
 
 
-def test_resume_leaves_out_what_is_there(ask, picture, tmp_path):
+def test_resume_leaves_out_what_is_there(ask: Command, picture: Path, tmp_path: Path) -> None:
     ask(picture, "-q", "red?")
     before = stamps(tmp_path / "out")
     outcome = ask(picture, "-q", "red?", "--resume")
@@ -93,20 +94,21 @@ def test_resume_leaves_out_what_is_there(ask, picture, tmp_path):
 
 @pytest.mark.parametrize("change", [("-q", "what?"), ("--target", "red"), ("--regions", "grid:2x2"),
                                     ("--dtype", "float64"), ("-m", "rollout")])
-def test_resume_explains_what_was_asked_differently(ask, picture, tmp_path, change):
+def test_resume_explains_what_was_asked_differently(ask: Command, picture: Path, tmp_path: Path, change: tuple[str,
+                                                    str]) -> None:
     ask(picture, "-q", "red?")
     outcome = ask(picture, "-q", "red?", *change, "--resume")
     assert outcome.code == 0
     assert "wrote" in outcome.out
 
 
-def test_resume_explains_the_prediction_after_another_target(ask, picture):
+def test_resume_explains_the_prediction_after_another_target(ask: Command, picture: Path) -> None:
     ask(picture, "-q", "red?", "--target", "blue")
     assert "wrote" in ask(picture, "-q", "red?", "--resume").out
 
 
 @pytest.mark.parametrize("broken", [b"", b"[]", b'{"schema_version": 1}', b"\xff"])
-def test_resume_trusts_no_broken_report(ask, picture, tmp_path, broken):
+def test_resume_trusts_no_broken_report(ask: Command, picture: Path, tmp_path: Path, broken: bytes) -> None:
     ask(picture, "-q", "red?")
     (tmp_path / "out" / "scene.relevance.json").write_bytes(broken)
     assert "wrote" in ask(picture, "-q", "red?", "--resume").out

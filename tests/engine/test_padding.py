@@ -7,23 +7,29 @@ import pytest
 import torch
 from lxmert_samples import QUESTIONS, REGION_COUNTS, Batches, made_regions
 from PIL import Image
+from torch import Tensor
 
 from mmx.engine import attribute
 from mmx.explainer import Job, Model
 from mmx.families.lxmert import FAMILY
 from mmx.images import open_picture
-from mmx.methods import all_methods, get_method, method_names
+from mmx.methods import Method, all_methods, get_method, method_names
 from mmx.regions.base import RegionSet
+
+
+def scored(model: Model, inputs: dict[str, Tensor], methods: Sequence[Method], seeds: list[int]) -> dict[str, Tensor]:
+    [found] = attribute(model.network, FAMILY, inputs, methods, ignore_padding=True, seeds=seeds)[0].values()
+    return found
 
 
 @pytest.mark.parametrize("method", method_names())
 def test_a_padded_batch_equals_its_samples_alone_and_padding_gets_zero(
         model: Model, batches: Batches, method: str) -> None:
     methods = [get_method(method)]
-    together = attribute(model.network, FAMILY, batches.together([0, 1, 2]), methods, ignore_padding=True)[0][method]
+    together = scored(model, batches.together([0, 1, 2]), methods, [7, 8, 9])
     lengths = {"text": [], "image": list(REGION_COUNTS)}
     for index in range(3):
-        alone = attribute(model.network, FAMILY, batches.alone(index), methods, ignore_padding=True)[0][method]
+        alone = scored(model, batches.alone(index), methods, [7 + index])
         lengths["text"].append(alone["text"].shape[1])
         for stream, counts in lengths.items():
             count = counts[index]

@@ -60,4 +60,3 @@ def test_every_method_says_what_it_is_and_where_it_comes_from(name: str) -> None
     assert method.summary.endswith(".")
     assert method.source
     assert set(method.needs) <= {"attention", "gradient", "lrp"}
-    assert method.needs

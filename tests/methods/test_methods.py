@@ -34,7 +34,7 @@ READOUTS = (Readout("text", torch.tensor([0, 2])), Readout("image", torch.tensor
 
 
 def made_capture(schedule: Schedule, readouts: tuple[Readout, ...], seed: int = 0) -> Capture:
-    """Random softmax maps with signed gradients; the last item has one token of padding in each stream's count."""
+    """Random softmax maps with signed gradients; the last token of the last item is padding in each stream."""
     generator = torch.Generator().manual_seed(seed)
     shapes = {site: (ITEMS, 3, SIZES[site.rows], SIZES[site.cols]) for site in sites_of(schedule)}
     attention = {site: torch.randn(shape, generator=generator, dtype=torch.float64).softmax(-1)
@@ -44,8 +44,9 @@ def made_capture(schedule: Schedule, readouts: tuple[Readout, ...], seed: int = 
     lrp = {site: torch.randn(attention[site].shape, generator=generator, dtype=torch.float64) for site in gradient}
     streams = {site.rows for site in shapes}
     return Capture(schedule, readouts, {stream: size for stream, size in SIZES.items() if stream in streams},
-                   {stream: torch.tensor([SIZES[stream], SIZES[stream] - 1]) for stream in streams},
-                   attention, gradient, lrp)
+                   {stream: torch.arange(SIZES[stream]) < torch.tensor([[SIZES[stream]], [SIZES[stream] - 1]])
+                    for stream in streams},
+                   attention, gradient, lrp, seeds=[7, 8])
 
 
 CAPTURES = {"lxmert": made_capture(LXMERT, READOUTS),
@@ -172,7 +173,7 @@ def test_attention_gradcam_weighs_heads_by_the_mean_gradient_over_counted_tokens
             if site not in capture.gradient:
                 maps[rows, cols] = torch.zeros_like(attention[0])
                 continue
-            entries = int(capture.counts[rows][item]) * int(capture.counts[cols][item])
+            entries = int(capture.valid[rows][item].sum()) * int(capture.valid[cols][item].sum())
             weights = [float(capture.gradient[site][item, head].sum()) / entries for head in range(3)]
             mean = sum(weight * head for weight, head in zip(weights, attention, strict=True)) / 3
             maps[rows, cols] = torch.where(mean > 0, mean, 0.0)
@@ -205,6 +206,30 @@ def test_rollout_multiplies_normalised_layers_and_stops_before_the_last_cross_ma
         return {pair: rolled(*parts) if len(parts) == 1 else across(*parts) for pair, parts in ROLLED[family].items()}
 
     check("rollout", capture, dense)
+
+
+def test_rollout_keeps_the_row_sums_where_the_family_has_it_so() -> None:
+    """Without cross-attention that is a power of two, and nothing else."""
+    readouts = (Readout("text", torch.tensor([0, 2])),)
+    capture = made_capture(((T0,), (T1,), (T2,)), readouts)
+    plain, summed = (get_method("rollout").rows(replace(capture, rollout_normalizes=normalizes))["text", "text"]
+                     for normalizes in (True, False))
+    torch.testing.assert_close(summed, plain * 2**3, atol=1e-12, rtol=0)
+
+
+def test_random_is_drawn_from_an_items_seed_alone_and_gives_padding_nothing() -> None:
+    capture = CAPTURES["lxmert"]
+    whole = get_method("random").rows(capture)
+    turned = get_method("random").rows(replace(
+        capture, seeds=capture.seeds[::-1], valid={stream: mask.flip(0) for stream, mask in capture.valid.items()}))
+    other = get_method("random").rows(replace(capture, seeds=[1, 2]))
+    for pair, rows in whole.items():
+        assert rows.min() >= 0
+        assert rows.max() < 1
+        assert torch.equal(rows > 0, capture.valid[pair[1]])
+        assert torch.equal(rows.flip(0), turned[pair])
+        assert not torch.equal(rows, other[pair])
+    assert not torch.equal(whole["text", "text"], whole["text", "image"][:, :4])
 
 
 @pytest.mark.parametrize("method", method_names())

@@ -1,0 +1,141 @@
+"""The LRP rules against their closed form, and the function mode on small modules and a real model."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mmx.errors import CaptureError
+from mmx.lrp import RuleMode, add_rule, conserved, linear_rule, matmul_rule
+
+torch.manual_seed(0)
+
+
+def divide(a: Tensor, b: Tensor) -> Tensor:
+    return torch.where(b == 0, torch.zeros_like(a), a / (b + 1e-9).where(b != 0, torch.ones_like(b)))
+
+
+def double(*shape: int) -> Tensor:
+    return torch.randn(*shape, dtype=torch.float64)
+
+
+def test_linear_rule_is_the_z_plus_rule_of_split_matrices() -> None:
+    x, weight, relevance = double(2, 5, 4), double(3, 4), double(2, 5, 3)
+    positive = x.clamp(min=0) @ weight.clamp(min=0).T
+    negative = x.clamp(max=0) @ weight.clamp(max=0).T
+    share = divide(relevance, positive + negative)
+    expected = x.clamp(min=0) * (share @ weight.clamp(min=0)) + x.clamp(max=0) * (share @ weight.clamp(max=0))
+    torch.testing.assert_close(linear_rule(relevance, x @ weight.T, x, weight), expected, rtol=0, atol=1e-12)
+
+
+def test_linear_rule_keeps_the_sum_up_to_its_guard() -> None:
+    x, weight, relevance = double(1, 6, 8), double(7, 8), double(1, 6, 7)
+    found = linear_rule(relevance, x @ weight.T, x, weight)
+    assert found.sum().item() == pytest.approx(relevance.sum().item(), abs=1e-6)
+
+
+def test_add_rule_shares_each_sample_alone() -> None:
+    a, b, relevance = double(3, 4, 5), double(3, 4, 5), double(3, 4, 5)
+    whole = add_rule(relevance, a + b, a, b)
+    for sample in range(3):
+        one = slice(sample, sample + 1)
+        for together, alone in zip(whole, add_rule(relevance[one], (a + b)[one], a[one], b[one]), strict=True):
+            torch.testing.assert_close(together[one], alone, rtol=0, atol=1e-12)
+
+
+def test_add_rule_gives_each_side_its_part_of_the_whole() -> None:
+    a, b, relevance = double(1, 4, 5), double(1, 4, 5), double(1, 4, 5)
+    share = divide(relevance, a + b)
+    part_a, part_b = (a * share).sum(), (b * share).sum()
+    to_a, to_b = add_rule(relevance, a + b, a, b)
+    whole, size = relevance.sum(), part_a.abs() + part_b.abs()
+    assert to_a.sum().item() == pytest.approx((part_a.abs() / size * whole).item(), rel=1e-6)
+    assert to_b.sum().item() == pytest.approx((part_b.abs() / size * whole).item(), rel=1e-6)
+
+
+def test_matmul_rule_gives_half_to_each_factor() -> None:
+    a, b, relevance = double(2, 3, 4, 5), double(2, 3, 5, 6), double(2, 3, 4, 6)
+    share = divide(relevance, a @ b)
+    expected_a = a * torch.einsum("bhij,bhkj->bhik", share, b) / 2
+    expected_b = b * torch.einsum("bhki,bhkj->bhij", a, share) / 2
+    found_a, found_b = matmul_rule(relevance, a @ b, a, b)
+    torch.testing.assert_close(found_a, expected_a, rtol=0, atol=1e-12)
+    torch.testing.assert_close(found_b, expected_b, rtol=0, atol=1e-12)
+
+
+def test_conserved_restores_the_sum_of_each_sample() -> None:
+    found, wanted = double(3, 4), double(3, 6)
+    torch.testing.assert_close(conserved(found, wanted).sum(1), wanted.sum(1), rtol=1e-6, atol=1e-9)
+
+
+class Block(nn.Module):
+    """Attention and a feed-forward layer, out of functions that have rules."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv, self.out, self.norm = nn.Linear(6, 18), nn.Linear(6, 6), nn.LayerNorm(6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        query, key, value = self.qkv(x).chunk(3, dim=-1)
+        attention = torch.softmax(query @ key.transpose(-1, -2) / 6**0.5, dim=-1)
+        return self.norm(x + self.out(nn.functional.gelu(attention @ value)))
+
+
+@pytest.fixture
+def block() -> Block:
+    torch.manual_seed(1)
+    return Block().double().requires_grad_(False)
+
+
+def test_value_and_gradient_are_those_of_a_plain_forward(block: Block) -> None:
+    x = double(2, 3, 6).requires_grad_()
+    plain = block(x)
+    (expected,) = torch.autograd.grad(plain[:, 0].sum(), x)
+    with RuleMode():
+        output = block(x)
+    assert torch.equal(output, plain)
+    torch.testing.assert_close(torch.autograd.grad(output[:, 0].sum(), x)[0], expected, rtol=0, atol=1e-14)
+
+
+def test_one_forward_serves_gradient_and_relevance(block: Block) -> None:
+    x = double(2, 3, 6).requires_grad_()
+    with RuleMode() as mode:
+        output = block(x)
+    (gradient,) = torch.autograd.grad(output[:, 0].sum(), x, retain_graph=True)
+    mode.relevance = True
+    (relevance,) = torch.autograd.grad(output[:, 0].sum(), x, retain_graph=True)
+    mode.relevance = False
+    (again,) = torch.autograd.grad(output[:, 0].sum(), x)
+    assert torch.equal(gradient, again)
+    assert not torch.allclose(gradient, relevance)
+
+
+def test_relevance_of_several_targets_at_once_equals_one_by_one(block: Block) -> None:
+    x = double(1, 3, 6).requires_grad_()
+    with RuleMode() as mode:
+        output = block(x)[0, 0]
+    mode.relevance = True
+    (together,) = torch.autograd.grad(output, x, torch.eye(6, dtype=torch.float64), is_grads_batched=True,
+                                      retain_graph=True)
+    for index in range(6):
+        (alone,) = torch.autograd.grad(output[index], x, retain_graph=True)
+        torch.testing.assert_close(together[index], alone, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("name", "run"), [
+    ("cumsum", lambda x: torch.cumsum(x, dim=1)),
+    ("exp", lambda x: x.exp()),
+    ("product of two activations", lambda x: x * x.relu()),
+    ("constant matrix", lambda x: x @ torch.ones(6, 6, dtype=torch.float64)),
+])
+def test_a_function_without_a_rule_is_an_error_that_names_it(name: str, run) -> None:
+    x = double(1, 2, 6).requires_grad_()
+    with pytest.raises(CaptureError, match=name), RuleMode():
+        run(x)
+
+
+def test_nothing_of_the_mode_outlives_it(block: Block) -> None:
+    x = double(1, 2, 6).requires_grad_()
+    with pytest.raises(CaptureError), RuleMode():
+        block(x.exp())
+    assert x.exp().requires_grad
+    assert type(block(x).grad_fn).__name__ == "NativeLayerNormBackward0"
