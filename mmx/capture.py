@@ -1,13 +1,7 @@
-"""One forward of an unmodified model, with its attention maps and what the explained scores make of them.
+"""One forward of a model, and what the explained scores make of its attention maps: the only calls of autograd."""
 
-The only place with hooks and the only call of autograd. Maps are taken where the model computes them, since
-`output_attentions=True` yields 19 of the 32 maps of LXMERT. Parameters stay out of the graph: it starts at the
-modules that a family names as its roots.
-"""
-
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -15,9 +9,46 @@ from torch import Tensor, nn
 
 from mmx.errors import CaptureError
 from mmx.lrp import RuleMode
-from mmx.schedule import Schedule, Site, sites_of
+from mmx.recording import recording
+from mmx.schedule import Schedule, Site
 
-_ROW_SUM_TOLERANCE = {torch.float64: 1e-5, torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 5e-2}
+Outputs = Mapping[str, Tensor]
+"""What a forward gives: "logits", and what else a family reads, batched."""
+
+
+@dataclass(frozen=True)
+class ReferenceTraits:
+    """Where the reference's code treats one family otherwise than the others.
+
+    Attributes:
+        conserve_in_linear: its LRP keeps the sum in linear layers.
+        rollout_normalizes: its rollout divides the rows of A + I by their sums; where it does not, a row is
+            2^layers as large and its shape is the same.
+        drops_undefined_layers: where eq. 8 and 9 are 0/0 in any row, the whole addition of eq. 10 is dropped.
+    """
+
+    conserve_in_linear: bool = False
+    rollout_normalizes: bool = True
+    drops_undefined_layers: bool = False
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What is explained. An item is one (sample, target).
+
+    Attributes:
+        scores: the explained scores, (items,), in the graph.
+        samples: the sample that each belongs to, (items,).
+        positions: where in the readout's stream each is read, (items,); None where that follows from the inputs.
+    """
+
+    scores: Tensor
+    samples: Tensor
+    positions: Tensor | None = None
+
+    def __getitem__(self, items: Tensor) -> "Chosen":
+        return Chosen(self.scores[items], self.samples[items],
+                      None if self.positions is None else self.positions[items])
 
 
 @dataclass(frozen=True)
@@ -37,7 +68,7 @@ class Capture:
             for and from which a path leads to the target.
         valid: the tokens that count, (items, tokens) bool by stream.
         seeds: a number for each item, for what is random.
-        rollout_normalizes: whether rollout divides the rows of A + I by their sums, as a family has it.
+        reference: where the reference treats this family otherwise.
     """
 
     schedule: Schedule
@@ -48,7 +79,7 @@ class Capture:
     gradient: Mapping[Site, Tensor]
     lrp: Mapping[Site, Tensor]
     seeds: Sequence[int]
-    rollout_normalizes: bool = True
+    reference: ReferenceTraits = ReferenceTraits()
 
     @property
     def dtype(self) -> torch.dtype:
@@ -59,92 +90,66 @@ class Capture:
         return tuple(self.sizes)
 
 
-class Recording:
-    """The attention maps of one forward, by module and call."""
+@dataclass(frozen=True)
+class ForwardPass:
+    """One recorded forward: a map (batch, heads, rows, cols) per site, in the graph where one was asked for."""
 
-    def __init__(self) -> None:
-        self._maps: dict[str, list[Tensor]] = defaultdict(list)
-
-    def store(self, module: str, output: Tensor | tuple) -> None:
-        self._maps[module].append(output if isinstance(output, Tensor) else output[1])
-
-    def maps(self, schedule: Schedule) -> dict[Site, Tensor]:
-        """One checked map per site, (batch, heads, rows, cols), still in the graph."""
-        maps = {site: self._one(site) for site in sites_of(schedule)}
-        sizes: dict[str, int] = {}
-        for site, found in maps.items():
-            for stream, size in ((site.rows, found.shape[2]), (site.cols, found.shape[3])):
-                if sizes.setdefault(stream, size) != size:
-                    raise CaptureError(f"{site.module} has {size} {stream} tokens where others have {sizes[stream]}.")
-            sums = found.detach().sum(dim=-1)
-            if not (sums - 1).abs().max() <= _ROW_SUM_TOLERANCE[found.dtype]:
-                raise CaptureError(f"The rows of the attention map of {site.module} do not sum to 1.",
-                                   "The model is not run with eager attention, or the hook is at the wrong module.")
-        return maps
-
-    def _one(self, site: Site) -> Tensor:
-        found = self._maps[site.module]
-        if len(found) <= site.call or not isinstance(found[site.call], Tensor):
-            raise CaptureError(f"No attention map came out of {site.module} (call {site.call + 1}).",
-                               "Is the model loaded with attn_implementation='eager'?")
-        if found[site.call].dim() != 4:
-            raise CaptureError(f"{site.module} gives a map of {found[site.call].dim()} dimensions, expected "
-                               "(batch, heads, rows, cols).")
-        return found[site.call]
+    maps: Mapping[Site, Tensor]
+    outputs: Outputs
+    rules: RuleMode | None
 
 
-@contextmanager
-def recording(network: nn.Module, schedule: Schedule, graph_roots: Sequence[str]) -> Iterator[Recording]:
-    """Records every site of the forwards inside; hooks, training mode and parameters are as before afterwards."""
-    record = Recording()
-    training = [module for module in network.modules() if module.training]
-    unfrozen = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    handles = []
-    try:
-        network.eval()
-        for parameter in unfrozen:
-            parameter.requires_grad = False
-        for name in {site.module: None for site in sites_of(schedule)}:
-            module = _submodule(network, name)
-            handles.append(module.register_forward_hook(
-                lambda _module, _inputs, output, name=name: record.store(name, output)))
-        for name in graph_roots:
-            handles.append(_submodule(network, name).register_forward_hook(_start_graph))
-        yield record
-    finally:
-        for handle in handles:
-            handle.remove()
-        for module in training:
-            module.training = True
-        for parameter in unfrozen:
-            parameter.requires_grad = True
+@torch.inference_mode(False)  # which enables gradients as well, whatever the caller has disabled
+def run_forward(network: nn.Module, schedule: Schedule, graph_roots: Sequence[str], forward: Callable[[], Outputs], *,
+                in_graph: bool, rules: RuleMode | None) -> ForwardPass:
+    """Runs the model once and checks every map; with `rules`, so that LRP can follow."""
+    with (torch.set_grad_enabled(in_graph), recording(network, schedule, graph_roots) as record,
+          rules or nullcontext()):
+        outputs = forward()
+    return ForwardPass(record.maps(schedule), outputs, rules)
 
 
-def _submodule(network: nn.Module, name: str) -> nn.Module:
-    try:
-        return network.get_submodule(name)
-    except AttributeError as error:
-        raise CaptureError(f"{type(network).__name__} has no module {name}.",
-                           "The checkpoint is not of the family that its config names.") from error
-
-
-def _start_graph(_module: nn.Module, _inputs: tuple, output: Tensor) -> None:
-    if torch.is_grad_enabled() and not output.requires_grad:
-        output.requires_grad_()
-
-
-def gradients(scores: Tensor, samples: Tensor, maps: Mapping[Site, Tensor]) -> dict[Site, Tensor]:
-    """d score / d map of every item, (items, heads, rows, cols), zero-cost for sites without a path.
+def capture_items(passed: ForwardPass, schedule: Schedule, chosen: Chosen, readouts: tuple[Readout, ...], *,
+                  gradient_sites: Sequence[Site], lrp_sites: Sequence[Site], valid: Mapping[str, Tensor],
+                  seeds: Sequence[int], reference: ReferenceTraits) -> Capture:
+    """Backward once if a gradient is asked for, and once by the LRP rules if LRP relevance is.
 
     Args:
-        scores: explained scores, (items,).
-        samples: the sample that each item belongs to, (items,).
-        maps: (batch, heads, rows, cols) each, in the graph of `scores`.
+        valid: the tokens that count, (batch, tokens) bool. Rows and columns of the others are taken out of the maps,
+            and means run over valid tokens alone. The reference does neither, which lets padding into rollout and
+            into the scale of Grad-CAM; without a mask here, so does mmx.
+        seeds: a number for each sample, which the random control is drawn from.
+    """
+    samples = chosen.samples
+    gradient = gradients(chosen, {site: passed.maps[site] for site in gradient_sites})
+    lrp: dict[Site, Tensor] = {}
+    if passed.rules is not None and lrp_sites:
+        with passed.rules.following_relevance():
+            lrp = gradients(chosen, {site: passed.maps[site] for site in lrp_sites})
+    sizes = {stream: size for site, found in passed.maps.items()
+             for stream, size in ((site.rows, found.shape[2]), (site.cols, found.shape[3]))}
+    kept = {stream: torch.ones(len(samples), size, dtype=torch.bool, device=samples.device)
+            for stream, size in sizes.items()}
+    attention = {site: of_items(_full(found.detach()), samples) for site, found in passed.maps.items()}
+    if valid:
+        kept |= {stream: of_items(mask, samples) for stream, mask in valid.items()}
+        attention, gradient, lrp = ({site: _without_padding(found, site, kept) for site, found in maps.items()}
+                                    for maps in (attention, gradient, lrp))
+    return Capture(schedule, readouts, sizes, kept, attention, {site: _full(g) for site, g in gradient.items()},
+                   {site: _full(r) for site, r in lrp.items()}, [seeds[i] for i in samples.tolist()], reference)
+
+
+def gradients(chosen: Chosen, maps: Mapping[Site, Tensor]) -> dict[Site, Tensor]:
+    """d score / d map of every item, (items, heads, rows, cols), without the sites that have no path.
+
+    Args:
+        chosen: the explained scores.
+        maps: (batch, heads, rows, cols) each, in the graph of the scores.
 
     Raises:
         CaptureError: a map that should reach the target has no gradient; the message names its module.
     """
-    turns = _turns(samples)
+    scores, samples, turns = chosen.scores, chosen.samples, turns_of(chosen.samples)
     shared = bool(turns.max() > 0)
     weights = _one_per_turn(scores, turns) if shared else torch.ones_like(scores)
     inside = [site for site, map_ in maps.items() if map_.requires_grad]
@@ -163,7 +168,7 @@ def gradients(scores: Tensor, samples: Tensor, maps: Mapping[Site, Tensor]) -> d
     return kept
 
 
-def _turns(samples: Tensor) -> Tensor:
+def turns_of(samples: Tensor) -> Tensor:
     """How many earlier items belong to the same sample: items of one turn share one backward."""
     return (samples[:, None] == samples[None]).tril(-1).sum(dim=1)
 
@@ -179,65 +184,6 @@ def of_items(values: Tensor, samples: Tensor) -> Tensor:
     if (samples == samples[0]).all():
         return values[samples[:1]].expand(len(samples), *values.shape[1:])
     return values[samples]
-
-
-@torch.inference_mode(False)  # which enables gradients as well, whatever the caller has disabled
-def capture(
-    network: nn.Module,
-    schedule: Schedule,
-    graph_roots: Sequence[str],
-    forward: Callable[[], Tensor],
-    choose: Callable[[Tensor], tuple[Tensor, Tensor]],
-    read: Callable[[Tensor], tuple[Readout, ...]],
-    *,
-    gradient_sites: Sequence[Site],
-    lrp_sites: Sequence[Site],
-    conserve_in_linear: bool,
-    rollout_normalizes: bool,
-    seeds: Sequence[int],
-    valid: Mapping[str, Tensor],
-    ignore_padding: bool,
-) -> tuple[Capture, Tensor, Tensor]:
-    """Runs the model once, backward once if a method reads gradients, and once by the LRP rules if one reads those.
-
-    Args:
-        forward: returns the model's logits, (batch, ...).
-        choose: logits → explained scores and the sample of each item, (items,) both.
-        read: samples of the items → the rows to read.
-        gradient_sites, lrp_sites: the sites whose gradient, or LRP relevance, is asked for.
-        seeds: a number for each sample, which the random control is drawn from.
-        conserve_in_linear: LRP through a linear layer keeps the sum (the reference does so for DETR alone).
-        valid: tokens that are not padding by stream, (batch, tokens) bool.
-        ignore_padding: rows and columns of padding are taken out of the maps, and means run over valid tokens
-            alone. The reference does neither, which lets padding into rollout and into the scale of Grad-CAM.
-
-    Returns:
-        The capture, the sample of each item, and the logits, detached.
-    """
-    mode = RuleMode(conserve_in_linear) if lrp_sites else None
-    with (torch.set_grad_enabled(bool(gradient_sites or lrp_sites)),
-          recording(network, schedule, graph_roots) as record, mode or nullcontext()):
-        logits = forward()
-    maps = record.maps(schedule)
-    scores, samples = choose(logits)
-    gradient = gradients(scores, samples, {site: maps[site] for site in gradient_sites}) if gradient_sites else {}
-    lrp = {}
-    if mode is not None:
-        mode.relevance = True
-        lrp = gradients(scores, samples, {site: maps[site] for site in lrp_sites})
-    sizes = {stream: size for site, found in maps.items()
-             for stream, size in ((site.rows, found.shape[2]), (site.cols, found.shape[3]))}
-    attention = {site: of_items(_full(found.detach()), samples) for site, found in maps.items()}
-    kept = {stream: torch.ones(len(samples), size, dtype=torch.bool, device=samples.device)
-            for stream, size in sizes.items()}
-    if ignore_padding:
-        kept |= {stream: of_items(mask, samples) for stream, mask in valid.items()}
-        attention, gradient, lrp = ({site: _without_padding(found, site, kept) for site, found in maps_of.items()}
-                                    for maps_of in (attention, gradient, lrp))
-    return Capture(schedule, read(samples), sizes, kept, attention,
-                   {site: _full(found) for site, found in gradient.items()},
-                   {site: _full(found) for site, found in lrp.items()},
-                   [seeds[index] for index in samples.tolist()], rollout_normalizes), samples, logits.detach()
 
 
 def _without_padding(values: Tensor, site: Site, valid: Mapping[str, Tensor]) -> Tensor:

@@ -120,11 +120,11 @@ class Model:
         regions = self._regions_of([job.picture for job in jobs])
         inputs = self._to_model(self._vqa.encode(self.tokenizer, [job.question for job in jobs], regions))
         targets = [self._answer_index(job.target) for job in jobs]
-        found, logits = attribute(self.network, self.family, inputs, methods, targets, ignore_padding=True,
+        found, outputs = attribute(self.network, self.family, inputs, methods, targets, ignore_padding=True,
                                   seeds=[seed_of(job.picture.sha256, job.question) for job in jobs])
         on_cpu = {name: {stream: rows.cpu().numpy() for stream, rows in scores.items()}
                   for name, scores in found.items()}
-        probabilities = logits.float().softmax(dim=1).cpu()
+        probabilities = outputs["logits"].float().softmax(dim=1).cpu()
         return [[self._explanation(job, regions[index], targets[index], probabilities[index], method.name,
                                    {stream: rows[index] for stream, rows in on_cpu[method.name].items()})
                  for method in methods] for index, job in enumerate(jobs)]

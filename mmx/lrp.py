@@ -8,7 +8,8 @@ division by zero. Sums run over one sample, where the reference's run over a bat
 LRP is reported to be patented for commercial use; mmx's default method does not use it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -30,6 +31,15 @@ class RuleMode(TorchFunctionMode):
         super().__init__()
         self.relevance = False
         self.conserve_in_linear = conserve_in_linear
+
+    @contextmanager
+    def following_relevance(self) -> Iterator[None]:
+        """Backwards inside follow the relevance rules; outside, the plain gradient."""
+        self.relevance = True
+        try:
+            yield
+        finally:
+            self.relevance = False
 
     def __torch_function__(self, func: Callable, types: tuple, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}

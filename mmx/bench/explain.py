@@ -19,7 +19,7 @@ def floor(subject: Subject) -> None:
         lambda _module, _inputs, output: roots.append(output.requires_grad_()))
         for name in subject.family.graph_roots]
     try:
-        logits = subject.family.logits(subject.network, subject.inputs)
+        logits = subject.family.run(subject.network, subject.inputs)["logits"]
     finally:
         for hook in hooks:
             hook.remove()
@@ -28,7 +28,7 @@ def floor(subject: Subject) -> None:
 
 @torch.no_grad()
 def plain_forward(subject: Subject) -> None:
-    subject.family.logits(subject.network, subject.inputs)
+    subject.family.run(subject.network, subject.inputs)["logits"]
 
 
 def bench_explain(subject: Subject, rounds: int, device: str) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
+from mmx.capture import Chosen, Outputs
 from mmx.families.base import Family, Inputs, choose_classes
 from mmx.regions.base import RegionSet
 
@@ -26,9 +27,9 @@ class VqaFamily(Family):
     def region_inputs(self, features: Tensor, boxes_xyxy_unit: Tensor, mask: Tensor) -> Inputs:
         """The model's own names for features (batch, n, dim), boxes (batch, n, 4) and mask (batch, n)."""
 
-    def choose(self, logits: Tensor, target: object) -> tuple[Tensor, Tensor]:
-        samples, answers = choose_classes(logits, target)
-        return logits[samples, answers], samples
+    def choose(self, outputs: Outputs, target: object) -> Chosen:
+        samples, answers = choose_classes(outputs["logits"], target)
+        return Chosen(outputs["logits"][samples, answers], samples)
 
     def answers(self, config: PreTrainedConfig) -> list[str]:
         """The text of every answer; "answer 7" where the config does not name them."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedConfig
 
-from mmx.capture import Readout
+from mmx.capture import Chosen, Outputs, Readout, ReferenceTraits
 from mmx.errors import UsageError
 from mmx.methods.base import Rows
 from mmx.registry import load_module, module_names
@@ -26,40 +26,37 @@ class Family(ABC):
         task: what it does, in the words of `mmx models`.
         graph_roots: modules at whose output the gradient graph starts.
         readout_streams: the streams whose rows are read.
-        conserve_in_linear: whether the reference's LRP keeps the sum in linear layers of this family.
-        rollout_normalizes: whether the reference's rollout normalises rows in this family; where it does not, a
-            row is 2^layers as large and its shape is the same.
+        reference: where the reference's code treats this family otherwise than the others.
     """
 
     architecture: ClassVar[str]
     task: ClassVar[str]
     graph_roots: ClassVar[tuple[str, ...]]
     readout_streams: ClassVar[tuple[str, ...]]
-    conserve_in_linear: ClassVar[bool] = False
-    rollout_normalizes: ClassVar[bool] = True
+    reference: ClassVar[ReferenceTraits] = ReferenceTraits()
 
     @abstractmethod
     def schedule(self, config: PreTrainedConfig) -> Schedule:
         """The attention sites of a model with this config, in order."""
 
     @abstractmethod
-    def logits(self, network: nn.Module, inputs: Inputs) -> Tensor:
-        """Runs the model: what the explained scores are chosen from, (batch, ...)."""
+    def run(self, network: nn.Module, inputs: Inputs) -> Outputs:
+        """Runs the model: "logits", (batch, ...), and what else is read of its output."""
 
     @abstractmethod
-    def valid(self, inputs: Inputs) -> dict[str, Tensor]:
-        """Which tokens of each stream are not padding, (batch, tokens) bool."""
+    def valid(self, inputs: Inputs, outputs: Outputs) -> dict[str, Tensor]:
+        """Which tokens of each stream are not padding, (batch, tokens) bool; a stream without padding may lack."""
 
     @abstractmethod
-    def choose(self, logits: Tensor, target: object) -> tuple[Tensor, Tensor]:
-        """The explained scores and the sample that each belongs to, (items,) both; `target` is the family's own."""
+    def choose(self, outputs: Outputs, target: object) -> Chosen:
+        """What is explained; `target` is the family's own, and None is what the model predicts."""
 
     @abstractmethod
-    def readouts(self, inputs: Inputs, samples: Tensor) -> tuple[Readout, ...]:
-        """The rows that explain the items, given the sample that each belongs to, (items,)."""
+    def readouts(self, inputs: Inputs, chosen: Chosen) -> tuple[Readout, ...]:
+        """The rows that explain the items."""
 
     @abstractmethod
-    def scores(self, rows: Rows, inputs: Inputs, samples: Tensor) -> dict[str, Tensor]:
+    def scores(self, rows: Rows, inputs: Inputs, chosen: Chosen) -> dict[str, Tensor]:
         """What is handed out of a method's rows: "text" and "image", (items, tokens) each."""
 
 

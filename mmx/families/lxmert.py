@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedConfig
 
-from mmx.capture import Readout
+from mmx.capture import Chosen, Outputs, Readout
 from mmx.families._vqa import VqaFamily
 from mmx.families.base import Inputs
 from mmx.methods.base import Rows
@@ -28,17 +28,17 @@ class Lxmert(VqaFamily):
                  for step in _cross_layer(i, image_is_read=i < config.x_layers - 1)]
         return (*((site,) for site in text), *((site,) for site in image), *cross)
 
-    def logits(self, network: nn.Module, inputs: Inputs) -> Tensor:
-        return network(**inputs).question_answering_score
+    def run(self, network: nn.Module, inputs: Inputs) -> Outputs:
+        return {"logits": network(**inputs).question_answering_score}
 
-    def valid(self, inputs: Inputs) -> dict[str, Tensor]:
+    def valid(self, inputs: Inputs, outputs: Outputs) -> dict[str, Tensor]:
         masks = {"text": inputs.get("attention_mask"), "image": inputs.get("visual_attention_mask")}
         return {stream: mask.bool() for stream, mask in masks.items() if mask is not None}
 
-    def readouts(self, inputs: Inputs, samples: Tensor) -> tuple[Readout, ...]:
-        return (Readout("text", torch.zeros_like(samples)),)
+    def readouts(self, inputs: Inputs, chosen: Chosen) -> tuple[Readout, ...]:
+        return (Readout("text", torch.zeros_like(chosen.samples)),)
 
-    def scores(self, rows: Rows, inputs: Inputs, samples: Tensor) -> dict[str, Tensor]:
+    def scores(self, rows: Rows, inputs: Inputs, chosen: Chosen) -> dict[str, Tensor]:
         text = rows["text", "text"].clone()
         text[:, 0] = 0
         return {"text": text, "image": rows["text", "image"]}

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedConfig
 
-from mmx.capture import Readout
+from mmx.capture import Chosen, Outputs, Readout, ReferenceTraits
 from mmx.families._vqa import VqaFamily
 from mmx.families.base import Inputs
 from mmx.methods.base import Rows
@@ -19,27 +19,27 @@ class VisualBert(VqaFamily):
     architecture = "VisualBertForQuestionAnswering"
     graph_roots = ("visual_bert.embeddings",)
     readout_streams = ("joint",)
-    rollout_normalizes = False
+    reference = ReferenceTraits(rollout_normalizes=False)
 
     def schedule(self, config: PreTrainedConfig) -> Schedule:
         return tuple((Site(f"visual_bert.encoder.layer.{i}.attention.self.dropout", "joint", "joint"),)
                      for i in range(config.num_hidden_layers))
 
-    def logits(self, network: nn.Module, inputs: Inputs) -> Tensor:
-        return network(**{"attention_mask": torch.ones_like(inputs["input_ids"]), **inputs}).logits
+    def run(self, network: nn.Module, inputs: Inputs) -> Outputs:
+        return {"logits": network(**{"attention_mask": torch.ones_like(inputs["input_ids"]), **inputs}).logits}
 
-    def valid(self, inputs: Inputs) -> dict[str, Tensor]:
+    def valid(self, inputs: Inputs, outputs: Outputs) -> dict[str, Tensor]:
         text, image = inputs["input_ids"], inputs["visual_embeds"]
         masks = [inputs.get("attention_mask", torch.ones_like(text)),
                  inputs.get("visual_attention_mask", torch.ones(image.shape[:2], device=image.device))]
         return {"joint": torch.cat([mask.bool() for mask in masks], dim=1)}
 
-    def readouts(self, inputs: Inputs, samples: Tensor) -> tuple[Readout, ...]:
-        return (Readout("joint", self._answer_position(inputs)[samples]),)
+    def readouts(self, inputs: Inputs, chosen: Chosen) -> tuple[Readout, ...]:
+        return (Readout("joint", self._answer_position(inputs)[chosen.samples]),)
 
-    def scores(self, rows: Rows, inputs: Inputs, samples: Tensor) -> dict[str, Tensor]:
+    def scores(self, rows: Rows, inputs: Inputs, chosen: Chosen) -> dict[str, Tensor]:
         joint = rows["joint", "joint"].clone()
-        joint.scatter_(1, self._answer_position(inputs)[samples].unsqueeze(1), 0)
+        joint.scatter_(1, self._answer_position(inputs)[chosen.samples].unsqueeze(1), 0)
         length = inputs["input_ids"].shape[1]
         return {"text": joint[:, :length], "image": joint[:, length:]}
 

@@ -32,7 +32,7 @@ def _layers(capture: Capture, sites: tuple[Site, ...]) -> list[Tensor]:
         return []
     identity = torch.eye(capture.sizes[sites[0].rows], dtype=capture.dtype, device=capture.attention[sites[0]].device)
     mixed = [capture.attention[site].mean(dim=1) + identity for site in sites]
-    return [row_normalize(layer) for layer in mixed] if capture.rollout_normalizes else mixed
+    return [row_normalize(layer) for layer in mixed] if capture.reference.rollout_normalizes else mixed
 
 
 def _through(row: Tensor, layers: list[Tensor]) -> Tensor:

@@ -98,12 +98,12 @@ def train_vqa(kind: str, folder: Path, *, seed: int = 0, steps: int = 6000, batc
 
     def loss_of(batch: tuple[dict[str, Tensor], Tensor]) -> Tensor:
         inputs, answers = batch
-        return torch.nn.functional.cross_entropy(family.logits(model, inputs), answers)
+        return torch.nn.functional.cross_entropy(family.run(model, inputs)["logits"], answers)
 
     @torch.no_grad()
     def accuracy() -> str:
         fresh = batches(held_out, first_scene + scenes, seed + 1)
-        right = [family.logits(model, inputs).argmax(1) == answers for inputs, answers in
+        right = [family.run(model, inputs)["logits"].argmax(1) == answers for inputs, answers in
                  (next(fresh) for _ in range(30))]
         return f"accuracy {torch.cat(right).float().mean():.4f} on held-out scenes"
 

@@ -1,0 +1,105 @@
+"""Attention maps taken where an unmodified model computes them: the only hooks of mmx.
+
+`output_attentions=True` would yield 19 of the 32 maps of LXMERT. Parameters stay out of the graph: it starts at the
+modules that a family names as its roots.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from mmx.errors import CaptureError
+from mmx.schedule import Schedule, Site, sites_of
+
+_ROW_SUM_TOLERANCE = {torch.float64: 1e-5, torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 5e-2}
+
+
+class Recording:
+    """The attention maps of one forward, by module and call."""
+
+    def __init__(self) -> None:
+        self._maps: dict[str, list[Tensor]] = defaultdict(list)
+
+    def store(self, module: str, output: Tensor | tuple) -> None:
+        self._maps[module].append(output if isinstance(output, Tensor) else output[1])
+
+    def maps(self, schedule: Schedule) -> dict[Site, Tensor]:
+        """One checked map per site, (batch, heads, rows, cols), still in the graph."""
+        maps = {site: self._one(site) for site in sites_of(schedule)}
+        sizes: dict[str, int] = {}
+        for site, found in maps.items():
+            for stream, size in ((site.rows, found.shape[2]), (site.cols, found.shape[3])):
+                if sizes.setdefault(stream, size) != size:
+                    raise CaptureError(f"{site.module} has {size} {stream} tokens where others have {sizes[stream]}.")
+            sums = found.detach().sum(dim=-1)
+            if not (sums - 1).abs().max() <= _ROW_SUM_TOLERANCE[found.dtype]:
+                raise CaptureError(f"The rows of the attention map of {site.module} do not sum to 1.",
+                                   "The model is not run with eager attention, or the hook is at the wrong module.")
+        return maps
+
+    def _one(self, site: Site) -> Tensor:
+        found = self._maps[site.module]
+        if len(found) <= site.call or not isinstance(found[site.call], Tensor):
+            raise CaptureError(f"No attention map came out of {site.module} (call {site.call + 1}).",
+                               "Is the model loaded with attn_implementation='eager'?")
+        if found[site.call].dim() != 4:
+            raise CaptureError(f"{site.module} gives a map of {found[site.call].dim()} dimensions, expected "
+                               "(batch, heads, rows, cols).")
+        return found[site.call]
+
+
+@contextmanager
+def recording(network: nn.Module, schedule: Schedule, graph_roots: Sequence[str]) -> Iterator[Recording]:
+    """Records every site of the forwards inside; hooks, training mode and parameters are as before afterwards."""
+    record = Recording()
+    training = [module for module in network.modules() if module.training]
+    unfrozen = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    handles = []
+    try:
+        network.eval()
+        for parameter in unfrozen:
+            parameter.requires_grad = False
+        for name in {site.module: None for site in sites_of(schedule)}:
+            module = _submodule(network, name)
+            handles.append(module.register_forward_hook(
+                lambda _module, _inputs, output, name=name: record.store(name, output)))
+        handles += [_start_graph_at(network, name) for name in graph_roots]
+        yield record
+    finally:
+        for handle in handles:
+            handle.remove()
+        for module in training:
+            module.training = True
+        for parameter in unfrozen:
+            parameter.requires_grad = True
+
+
+def _submodule(network: nn.Module, name: str) -> nn.Module:
+    try:
+        return network.get_submodule(name)
+    except AttributeError as error:
+        raise CaptureError(f"{type(network).__name__} has no module {name}.",
+                           "The checkpoint is not of the family that its config names.") from error
+
+
+def _start_graph_at(network: nn.Module, name: str) -> RemovableHandle:
+    """At the output of a module, "module", or at what it is given under a name, "module:argument"."""
+    module, _, argument = name.partition(":")
+    if not argument:
+        return _submodule(network, module).register_forward_hook(lambda _module, _inputs, output: _start_graph(output))
+
+    def start(_module: nn.Module, _args: tuple, given: dict) -> None:
+        if argument not in given:
+            raise CaptureError(f"{module} was not given {argument} by name, so the graph cannot start there.")
+        _start_graph(given[argument])
+
+    return _submodule(network, module).register_forward_pre_hook(start, with_kwargs=True)
+
+
+def _start_graph(values: Tensor) -> None:
+    if torch.is_grad_enabled() and not values.requires_grad:
+        values.requires_grad_()
