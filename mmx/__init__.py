@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mmx.explainer import Model, load
+    from mmx.masks import masks_from_relevance
     from mmx.types import Explanation
 
 __version__ = "0.1.0"
-__all__ = ["Explanation", "Model", "__version__", "load"]
+__all__ = ["Explanation", "Model", "__version__", "load", "masks_from_relevance"]
 
-_HOMES = {"load": "mmx.explainer", "Model": "mmx.explainer", "Explanation": "mmx.types"}
+_HOMES = {"load": "mmx.explainer", "Model": "mmx.explainer", "Explanation": "mmx.types",
+          "masks_from_relevance": "mmx.masks"}
 
 
 def __getattr__(name: str) -> Any:

@@ -25,7 +25,10 @@ Rule = Callable[[Tensor, Tensor], tuple[Tensor | None, ...]]
 
 
 class RuleMode(TorchFunctionMode):
-    """Gives each function of the forwards inside its relevance rule; a function without one is a CaptureError."""
+    """Gives each function of the forwards inside its relevance rule.
+
+    Where relevance meets a function that has none, following it is a CaptureError that names the function.
+    """
 
     def __init__(self, conserve_in_linear: bool = False) -> None:
         super().__init__()
@@ -44,24 +47,20 @@ class RuleMode(TorchFunctionMode):
     def __torch_function__(self, func: Callable, types: tuple, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
         output = func(*args, **kwargs)
-        if not (isinstance(output, Tensor) and output.requires_grad):
-            return self._unruled(func, output)
-        if func in _SHAPING or _is_leaf_switch(func):
+        if func in _SHAPING:
             return output
-        find = _RULES.get(func)
-        if find is None:
-            raise CaptureError(f"There is no relevance rule for {resolve_name(func) or func}.",
-                               "Methods that need LRP do not apply to this model.")
-        inputs, rule = find(self, args, kwargs)
-        return _Ruled.apply(self, rule, output, *inputs) if rule is not None else output
-
-    @staticmethod
-    def _unruled(func: Callable, output: Any) -> Any:
-        many = output if isinstance(output, (tuple, list)) else ()
-        if func not in _SHAPING and any(isinstance(one, Tensor) and one.requires_grad for one in many):
-            raise CaptureError(f"There is no relevance rule for {resolve_name(func) or func}.",
-                               "Methods that need LRP do not apply to this model.")
+        if isinstance(output, Tensor):
+            return self._ruled(func, output, args, kwargs)
+        if isinstance(output, (tuple, list)) and any(_is_active(one) for one in output):
+            return type(output)(self._ruled(func, one, args, kwargs) for one in output)
         return output
+
+    def _ruled(self, func: Callable, output: Any, args: tuple, kwargs: dict) -> Any:
+        if not _is_active(output):
+            return output
+        inputs, rule = _RULES.get(func, _unknown)(self, args, kwargs)
+        named = rule or _refuse(resolve_name(func) or str(func))
+        return _Ruled.apply(self, named, output, *inputs)
 
 
 class _Ruled(torch.autograd.Function):
@@ -144,8 +143,7 @@ def _scaling(mode: RuleMode, args: tuple, kwargs: dict) -> Found:
     """Multiplying by, or dividing by, a constant."""
     a, b = args[:2]
     if _is_active(a) and _is_active(b):
-        raise CaptureError("There is no relevance rule for the product of two activations.",
-                           "Methods that need LRP do not apply to this model.")
+        return (a, b), _refuse("the product of two activations")
     active = a if _is_active(a) else b
     return (active,), lambda relevance, output: (relevance.expand_as(active),)
 
@@ -161,8 +159,7 @@ def _add(mode: RuleMode, args: tuple, kwargs: dict) -> Found:
 def _matmul(mode: RuleMode, args: tuple, kwargs: dict) -> Found:
     a, b = args[:2]
     if not (_is_active(a) and _is_active(b)):
-        raise CaptureError("There is no relevance rule for the product of an activation and a constant matrix.",
-                           "Methods that need LRP do not apply to this model.")
+        return (a if _is_active(a) else b,), _refuse("the product of an activation and a constant matrix")
     return (a, b), lambda relevance, output: matmul_rule(relevance, output, a, b)
 
 
@@ -170,8 +167,18 @@ def _is_active(value: Any) -> bool:
     return isinstance(value, Tensor) and value.requires_grad
 
 
-def _is_leaf_switch(func: Callable) -> bool:
-    return func in (Tensor.requires_grad_, Tensor.detach)
+def _unknown(mode: RuleMode, args: tuple, kwargs: dict) -> Found:
+    given = [one for value in (*args, *kwargs.values())
+             for one in (value if isinstance(value, (tuple, list)) else (value,))]
+    return tuple(one for one in given if _is_active(one)), None
+
+
+def _refuse(what: str) -> Rule:
+    def rule(relevance: Tensor, output: Tensor) -> tuple[Tensor | None, ...]:
+        raise CaptureError(f"There is no relevance rule for {what}.",
+                           "Methods that need LRP do not apply to this model.")
+
+    return rule
 
 
 _F = torch.nn.functional
@@ -190,5 +197,6 @@ _SHAPING = {
     Tensor.contiguous, Tensor.__getitem__, Tensor.expand, Tensor.unsqueeze, torch.unsqueeze, Tensor.squeeze,
     torch.squeeze, Tensor.flatten, torch.flatten, Tensor.clone, Tensor.to, Tensor.float, Tensor.double, torch.cat,
     Tensor.view_as, Tensor.chunk, torch.chunk, Tensor.split, torch.split, Tensor.unbind, torch.unbind, Tensor.T.__get__,
-    Tensor.mT.__get__, Tensor.index_select, torch.index_select, torch.gather, Tensor.gather, Tensor.type,
+    Tensor.requires_grad_, Tensor.mT.__get__, Tensor.index_select, torch.index_select, torch.gather, Tensor.gather,
+    Tensor.type,
 }

@@ -81,6 +81,10 @@ class Normalized:
         if self._sums is not None:
             self._scale = torch.where(self._sums < torch.finfo(self._sums.dtype).tiny, 0, 1 / self._sums)
 
+    def undefined(self, valid: Tensor) -> Tensor:
+        """Which samples have a valid row, (batch, size) bool, where eq. 8 is 0/0; (batch,) bool."""
+        return valid.any(dim=1) if self._sums is None else ((self._sums == 0) & valid).any(dim=1)
+
     def rows_times(self, rows: Tensor) -> Tensor:
         if self._sums is None:
             return rows
@@ -155,6 +159,7 @@ def propagate(
     *,
     normalize: bool = True,
     self_in_cross: bool = True,
+    drop_undefined: Mapping[str, Tensor] | None = None,
 ) -> Relevance:
     """Eq. 6 to 11 along the schedule, from R[x,x] = I and R[x,y] = 0.
 
@@ -163,6 +168,8 @@ def propagate(
         fused: (batch, rows, cols) of each site that matters to the target; a site that is absent adds nothing.
         sizes: tokens per stream.
         normalize: apply eq. 8 and 9 inside eq. 10; without, N(R) = R.
+        drop_undefined: the tokens that count, (batch, tokens) bool by stream. With it, eq. 10 adds nothing at all
+            where eq. 8 is 0/0 in one of their rows, as in the reference's DETR; without, such a row is a unit row.
         self_in_cross: without, eq. 10 is R[x,y] ← R[x,y] + Ā (the paper's ablation of self-attention).
     """
     state = Relevance({stream: SelfRelevance(size) for stream, size in sizes.items()})
@@ -183,6 +190,9 @@ def propagate(
         for site in present:
             if not site.is_self:
                 left = within_cross(site.rows).transposed_times(fused[site])
+                for stream in (site.rows, site.cols) if drop_undefined is not None else ():
+                    if isinstance(factor := within_cross(stream), Normalized):
+                        left = left * ~factor.undefined(drop_undefined[stream])[:, None, None]
                 back = state.crosses.get((site.cols, site.rows))
                 to_self = None if back is None else fused[site] @ back.dense()
                 additions.append((site, left, within_cross(site.cols), to_self))

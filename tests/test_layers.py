@@ -16,7 +16,7 @@ LONGEST = 300
 # Low to high; rooms of one floor do not know each other.
 FLOORS = (
     ("errors", "schedule", "metrics"),
-    ("types", "registry", "catalog", "lrp", "rules"),
+    ("types", "registry", "catalog", "lrp", "rules", "recording"),
     ("images", "checkpoints", "capture"),
     ("datasets", "regions", "methods"),
     ("families",),

@@ -20,8 +20,14 @@ def fused_lrp(capture: Capture) -> dict[Site, Tensor]:
     return {site: fuse_heads(relevance, capture.gradient[site]) for site, relevance in capture.lrp.items()}
 
 
-def propagated_rows(capture: Capture, fused: Mapping[Site, Tensor], **rules: bool) -> Rows:
-    """Eq. 6 to 11 over the schedule, then the rows that the readouts ask for."""
-    state = propagate(capture.schedule, fused, capture.sizes, **rules)
+def propagated_rows(capture: Capture, fused: Mapping[Site, Tensor], *, normalize: bool = True,
+                    self_in_cross: bool = True, as_reference: bool = False) -> Rows:
+    """Eq. 6 to 11 over the schedule, then the rows that the readouts ask for.
+
+    `as_reference`: 0/0 in eq. 8 is treated as the reference's code treats it in this family.
+    """
+    drops = as_reference and capture.reference.drops_undefined_layers
+    state = propagate(capture.schedule, fused, capture.sizes, normalize=normalize, self_in_cross=self_in_cross,
+                      drop_undefined=capture.valid if drops else None)
     return {(readout.stream, cols): state.row(readout.stream, cols, readout.index, capture.dtype)
             for readout in capture.readouts for cols in capture.streams}

@@ -8,6 +8,7 @@ from torch import Tensor
 from mmx.capture import Capture
 from mmx.methods._propagation import fused_attention
 from mmx.methods.base import Method, Rows
+from mmx.schedule import sites_of
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ def ablation_no_aggregation(capture: Capture) -> Rows:
     fused = fused_attention(capture)
     # A pair of streams that is absent has no relevance.
     state: dict[tuple[str, str], _Product] = {(stream, stream): _Product() for stream in capture.streams}
+    attended = {(site.rows, site.cols) for site in sites_of(capture.schedule)}
     for step in capture.schedule:
         before = dict(state)
         for site in step:
@@ -44,10 +46,10 @@ def ablation_no_aggregation(capture: Capture) -> Rows:
                 state |= {key: by @ old for key, old in before.items() if key[0] == site.rows}
                 continue
             rows, cols = site.rows, site.cols
-            sources = {(rows, rows): before.get((cols, rows))}
-            state.pop((rows, rows), None)
-            state |= {key: by @ source for key, source in sources.items() if source is not None}
-            own, other = before.get((rows, rows)), before.get((cols, cols))
+            own, other, back = before.get((rows, rows)), before.get((cols, cols)), before.get((cols, rows))
+            if (cols, rows) in attended:  # eq. 11 is for streams that attend to each other
+                state.pop((rows, rows), None)
+                state |= {} if back is None else {(rows, rows): by @ back}
             state.pop((rows, cols), None)
             if own is not None and other is not None:
                 state[rows, cols] = own.transposed @ by @ other

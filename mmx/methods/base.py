@@ -1,7 +1,7 @@
 """What a method is, and how one is found by name."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
@@ -28,6 +28,7 @@ class Method:
         source: paper and equation.
         departs: where it differs from the paper, or from the reference's code.
         rows: from a capture to the rows that its readouts ask for.
+        reference_rows: the same with the reference's accidents, under the reference's names, where they differ.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Method:
     source: str
     needs: tuple[Need, ...]
     rows: Callable[[Capture], Rows]
+    reference_rows: Callable[[Capture], Rows] | None = None
     aliases: tuple[str, ...] = ()
     departs: str = ""
     last_only: bool = False
@@ -71,4 +73,7 @@ def get_method(name: str) -> Method:
     by_name = {alias.replace("_", "-"): method for method in all_methods() for alias in (method.name, *method.aliases)}
     if wanted not in by_name:
         raise unknown_name("method", name, method_names(), tuple(by_name))
-    return by_name[wanted]
+    method = by_name[wanted]
+    if wanted == method.name or method.reference_rows is None:
+        return method
+    return replace(method, name=wanted.replace("-", "_"), rows=method.reference_rows)

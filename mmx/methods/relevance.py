@@ -9,12 +9,18 @@ def relevance(capture: Capture) -> Rows:
     return propagated_rows(capture, fused_attention(capture))
 
 
+def as_reference(capture: Capture) -> Rows:
+    return propagated_rows(capture, fused_attention(capture), as_reference=True)
+
+
 METHOD = Method(
     name="relevance",
     summary="Attention weighted by its gradient, carried through every layer and across modalities.",
     source="Chefer, Gur & Wolf 2021 (arXiv 2103.15679), eq. 5-11",
     needs=("attention", "gradient"),
     rows=relevance,
+    reference_rows=as_reference,
     aliases=("ours_no_lrp",),
-    departs="Eq. 8 and 9 leave 0/0 open: a row without relevance stays a unit row, where the reference's is NaN.",
+    departs="Eq. 8 and 9 leave 0/0 open: a row without relevance stays a unit row. In the reference it is NaN, which "
+            "its DETR code turns into dropping the whole layer; under the name ours_no_lrp, so does mmx.",
 )

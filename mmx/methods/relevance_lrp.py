@@ -9,11 +9,16 @@ def relevance_lrp(capture: Capture) -> Rows:
     return propagated_rows(capture, fused_lrp(capture))
 
 
+def as_reference(capture: Capture) -> Rows:
+    return propagated_rows(capture, fused_lrp(capture), as_reference=True)
+
+
 METHOD = Method(
     name="relevance-lrp",
     summary="Relevance in which LRP relevance of the attention maps takes the place of attention.",
     source="Chefer, Gur & Wolf 2021, eq. 5-11 with A replaced as in Chefer, Gur & Wolf CVPR 2021 (arXiv 2012.09838)",
     needs=("attention", "gradient", "lrp"),
     rows=relevance_lrp,
+    reference_rows=as_reference,
     aliases=("ours_with_lrp",),
 )

@@ -10,7 +10,7 @@ from lxmert_samples import Batches, Described, hook_count
 from torch import Tensor, nn
 
 import mmx
-from mmx.capture import Capture
+from mmx.capture import Capture, Chosen, Outputs
 from mmx.engine import attribute
 from mmx.errors import CaptureError
 from mmx.explainer import Model
@@ -93,9 +93,9 @@ def test_only_sites_without_a_path_to_the_answer_lack_a_gradient(model: Model, b
 def test_the_captured_forward_gives_the_plain_logits_bit_for_bit(model: Model, batches: Batches) -> None:
     for inputs in (batches.alone(0), batches.together([0, 1, 2])):
         for methods in (EVERY, [get_method("rollout")]):
-            _, logits = attribute(model.network, FAMILY, inputs, methods)
-            assert torch.equal(logits, plain_logits(model, inputs))
-            assert not logits.requires_grad
+            _, outputs = attribute(model.network, FAMILY, inputs, methods)
+            assert torch.equal(outputs["logits"], plain_logits(model, inputs))
+            assert not outputs["logits"].requires_grad
 
 
 def test_gradients_are_the_change_of_the_score_with_the_map(model: Model, batches: Batches) -> None:
@@ -141,11 +141,11 @@ def test_the_model_is_left_as_it_was(model: Model, batches: Batches, grad_enable
     inputs = batches.alone(0)
     with torch.set_grad_enabled(grad_enabled):
         before = state_of(model.network)
-        scores, logits = attribute(model.network, FAMILY, inputs, EVERY)
+        scores, outputs = attribute(model.network, FAMILY, inputs, EVERY)
         assert state_of(model.network) == before
     assert all(before[4])
     model.network.eval()
-    assert torch.equal(logits, plain_logits(model, inputs))
+    assert torch.equal(outputs["logits"], plain_logits(model, inputs))
     frozen, _ = attribute(model.network.requires_grad_(False), FAMILY, inputs, EVERY)
     torch.testing.assert_close(scores, frozen, atol=1e-12, rtol=0)
 
@@ -262,6 +262,16 @@ def test_a_map_between_other_streams_than_it_says_is_named(model: Model, batches
     assert first.module not in message
 
 
+class Counter:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.backwards, self._grad = 0, torch.autograd.grad
+        monkeypatch.setattr(torch.autograd, "grad", self)
+
+    def __call__(self, *args: object, **options: object) -> tuple:
+        self.backwards += 1
+        return self._grad(*args, **options)
+
+
 def rows_of(model: Model, inputs: Inputs, methods: Sequence[Method], target: object = None) -> dict:
     return attribute(model.network, FAMILY, inputs, methods, target, ignore_padding=True)[0]
 
@@ -275,15 +285,29 @@ def test_several_targets_of_a_sample_equal_one_at_a_time(model: Model, batches: 
                 torch.testing.assert_close(together[method][stream][row], values[0], atol=1e-12, rtol=0)
 
 
+@pytest.mark.parametrize(("max_memory", "backwards"), [(None, 1), (1, 4)])
+def test_targets_that_do_not_fit_into_memory_take_several_backwards(
+        model: Model, batches: Batches, monkeypatch: pytest.MonkeyPatch, max_memory: int | None,
+        backwards: int) -> None:
+    inputs, targets, methods = batches.alone(0), [2, 0, 1, 0], [get_method("relevance"), get_method("rollout")]
+    counter = Counter(monkeypatch)
+    found, _ = attribute(model.network, FAMILY, inputs, methods, targets, max_memory=max_memory)
+    assert counter.backwards == backwards
+    whole, _ = attribute(model.network, FAMILY, inputs, methods, targets, max_memory=2**40)
+    torch.testing.assert_close(found, whole, atol=1e-12, rtol=0)
+
+
 def test_some_samples_may_have_more_targets_than_others(model: Model, batches: Batches) -> None:
     samples, targets = torch.tensor([1, 0, 1, 1]), torch.tensor([2, 0, 0, 1])
 
     class Several(Lxmert):
-        def choose(self, logits: Tensor, target: object) -> tuple[Tensor, Tensor]:
-            return logits[samples, targets], samples
+        def choose(self, outputs: Outputs, target: object) -> Chosen:
+            return Chosen(outputs["logits"][samples, targets], samples)
 
     inputs = batches.together([0, 1])
     together, _ = attribute(model.network, Several(), inputs, EVERY, ignore_padding=True)
+    chunked, _ = attribute(model.network, Several(), inputs, EVERY, ignore_padding=True, max_memory=1)
+    torch.testing.assert_close(chunked, together, atol=1e-12, rtol=0)
     for row, (sample, target) in enumerate(zip(samples.tolist(), targets.tolist(), strict=True)):
         alone = rows_of(model, inputs, EVERY, target)
         for method, scores in alone.items():
@@ -301,16 +325,6 @@ def test_half_precision_models_give_finite_float32_scores(tiny_lxmert, model: Mo
         for values in scores.values():
             assert values.dtype == torch.float32
             assert values.isfinite().all()
-
-
-class Counter:
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.backwards, self._grad = 0, torch.autograd.grad
-        monkeypatch.setattr(torch.autograd, "grad", self)
-
-    def __call__(self, *args: object, **options: object) -> tuple:
-        self.backwards += 1
-        return self._grad(*args, **options)
 
 
 @pytest.mark.parametrize(("methods", "target", "backwards"), [

@@ -4,6 +4,7 @@ import pytest
 import torch
 from transformers import LxmertConfig
 
+from mmx.capture import Chosen
 from mmx.errors import UsageError
 from mmx.explainer import Model, tokens_of
 from mmx.families.lxmert import FAMILY
@@ -65,16 +66,17 @@ def test_questions_and_regions_are_padded_and_masked(model: Model) -> None:
 
 def test_valid_tokens_are_those_of_the_masks_that_are_given(model: Model) -> None:
     inputs = FAMILY.encode(model.tokenizer, ["red?", "is red?"], [regions(2), regions(1)])
-    assert {stream: mask.tolist() for stream, mask in FAMILY.valid(inputs).items()} == {
+    assert {stream: mask.tolist() for stream, mask in FAMILY.valid(inputs, {}).items()} == {
         "text": [[True] * 4 + [False], [True] * 5], "image": [[True, True], [True, False]]}
-    assert FAMILY.valid({"input_ids": inputs["input_ids"]}) == {}
+    assert FAMILY.valid({"input_ids": inputs["input_ids"]}, {}) == {}
 
 
 def test_the_answer_is_read_from_the_first_token_whose_own_score_is_left_out() -> None:
     rows = {("text", "text"): torch.ones(2, 4), ("text", "image"): torch.ones(2, 3)}
-    [readout] = FAMILY.readouts({}, torch.tensor([0, 0]))
+    chosen = Chosen(torch.zeros(2), torch.tensor([0, 0]))
+    [readout] = FAMILY.readouts({}, chosen)
     assert (readout.stream, readout.index.tolist()) == ("text", [0, 0])
-    scores = FAMILY.scores(rows, {}, torch.tensor([0, 0]))
+    scores = FAMILY.scores(rows, {}, chosen)
     assert scores["text"].tolist() == [[0, 1, 1, 1]] * 2
     assert scores["image"].tolist() == [[1, 1, 1]] * 2
     assert rows["text", "text"].all()
@@ -84,9 +86,9 @@ def test_the_answer_is_read_from_the_first_token_whose_own_score_is_left_out() -
 def test_explained_scores_are_the_logits_of_the_chosen_answers(target: object, samples: list[int],
                                                                classes: list[int]) -> None:
     logits = torch.tensor([[0.0, 1.0, 2.0], [5.0, 4.0, 3.0]])
-    scores, found = FAMILY.choose(logits, target)
-    assert found.tolist() == samples
-    assert torch.equal(scores, logits[samples, classes])
+    chosen = FAMILY.choose({"logits": logits}, target)
+    assert chosen.samples.tolist() == samples
+    assert torch.equal(chosen.scores, logits[samples, classes])
 
 
 def test_answers_have_the_names_of_the_config_or_numbers() -> None:

@@ -8,7 +8,7 @@ import torch
 from dense_oracle import Matrices, dense_fuse, dense_row_normalize, dense_start, dense_walk
 from torch import Tensor
 
-from mmx.capture import Capture, Readout
+from mmx.capture import Capture, Readout, ReferenceTraits
 from mmx.methods import get_method, method_names
 from mmx.schedule import Schedule, Site, sites_of
 
@@ -212,8 +212,8 @@ def test_rollout_keeps_the_row_sums_where_the_family_has_it_so() -> None:
     """Without cross-attention that is a power of two, and nothing else."""
     readouts = (Readout("text", torch.tensor([0, 2])),)
     capture = made_capture(((T0,), (T1,), (T2,)), readouts)
-    plain, summed = (get_method("rollout").rows(replace(capture, rollout_normalizes=normalizes))["text", "text"]
-                     for normalizes in (True, False))
+    plain, summed = (get_method("rollout").rows(replace(capture, reference=traits))["text", "text"]
+                     for traits in (ReferenceTraits(), ReferenceTraits(rollout_normalizes=False)))
     torch.testing.assert_close(summed, plain * 2**3, atol=1e-12, rtol=0)
 
 

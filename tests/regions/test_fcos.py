@@ -60,6 +60,18 @@ def test_regions_are_distinct_boxes_of_the_picture_surest_first() -> None:
         assert torch.equal(found.features[:, -4:], boxes)
 
 
+@pytest.mark.parametrize("picture", PICTURES[:2], ids=["wide", "high"])
+def test_boxes_are_those_of_the_detector_in_units_of_width_and_height(picture: Image.Image) -> None:
+    [found] = made_provider(0.3).regions([picture])
+    detector = made_detector(0.3).eval()
+    with torch.no_grad():
+        [want] = detector([torch.from_numpy(np.array(picture)).permute(2, 0, 1) / 255])
+    boxes_xyxy_px = found.boxes_xyxy_unit * torch.tensor([picture.width, picture.height] * 2)
+    nearest = (boxes_xyxy_px[:, None] - want["boxes"][None]).abs().amax(dim=2).amin(dim=1)
+    assert nearest.max() < 1e-3
+    assert found.confidences[0] == pytest.approx(float(want["scores"].max()), abs=1e-5)
+
+
 def test_where_nothing_is_found_the_whole_picture_is_a_region() -> None:
     [found] = made_provider(0.99).regions(PICTURES[:1])
     assert found.boxes_xyxy_unit.tolist() == [[0, 0, 1, 1]]
