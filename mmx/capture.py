@@ -99,7 +99,6 @@ class ForwardPass:
     rules: RuleMode | None
 
 
-@torch.inference_mode(False)  # which enables gradients as well, whatever the caller has disabled
 def run_forward(network: nn.Module, schedule: Schedule, graph_roots: Sequence[str], forward: Callable[[], Outputs], *,
                 in_graph: bool, rules: RuleMode | None) -> ForwardPass:
     """Runs the model once and checks every map; with `rules`, so that LRP can follow."""

@@ -19,6 +19,7 @@ Scores = dict[str, dict[str, Tensor]]
 """method name → stream → scores (items, tokens)"""
 
 
+@torch.inference_mode(False)  # which enables gradients as well, whatever the caller has disabled
 def attribute(
     network: nn.Module,
     family: Family,

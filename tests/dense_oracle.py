@@ -39,8 +39,12 @@ def dense_start(sizes: Mapping[str, int]) -> Matrices:
 
 
 def dense_walk(schedule: Schedule, fused: Mapping[Site, Tensor], sizes: Mapping[str, int], *,
-               normalize: bool = True, self_in_cross: bool = True) -> Matrices:
-    """Eq. 6, 7, 10 and 11 on full matrices; every site of a step reads `old`."""
+               normalize: bool = True, self_in_cross: bool = True,
+               undefined_drops: Mapping[str, Tensor] | None = None) -> Matrices:
+    """Eq. 6, 7, 10 and 11 on full matrices; every site of a step reads `old`.
+
+    `undefined_drops`: the tokens (tokens,) bool whose 0/0 in eq. 8 makes eq. 10 add nothing at all.
+    """
     relevance = dense_start(sizes)
     for step in schedule:
         old = dict(relevance)
@@ -53,8 +57,12 @@ def dense_walk(schedule: Schedule, fused: Mapping[Site, Tensor], sizes: Mapping[
                     relevance[s, y] = relevance[s, y] + map_ @ old[s, y]
                 continue
             own, other = old[s, s], old[q, q]
+            dropped = undefined_drops is not None and any(
+                not (old[x, x] - torch.eye(size, dtype=torch.float64))[row].any()
+                for x, size in ((s, sizes[s]), (q, sizes[q])) for row in torch.nonzero(undefined_drops[x]).flatten())
             if normalize:
                 own, other = dense_normalize(own), dense_normalize(other)
-            relevance[s, q] = relevance[s, q] + (own.T @ map_ @ other if self_in_cross else map_)
+            if not dropped:
+                relevance[s, q] = relevance[s, q] + (own.T @ map_ @ other if self_in_cross else map_)
             relevance[s, s] = relevance[s, s] + map_ @ old[q, s]
     return relevance

@@ -16,8 +16,8 @@ LONGEST = 300
 # Low to high; rooms of one floor do not know each other.
 FLOORS = (
     ("errors", "schedule", "metrics"),
-    ("types", "registry", "catalog", "lrp", "rules", "recording"),
-    ("images", "checkpoints", "capture"),
+    ("types", "registry", "catalog", "lrp", "rules", "recording", "masks"),
+    ("images", "checkpoints", "capture", "masks"),
     ("datasets", "regions", "methods"),
     ("families",),
     ("engine",),

@@ -12,6 +12,8 @@ GRADIENT_ONLY = ("ours_no_lrp", "raw_attn", "rollout", "attn_gradcam")
 METHODS = {
     "lxmert": (*GRADIENT_ONLY, "ours_no_lrp_no_norm", "ablation_no_self_in_10", "ablation_no_aggregation",
                "ours_with_lrp", "ours_with_lrp_no_normalization", "transformer_att", "partial_lrp"),
+    "detr": (*GRADIENT_ONLY, "ours_no_lrp_no_norm", "ablation_no_self_in_10", "ablation_no_aggregation",
+             "ours_with_lrp", "transformer_att", "partial_lrp"),
     "visual_bert": (*GRADIENT_ONLY, "transformer_attribution", "partial_lrp"),
 }
 

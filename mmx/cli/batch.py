@@ -12,6 +12,7 @@ from mmx.errors import MmxError
 from mmx.explainer import Job, Model
 from mmx.images import open_picture
 from mmx.methods import Method
+from mmx.render.report import save_sheet
 from mmx.types import Explanation
 
 Asked = tuple[Request, Job]
@@ -69,7 +70,8 @@ class Batch:
     def _save(self, request: Request, explanations: Sequence[Explanation]) -> None:
         try:
             files = [explanation.save(self.out, request.stem) for explanation in explanations]
+            sheet = save_sheet(explanations, self.out, request.stem) if len(explanations) > 1 else None
         except Exception as error:
             self.report.fail(request, error)
             return
-        self.report.add(explanations, files, said_before=self.model.warnings)
+        self.report.add(explanations, files, sheet, said_before=self.model.warnings)

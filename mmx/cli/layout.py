@@ -1,6 +1,7 @@
 """How explanations look on a terminal: a block for one, a row each for many."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.cells import cell_len
 from rich.padding import Padding
@@ -17,7 +18,7 @@ from mmx.types import Explanation
 _WIDEST_NAME, _WIDEST_QUESTION, _ANSWER, _METHOD = 26, 30, 16, 23
 
 
-def print_block(explanations: Sequence[Explanation], files: Sequence[Files]) -> None:
+def print_block(explanations: Sequence[Explanation], files: Sequence[Files], sheet: Path | None) -> None:
     """One picture and question, by one method or several."""
     first = explanations[0]
     print_result(Text.assemble(shown_path(first.picture.source), "  ", (one_line(first.question), "bold")))
@@ -28,6 +29,8 @@ def print_block(explanations: Sequence[Explanation], files: Sequence[Files]) -> 
     if len(files) > 1:
         picture = picture.with_name(picture.name.removesuffix(f"{first.method}.png") + "*.png")
     print_result(Text.assemble(("  wrote    ", "dim"), f"{shown_path(picture)} and {report.suffix}"))
+    if sheet is not None:
+        print_result(Text.assemble(("  together ", "dim"), shown_path(sheet)))
 
 
 def _facts(one: Explanation, alone: bool) -> Table:

@@ -33,15 +33,16 @@ class BatchReport:
         """One is told in full, many in a row each."""
         self._rows = Rows(requests, several_methods) if len(requests) > 1 else None
 
-    def add(self, explanations: Sequence[Explanation], files: Sequence[Files],
+    def add(self, explanations: Sequence[Explanation], files: Sequence[Files], sheet: Path | None,
             said_before: Sequence[str] = ()) -> None:
         self._explained += 1
-        self._files += sum(map(len, files))
+        self._files += sum(map(len, files)) + (sheet is not None)
         if self._as_json:
-            self._documents += [{**one.to_dict(), "files": [str(path) for path in paths]}
+            self._documents += [{**one.to_dict(), "files": [str(path) for path in paths],
+                                 "sheet": None if sheet is None else str(sheet)}
                                 for one, paths in zip(explanations, files, strict=True)]
         elif self._rows is None:
-            print_block(explanations, files)
+            print_block(explanations, files, sheet)
         else:
             for one in explanations:
                 self._rows.print(one)

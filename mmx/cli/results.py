@@ -11,6 +11,7 @@ from mmx.errors import OutputError
 from mmx.explainer import Job, Model
 from mmx.images import shown_path
 from mmx.methods import Method
+from mmx.render.report import sheet_path
 from mmx.types import SCHEMA_VERSION
 
 Files = tuple[Path, Path]
@@ -40,7 +41,8 @@ def result_folder(folder: Path) -> Iterator[None]:
 def finished_files(model: Model, job: Job, stem: str, methods: Sequence[Method], out: Path) -> list[Files] | None:
     """The files that answer this very question with this very model, or None if one of them is not there."""
     found = [(out / f"{stem}.{method.name}.png", out / f"{stem}.{method.name}.json") for method in methods]
-    return found if all(_answers(files, model, job) for files in found) else None
+    has_sheet = len(methods) < 2 or sheet_path(out, stem).is_file()
+    return found if has_sheet and all(_answers(files, model, job) for files in found) else None
 
 
 def _answers(files: Files, model: Model, job: Job) -> bool:

@@ -1,7 +1,7 @@
 """What a family says of itself. Everything else is the engine's."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
@@ -82,13 +82,13 @@ def choose_classes(logits: Tensor, target: object) -> tuple[Tensor, Tensor]:
     samples = torch.arange(batch, device=logits.device)
     if target is None:
         return samples, logits.argmax(dim=1)
-    if isinstance(target, Sequence) and None in target and len(target) in (1, batch):
+    if isinstance(target, list | tuple) and any(one is None for one in target) and len(target) in (1, batch):
         target = [int(logits[i].argmax()) if one is None else one for i, one in enumerate(target)]
     try:
         chosen = torch.as_tensor(target, device=logits.device)
     except (TypeError, ValueError, RuntimeError) as error:
         raise UsageError(f"A target is a class index or a list of them, not {target!r}.") from error
-    if chosen.dtype.is_floating_point or chosen.dtype == torch.bool or chosen.dim() > 1:
+    if chosen.is_floating_point() or chosen.is_complex() or chosen.dtype == torch.bool or chosen.dim() > 1:
         raise UsageError(f"A target is a class index or a list of them, not {target!r}.")
     if chosen.numel() == 0 or not ((chosen >= 0) & (chosen < classes)).all():
         raise UsageError(f"Target {target!r} is not one of the model's {classes} classes (0 to {classes - 1}).")

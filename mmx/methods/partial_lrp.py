@@ -1,13 +1,22 @@
 """Partial LRP: the LRP relevance of the last attention map."""
 
+import torch
+from torch import Tensor
+
 from mmx.capture import Capture
 from mmx.methods.base import Method, Rows, last_sites
 from mmx.rules import take_rows
+from mmx.schedule import Site
 
 
 def partial_lrp(capture: Capture) -> Rows:
-    return {(readout.stream, cols): take_rows(capture.lrp[site].mean(dim=1), readout.index)
+    return {(readout.stream, cols): take_rows(_last(capture, site).mean(dim=1), readout.index)
             for readout in capture.readouts for cols, site in last_sites(capture.schedule, readout.stream).items()}
+
+
+def _last(capture: Capture, site: Site) -> Tensor:
+    """A map without a path to the target has no relevance."""
+    return capture.lrp[site] if site in capture.lrp else torch.zeros_like(capture.attention[site])
 
 
 METHOD = Method(

@@ -15,7 +15,8 @@ def transformer_attribution(capture: Capture) -> Rows:
     for readout in capture.readouts:
         for cols, last in last_sites(capture.schedule, readout.stream).items():
             if not last.is_self:
-                rows[readout.stream, cols] = take_rows(fused[last], readout.index)
+                reached = fused[last] if last in fused else torch.zeros_like(capture.attention[last][:, 0])
+                rows[readout.stream, cols] = take_rows(reached, readout.index)
                 continue
             size = capture.sizes[cols]
             layers = tuple(fused[site] for site in self_sites(capture.schedule, cols) if site in fused)

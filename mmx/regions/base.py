@@ -32,6 +32,12 @@ class RegionProvider(Protocol):
     def regions(self, images: Sequence[Image]) -> list[RegionSet]: ...
 
 
+def check_feature_size(provider: str, given: int, wanted: int) -> None:
+    """ValueError where a provider's features do not fit the model."""
+    if given != wanted:
+        raise ValueError(f"{provider} gives {given} features a region, and the model takes {wanted}")
+
+
 def make_provider(options: dict[str, Any], device: str, feature_size: int) -> RegionProvider:
     """The provider that `options["provider"]` names, for features of `feature_size` numbers."""
     name = options.get("provider", "")

@@ -11,7 +11,7 @@ from torchvision.ops import box_convert
 from transformers import BaseImageProcessor, DetrForObjectDetection
 
 from mmx.checkpoints import load_network, load_processor, resolve
-from mmx.regions.base import RegionProvider, RegionSet
+from mmx.regions.base import RegionProvider, RegionSet, check_feature_size
 
 
 class DetrRegions:
@@ -57,5 +57,6 @@ def build(options: dict[str, Any], device: str, feature_size: int) -> RegionProv
     """From the `regions.json` of a checkpoint: `checkpoint`, and perhaps `threshold` and `limit`."""
     source = resolve(options["checkpoint"])
     network = load_network(source, "DetrForObjectDetection", device=device)
+    check_feature_size(source.name, network.config.d_model, feature_size)
     settings = {key: options[key] for key in ("threshold", "limit") if key in options}
     return DetrRegions(network, load_processor(source), f"detections of {source.name}", **settings)

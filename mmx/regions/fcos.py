@@ -17,13 +17,13 @@ from torch import Tensor, nn
 from torchvision.models.detection import FCOS
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.fcos import FCOSHead
-from torchvision.ops import nms, roi_align
+from torchvision.ops import nms, remove_small_boxes, roi_align
 from torchvision.transforms.functional import pil_to_tensor
 from transformers import ResNetBackbone, ResNetConfig
 
 from mmx.catalog import WEIGHTS
 from mmx.errors import CheckpointError
-from mmx.regions.base import RegionProvider, RegionSet
+from mmx.regions.base import RegionProvider, RegionSet, check_feature_size
 
 CONFIG_NAME, WEIGHTS_NAME = "detector.json", "model.safetensors"
 _SAME_THING_IOU = 0.6
@@ -91,7 +91,8 @@ class FcosRegions:
 
     def _keep(self, found: dict[str, Tensor], tower: Tensor, size: tuple[int, int]) -> RegionSet:
         # Detectors of several classes may find one thing twice, under two names.
-        kept = nms(found["boxes"], found["scores"], _SAME_THING_IOU)[:self._limit]
+        sound = remove_small_boxes(found["boxes"], min_size=1)
+        kept = sound[nms(found["boxes"][sound], found["scores"][sound], _SAME_THING_IOU)[:self._limit]]
         boxes_xyxy_px = found["boxes"][kept]
         labels: tuple[str | None, ...] = tuple(self._labels[int(label)] for label in found["labels"][kept])
         confidences: tuple[float | None, ...] = tuple(found["scores"][kept].tolist())
@@ -119,4 +120,6 @@ def load_detector(folder: Path, device: str = "cpu") -> FcosRegions:
 def build(options: dict[str, Any], device: str, feature_size: int) -> RegionProvider:
     """From the `regions.json` of a checkpoint: `detector`, a shipped name or a folder."""
     shipped = WEIGHTS / options["detector"]
-    return load_detector(shipped if shipped.is_dir() else Path(options["detector"]), device)
+    detector = load_detector(shipped if shipped.is_dir() else Path(options["detector"]), device)
+    check_feature_size(detector.name, detector.feature_size, feature_size)
+    return detector

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ from mmx.errors import UsageError
 from mmx.render.figure import explanation_html
 from mmx.render.files import write_atomically, write_together
 from mmx.render.panel import explanation_panel
+from mmx.render.sheet import comparison_sheet
 from mmx.types import SCHEMA_VERSION, Explanation, Picture, Prediction
 
-__all__ = ["explanation_html", "explanation_to_dict", "json_bytes", "png_bytes", "save_explanation", "write_atomically"]
+__all__ = ["explanation_html", "explanation_to_dict", "json_bytes", "png_bytes", "save_explanation", "save_sheet",
+           "sheet_path", "write_atomically"]
 
 
 def explanation_to_dict(explanation: Explanation) -> dict[str, Any]:
@@ -65,6 +68,17 @@ def save_explanation(explanation: Explanation, folder: Path, stem: str | None = 
     picture, report = folder / f"{name}.png", folder / f"{name}.json"
     write_together({picture: png_bytes(explanation_panel(explanation)), report: json_bytes(explanation)})
     return picture, report
+
+
+def sheet_path(folder: Path, stem: str) -> Path:
+    return folder / f"{stem}.methods.png"
+
+
+def save_sheet(explanations: Sequence[Explanation], folder: Path, stem: str | None = None) -> Path:
+    """Writes `<stem>.methods.png`, the methods side by side on one picture and question, and returns its path."""
+    path = sheet_path(folder, _stem_of(explanations[0].picture.source) if stem is None else _checked(stem))
+    write_atomically(path, png_bytes(comparison_sheet(explanations)))
+    return path
 
 
 def _stem_of(source: str) -> str:

@@ -69,6 +69,23 @@ def test_every_row_equals_the_dense_equations(name: str, normalize: bool, self_i
             torch.testing.assert_close(matrix(state, rows, cols, 2)[sample], want, atol=1e-12, rtol=0)
 
 
+@pytest.mark.parametrize("name", ["detr", "lxmert"])
+@pytest.mark.parametrize("padded", [False, True], ids=["all tokens count", "the silent token is padding"])
+def test_a_row_that_is_0_over_0_drops_the_whole_addition_where_it_is_asked_for(name: str, padded: bool) -> None:
+    """Of the first sample alone: the second has no silent token."""
+    schedule = SCHEDULES[name]
+    silent, loud = random_fused(schedule), random_fused(schedule, zero_rows=False, seed=3)
+    fused = {site: torch.stack([silent[site][0], loud[site][1]]) for site in silent}
+    valid = {stream: (torch.arange(size) != 1).expand(2, -1) if padded else torch.ones(2, size, dtype=torch.bool)
+             for stream, size in SIZES.items()}
+    state = propagate(schedule, fused, SIZES, drop_undefined=valid)
+    for sample in range(2):
+        dense = dense_walk(schedule, {site: values[sample] for site, values in fused.items()}, SIZES,
+                           undefined_drops={stream: mask[sample] for stream, mask in valid.items()})
+        for (rows, cols), want in dense.items():
+            torch.testing.assert_close(matrix(state, rows, cols, 2)[sample], want, atol=1e-12, rtol=0)
+
+
 def test_samples_read_rows_of_their_own() -> None:
     fused = random_fused(LXMERT)
     state = propagate(LXMERT, fused, SIZES)

@@ -23,15 +23,26 @@ def test_a_methods_name_is_that_of_its_file() -> None:
 
 
 @pytest.mark.parametrize(("alias", "name"), [
-    ("ours_no_lrp", "relevance"), ("raw_attn", "raw-attention"), ("attn_gradcam", "attention-gradcam"),
-    ("ours_no_lrp_no_norm", "relevance-no-norm"), ("ours-no-lrp", "relevance"), ("raw_attention", "raw-attention"),
+    ("transformer_attribution", "transformer-attribution"), ("ROLLOUT", "rollout"),
+    ("raw_attn", "raw-attention"), ("attn_gradcam", "attention-gradcam"),
+    ("ours_no_lrp_no_norm", "relevance-no-norm"), ("raw_attention", "raw-attention"),
     ("attention_gradcam", "attention-gradcam"), ("ablation_no_self_in_10", "ablation-no-self-in-10"),
-    ("ablation_no_aggregation", "ablation-no-aggregation"), ("Rollout", "rollout"), ("ours_with_lrp", "relevance-lrp"),
+    ("ablation_no_aggregation", "ablation-no-aggregation"), ("Rollout", "rollout"),
     ("ours_with_lrp_no_normalization", "relevance-lrp-no-norm"), ("transformer_att", "transformer-attribution"),
     ("RAW_ATTN", "raw-attention"),
 ])
 def test_aliases_cases_underscores_and_hyphens_resolve(alias: str, name: str) -> None:
     assert get_method(alias).name == name
+
+
+@pytest.mark.parametrize(("alias", "name"), [("ours_no_lrp", "relevance"), ("Ours-No-LRP", "relevance"),
+                                             ("ours_with_lrp", "relevance-lrp")])
+def test_a_reference_name_with_numbers_of_its_own_keeps_its_name(alias: str, name: str) -> None:
+    found, sound = get_method(alias), get_method(name)
+    assert found.name == alias.lower().replace("-", "_")
+    assert found.rows is sound.reference_rows is not None
+    assert found.rows is not sound.rows
+    assert (found.needs, found.summary) == (sound.needs, sound.summary)
 
 
 def test_no_two_methods_share_a_name() -> None:

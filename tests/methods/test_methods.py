@@ -88,6 +88,22 @@ def test_relevance_with_lrp_walks_the_same_equations(family: str, method: str, r
           lambda item: dense_walk(capture.schedule, fused_of(capture, item, "lrp"), capture.sizes, **rules))
 
 
+@pytest.mark.parametrize(("name", "reference_name"), [("relevance", "ours_no_lrp"), ("relevance-lrp", "ours_with_lrp")])
+def test_undefined_layers_are_dropped_under_the_references_names_alone(name: str, reference_name: str) -> None:
+    """DETR's query 1 has no relevance to itself in its only self-attention, which leaves 0/0 in eq. 8."""
+    made = made_capture(((V0,), (Q0,), (QV0,)), (Readout("query", torch.tensor([2, 1])),))
+    gradient = {site: values.abs() for site, values in made.gradient.items()}
+    gradient[Q0][:, :, 1] = 0
+    traits = ReferenceTraits(drops_undefined_layers=True)
+    capture = replace(made, gradient=gradient, lrp=made.attention, reference=traits)
+    sound, dropped = (get_method(one).rows(capture)["query", "image"] for one in (name, reference_name))
+    assert (sound > 0).all()
+    # The last item's token 2 is padding, its token 1 counts: the layer is dropped for both.
+    assert not dropped.any()
+    elsewhere = get_method(reference_name).rows(replace(capture, reference=ReferenceTraits()))["query", "image"]
+    assert torch.equal(elsewhere, sound)
+
+
 def replacing_walk(schedule: Schedule, fused: dict[Site, Tensor], sizes: dict[str, int]) -> Matrices:
     """Eq. 6, 7, 10, 11 with = for +=, and no N; eq. 11 is there only between streams that attend to each other."""
     relevance = dense_start(sizes)
@@ -107,10 +123,7 @@ def replacing_walk(schedule: Schedule, fused: dict[Site, Tensor], sizes: dict[st
     return relevance
 
 
-ONE_WAY = pytest.mark.xfail(reason="eq. 11 wipes out R[query,query], where the reference has no eq. 11 for DETR")
-
-
-@pytest.mark.parametrize("family", ["lxmert", pytest.param("detr", marks=ONE_WAY)])
+@pytest.mark.parametrize("family", CAPTURES)
 def test_without_aggregation_every_update_replaces(family: str) -> None:
     capture = CAPTURES[family]
     check("ablation-no-aggregation", capture,
