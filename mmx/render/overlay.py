@@ -7,7 +7,9 @@ from mmx.render.colors import GREY, Colormap, luminance, rgb
 
 _WASH = 0.72
 _LIGHTEN = 0.4
-_OPACITY = 0.58
+# A region is known by its outline and its tag, so its own colours may show; a map has nothing but its tint.
+_REGION_OPACITY = 0.34
+_MAP_OPACITY = 0.58
 _FAINT = 0.08
 
 
@@ -27,7 +29,7 @@ def overlay_regions(
     for index in weakest_first:
         left, top, right, bottom = boxes[index]
         field[top:bottom, left:right] = strengths[index]
-    canvas = _tinted(image, field, colormap)
+    canvas = _tinted(image, field, colormap, _REGION_OPACITY)
     for index in weakest_first:
         _outline(canvas, boxes[index], float(strengths[index]), colormap)
     return canvas
@@ -36,15 +38,15 @@ def overlay_regions(
 def overlay_map(image: Image.Image, strengths: np.ndarray, colormap: Colormap) -> Image.Image:
     """Colours a picture by a coarse map, (rows, cols) in [-1, 1], that is spread smoothly over it."""
     coarse = Image.fromarray(np.asarray(strengths, dtype=np.float32))
-    return _tinted(image, np.asarray(coarse.resize(image.size, Image.Resampling.BILINEAR)), colormap)
+    return _tinted(image, np.asarray(coarse.resize(image.size, Image.Resampling.BILINEAR)), colormap, _MAP_OPACITY)
 
 
-def _tinted(image: Image.Image, field: np.ndarray, colormap: Colormap) -> Image.Image:
+def _tinted(image: Image.Image, field: np.ndarray, colormap: Colormap, opacity: float) -> Image.Image:
     pixels = np.asarray(image.convert("RGB"), dtype=np.float32)
     strength = np.abs(field)[..., None]
     grey = luminance(pixels)[..., None]
-    pale = pixels + _WASH * (grey + _LIGHTEN * (255 - grey) - pixels)
-    tinted = pale + _OPACITY * strength**0.7 * (colormap(field) - pale)
+    pale = pixels + _WASH * (1 - strength) * (grey + _LIGHTEN * (255 - grey) - pixels)
+    tinted = pale + opacity * strength**0.7 * (colormap(field) - pale)
     return Image.fromarray(tinted.round().clip(0, 255).astype(np.uint8))
 
 

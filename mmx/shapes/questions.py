@@ -1,10 +1,11 @@
 """Questions about a scene, each with its answer and the objects that the answer depends on.
 
 The kinds: the colour of the one circle; the shape of the one blue thing; the colour and the shape of the largest
-thing; is there a red circle; how many circles, blue things or things there are; is one thing left of another.
+thing; is there a red circle; how many circles, blue things or things there are; is a thing in the left or the right
+half; is one thing left or right of another.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,9 +44,10 @@ def draw_question(scene: Scene, seed: int, kind: str | None = None) -> Question:
 
 def all_words() -> list[str]:
     """Every word and mark that a question can hold, sorted; the vocabulary of the shipped tokenizer."""
-    texts = [phrase.format(a="", b="", things="") for phrases in _PHRASES.values() for phrase in phrases]
+    texts = [phrase.format(a="", b="", side="", things="") for phrases in _PHRASES.values() for phrase in phrases]
     words = {word for text in texts for word in text.replace("?", " ? ").split()}
-    return sorted(words | {*COLORS, *SHAPES, *_PLURALS.values(), "thing", "things", "object", "objects"})
+    return sorted(words | {*COLORS, *SHAPES, *_PLURALS.values(), "left", "right", "thing", "things", "object",
+                           "objects"})
 
 
 _PLURALS = {"circle": "circles", "square": "squares", "triangle": "triangles", "star": "stars"}
@@ -62,6 +64,7 @@ _PHRASES = {
     "exists": ("is there a {a}?", "do you see a {a}?", "is a {a} in the picture?"),
     "count": ("how many {things} are there?", "how many {things} do you see?",
               "how many {things} are in the picture?"),
+    "place": ("is the {a} in the {side} of the picture?", "is the {a} to the {side} in the picture?"),
     "left": ("is the {a} left of the {b}?", "is the {a} to the left of the {b}?"),
     "right": ("is the {a} right of the {b}?", "is the {a} to the right of the {b}?"),
 }
@@ -137,22 +140,37 @@ def _count(scene: Scene, random: np.random.Generator) -> Question:
     return Question(_phrase("count", random, things=things), str(len(evidence)), "count", evidence)
 
 
+def _named(things: tuple[Thing, ...], random: np.random.Generator) -> dict[int, str]:
+    """A name for each thing that only it bears, as short as "circle" or "blue thing" where that is enough."""
+    names: dict[int, list[str]] = {}
+    for describe in (lambda thing: thing.shape, lambda thing: f"{thing.color} thing", lambda thing: thing.name):
+        for index in _alone(things, describe):
+            names.setdefault(index, []).append(describe(things[index]))
+    return {index: str(random.choice(found)) for index, found in names.items()}
+
+
+def _place(scene: Scene, random: np.random.Generator) -> Question | None:
+    names = {index: name for index, name in _named(scene.things, random).items()
+             if abs(scene.things[index].x - 0.5) > _APART_BY}
+    if not names:
+        return None
+    index = int(random.choice(list(names)))
+    side = str(random.choice(["left", "right"]))
+    holds = (scene.things[index].x < 0.5) == (side == "left")
+    return Question(_phrase("place", random, a=names[index], side=side), "yes" if holds else "no", "place", (index,))
+
+
 def _beside(scene: Scene, random: np.random.Generator) -> Question | None:
-    choices = _alone(scene.things, lambda thing: thing.name)
-    pairs = [(i, j) for i in choices for j in choices if abs(scene.things[i].x - scene.things[j].x) > _APART_BY]
+    names = _named(scene.things, random)
+    pairs = [(i, j) for i in names for j in names if abs(scene.things[i].x - scene.things[j].x) > _APART_BY]
     if not pairs:
         return None
     i, j = pairs[int(random.integers(len(pairs)))]
     a, b = scene.things[i], scene.things[j]
     side = str(random.choice(["left", "right"]))
     holds = a.x < b.x if side == "left" else a.x > b.x
-    return Question(_phrase(side, random, a=a.name, b=b.name), "yes" if holds else "no", "beside", (i, j))
+    return Question(_phrase(side, random, a=names[i], b=names[j]), "yes" if holds else "no", "beside", (i, j))
 
 
 KINDS: dict[str, Maker] = {"color": _color, "shape": _shape, "largest": _largest, "exists": _exists,
-                           "count": _count, "beside": _beside}
-
-
-def draw_questions(scene: Scene, seed: int, count: int) -> Iterator[Question]:
-    for index in range(count):
-        yield draw_question(scene, seed * 1000 + index)
+                           "count": _count, "place": _place, "beside": _beside}

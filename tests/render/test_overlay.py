@@ -15,11 +15,12 @@ def distance(pixel: np.ndarray, color: np.ndarray) -> float:
     return float(np.linalg.norm(pixel - np.asarray(color, dtype=int)))
 
 
-def test_relevant_pixels_move_to_their_color_and_others_do_not() -> None:
-    hottest = SEQUENTIAL(1.0)
+def test_relevant_pixels_keep_their_own_color_with_a_tint_and_others_turn_pale() -> None:
+    own, hottest = np.array([40, 90, 160]), SEQUENTIAL(1.0)
     plain = drawn(np.zeros((0, 4)), np.zeros(0))
     pixels = drawn([(0, 0, 100, 100), (100, 0, 200, 50)], [1.0, 0.3])
-    assert distance(pixels[50, 50], hottest) < 0.5 * distance(plain[50, 50], hottest)
+    assert pixels[50, 50].tolist() == (own + 0.34 * (hottest.astype(float) - own)).round().tolist()
+    assert distance(pixels[50, 50], hottest) < distance(plain[50, 50], hottest)
     assert (pixels[75, 150] == plain[75, 150]).all()
     assert distance(pixels[25, 150], plain[25, 150]) > 20
     assert distance(pixels[25, 150], hottest) > distance(pixels[50, 50], hottest)
@@ -73,7 +74,8 @@ def test_grid_colors_every_cell_by_its_own_score() -> None:
     centres = pixels[10::20, 10::20].reshape(36, 3)
     redness = centres[:, 0] - centres[:, 2]
     assert redness[0] == 0
-    assert (redness[1:] > 0).all()
+    assert (redness[2:] > 0).all()
+    assert redness[-10:].min() > 3 * redness[:10].max()
     assert len({tuple(color) for color in centres.tolist()}) == 36
 
 

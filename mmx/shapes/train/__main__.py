@@ -21,12 +21,14 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Folder to write (default: the one that ships).")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the weights and of the scenes.")] = 0,
     steps: Annotated[int | None, typer.Option(help="Optimiser steps (default: what the shipped one took).")] = None,
-    threads: Annotated[int, typer.Option(help="CPU threads.")] = 2,
+    start: Annotated[Path | None, typer.Option(help="Question answering: a checkpoint folder to go on from.")] = None,
+    threads: Annotated[int | None, typer.Option(
+        help="CPU threads (default: 2 for pictures, 1 for questions, whose tensors are small).")] = None,
 ) -> None:
     """Train a shipped checkpoint on scenes that mmx draws."""
     import torch
 
-    torch.set_num_threads(threads)
+    torch.set_num_threads(threads or (2 if name in (Trainable.REGIONS, Trainable.DETR) else 1))
     folder, given = out or WEIGHTS / name.value, {} if steps is None else {"steps": steps}
     if name is Trainable.REGIONS:
         from mmx.shapes.train.regions import train_regions
@@ -39,7 +41,7 @@ def train(
     else:
         from mmx.shapes.train.vqa import train_vqa
 
-        train_vqa("lxmert" if name is Trainable.LXMERT else "visual_bert", folder, seed=seed, **given)
+        train_vqa("lxmert" if name is Trainable.LXMERT else "visual_bert", folder, seed=seed, start=start, **given)
 
 
 if __name__ == "__main__":
