@@ -8,7 +8,7 @@ from mmx.render.colors import GREY, Colormap, luminance, rgb
 _WASH = 0.72
 _LIGHTEN = 0.4
 # A region is known by its outline and its tag, so its own colours may show; a map has nothing but its tint.
-_REGION_OPACITY = 0.34
+_REGION_OPACITY = 0.4
 _MAP_OPACITY = 0.58
 _FAINT = 0.08
 
@@ -45,7 +45,7 @@ def _tinted(image: Image.Image, field: np.ndarray, colormap: Colormap, opacity: 
     pixels = np.asarray(image.convert("RGB"), dtype=np.float32)
     strength = np.abs(field)[..., None]
     grey = luminance(pixels)[..., None]
-    pale = pixels + _WASH * (1 - strength) * (grey + _LIGHTEN * (255 - grey) - pixels)
+    pale = pixels + _WASH * (1 - strength**2) * (grey + _LIGHTEN * (255 - grey) - pixels)
     tinted = pale + opacity * strength**0.7 * (colormap(field) - pale)
     return Image.fromarray(tinted.round().clip(0, 255).astype(np.uint8))
 
