@@ -50,6 +50,11 @@ class Model:
         return checkpoints.load_tokenizer(self.source)
 
     @cached_property
+    def processor(self) -> Any:
+        """Of pictures, for families that take pixels."""
+        return checkpoints.load_processor(self.source)
+
+    @cached_property
     def region_provider(self) -> RegionProvider:
         """The one asked for at load, else the one that the checkpoint names, else a plain grid."""
         asked = self._regions
@@ -59,13 +64,16 @@ class Model:
         except (UsageError, LookupError, TypeError, ValueError) as error:
             if asked is not None:
                 raise
-            why = str(error) if isinstance(error, UsageError) else repr(error)
+            why = str(error) if isinstance(error, UsageError | ValueError) else repr(error)
             raise CheckpointError(f"The regions.json of {self.info.name} cannot be used: {why}") from error
 
     @cached_property
     def warnings(self) -> tuple[str, ...]:
         """What a reader of every result of this model must know."""
-        if self._regions is not None or checkpoints.read_extra(self.source, "regions.json") is not None:
+        own = checkpoints.read_extra(self.source, "regions.json")
+        if self._regions is not None and own not in (None, dict(self._regions)):
+            return (f"{self.info.name} was trained on other regions than these: its answers mean little",)
+        if self._regions is not None or own is not None:
             return ()
         return (f"{self.info.name} names no region detector, so regions are cells of a plain grid: a model that was "
                 "trained on detector features answers at random from these",)
@@ -90,7 +98,7 @@ class Model:
             target: index of the answer to explain; None is the predicted one. A list gives one row for each: one
                 per sample, or, for a batch of one, any number. Padding in `inputs` counts as the reference counts it.
         """
-        found, _ = attribute(self.network, self.family, self._to_model(inputs), [get_method(method)], target)
+        found, _ = attribute(self.network, self.family, self.to_model(inputs), [get_method(method)], target)
         return next(iter(found.values()))
 
     def explain(self, image: str | Path | Image, question: str, *, method: str = "relevance",
@@ -118,7 +126,7 @@ class Model:
     def explain_batch(self, jobs: Sequence[Job], methods: Sequence[Method]) -> list[list[Explanation]]:
         """For each job, an explanation by each method. One forward and at most one backward for all of them."""
         regions = self._regions_of([job.picture for job in jobs])
-        inputs = self._to_model(self._vqa.encode(self.tokenizer, [job.question for job in jobs], regions))
+        inputs = self.to_model(self._vqa.encode(self.tokenizer, [job.question for job in jobs], regions))
         targets = [self._answer_index(job.target) for job in jobs]
         found, outputs = attribute(self.network, self.family, inputs, methods, targets, ignore_padding=True,
                                   seeds=[seed_of(job.picture.sha256, job.question) for job in jobs])
@@ -170,7 +178,8 @@ class Model:
     def _longest_question(self) -> int:
         return self._vqa.longest_question(self.network.config)
 
-    def _to_model(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def to_model(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Inputs on the model's device, floating ones in its dtype."""
         device, dtype = self.network.device, self.network.dtype
         return {name: value.to(device, dtype) if value.is_floating_point() else value.to(device)
                 for name, value in inputs.items()}

@@ -54,6 +54,14 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class Detection:
+    """A detected object: which object query found it, and its box in the picture's pixels."""
+
+    query: int
+    box_xyxy_px: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
 class ModelInfo:
     """Which model it was: `revision` is a hub commit, or "sha256:..." over a local folder's weights."""
 
@@ -66,10 +74,12 @@ class ModelInfo:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why a model gave one answer to one question about one picture, by one method.
+    """Why a model gave one answer to one question about one picture, or found one object, by one method.
 
-    `scores` holds raw relevance by stream, unscaled and finite: "text" (tokens,), "image" (regions,).
-    `target` is the answer that is explained, `predictions` the most probable answers in order.
+    `scores` holds raw relevance by stream, unscaled and finite: "text" (tokens,), "image" (regions,), or, where
+    `grid` is (rows, cols), "image" (rows * cols,) over the whole picture, row by row.
+    `target` is the answer or class that is explained, `predictions` the most probable ones in order.
+    `detection` says which object it is; then there is no question.
     """
 
     picture: Picture
@@ -84,6 +94,8 @@ class Explanation:
     model: ModelInfo
     versions: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    grid: tuple[int, int] | None = None
+    detection: Detection | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: plain types only, in a stable order. Raises ValueError if a score is not finite."""

@@ -60,17 +60,23 @@ def _print_tables(summary: dict) -> None:
         count = next(iter(summary["methods"].values()))[group]["pointing"]["count"]
         objects = "one object" if group == "one object" else "any objects"
         print_result(f"\n{count} right answers that depend on {objects}; pointing by chance {100 * chance:.1f}")
-        table = Table("method", "pointing %", "mass %", "rank %", box=None, padding=(0, 3, 0, 0), header_style="bold")
+        table = Table("method", "pointing %", f"pointing - {summary['difference_to']}", "mass %", "rank %", box=None,
+                      padding=(0, 3, 0, 0), header_style="bold")
         for name, groups in summary["methods"].items():
-            table.add_row(name, *(_share(groups[group][metric]) for metric in ("pointing", "mass", "rank")))
+            paired = summary["differences"].get(name)
+            table.add_row(name, _share(groups[group]["pointing"]),
+                          _share(paired[group]["pointing"], signed=True) if paired else "",
+                          *(_share(groups[group][metric]) for metric in ("mass", "rank")))
         print_result(table)
     print_result(
-        "\nHigher is better; in brackets 95 % bootstrap intervals. pointing: the most relevant region lies on the "
-        "object. mass: share of the relevance on it. rank: share of its pixels among the most relevant ones.")
+        "\nHigher is better; in brackets 95 % bootstrap intervals, paired for differences. pointing: the most "
+        "relevant region lies on the object. mass: share of the relevance on it. rank: share of its pixels among the most relevant ones.")
 
 
-def _share(estimate: dict) -> str:
-    return f"{100 * estimate['mean']:.1f} ({100 * estimate['low']:.1f} to {100 * estimate['high']:.1f})"
+def _share(estimate: dict, signed: bool = False) -> str:
+    sign = "+" if signed else ""
+    mean, low, high = (format(100 * estimate[key], f"{sign}.1f") for key in ("mean", "low", "high"))
+    return f"{mean} ({low} to {high})"
 
 
 @shapes_app.command()

@@ -4,6 +4,7 @@ The graph starts at the encoder's input and at the decoder's content queries, so
 and nothing flows into the backbone. `auxiliary_loss` stays off: in transformers 5.23 it changes the forward.
 """
 
+from dataclasses import dataclass
 from math import ceil
 
 import torch
@@ -16,6 +17,15 @@ from mmx.errors import UsageError
 from mmx.families.base import Family, Inputs
 from mmx.methods.base import Rows
 from mmx.schedule import Schedule, Site
+
+
+@dataclass(frozen=True)
+class Keep:
+    """Which detections of each picture to explain: those surer than `threshold`, of one class if one is given."""
+
+    threshold: float = 0.5
+    label: int | None = None
+
 
 _STRIDES = (32, 16, 8, 4, 64, 2, 1)
 
@@ -49,25 +59,26 @@ class Detr(Family):
         return {"image": mask.flatten(1)}
 
     def choose(self, outputs: Outputs, target: object) -> Chosen:
-        """`target`: (query, class or None for the predicted one), or a list of them; None is the surest detection."""
+        """`target`: (query, class or None for the predicted one), a list of them, or `Keep`; None is `Keep()`.
+
+        Items of `Keep` are in order of pictures, then of queries; there may be none.
+        """
         logits = outputs["logits"]
-        batch, queries, classes = logits.shape
         best = logits[..., :-1].argmax(-1)
-        if target is None:
-            surest = logits.softmax(-1)[..., :-1].amax(-1).argmax(1)
-            pairs = [(int(query), None) for query in surest]
-            samples = list(range(batch))
-        else:
-            pairs = [target] if isinstance(target, tuple) else list(target)  # type: ignore[call-overload]
-            samples = list(range(batch)) if len(pairs) == batch else [0] * len(pairs)
-            if batch > 1 and len(pairs) != batch:
-                raise UsageError(f"{len(pairs)} targets were given for {batch} pictures.", "Give one for each.")
+        if target is None or isinstance(target, Keep):
+            sample, query = kept_detections(logits, target or Keep())
+            return Chosen(logits[sample, query, best[sample, query]], sample, query)
+        pairs = [target] if isinstance(target, tuple) else list(target)  # type: ignore[call-overload]
+        batch, queries, classes = logits.shape
+        if batch > 1 and len(pairs) != batch:
+            raise UsageError(f"{len(pairs)} targets were given for {batch} pictures.", "Give one for each.")
         for pair in pairs:
             _check(pair, queries, classes)
-        query = torch.tensor([pair[0] for pair in pairs], device=logits.device)
-        sample = torch.tensor(samples, device=logits.device)
-        chosen = torch.tensor([best[s, q] if c is None else c for s, (q, c) in zip(samples, pairs, strict=True)],
-                              device=logits.device)
+        sample = torch.arange(batch) if batch > 1 else torch.zeros(len(pairs), dtype=torch.long)
+        query = torch.tensor([pair[0] for pair in pairs])
+        chosen = torch.tensor([int(best[s, q]) if label is None else label for s, (q, label) in
+                               zip(sample.tolist(), pairs, strict=True)])
+        sample, query, chosen = (index.to(logits.device) for index in (sample, query, chosen))
         return Chosen(logits[sample, query, chosen], sample, query)
 
     def readouts(self, inputs: Inputs, chosen: Chosen) -> tuple[Readout, ...]:
@@ -76,6 +87,20 @@ class Detr(Family):
 
     def scores(self, rows: Rows, inputs: Inputs, chosen: Chosen) -> dict[str, Tensor]:
         return {"image": rows["query", "image"]}
+
+
+def kept_detections(logits: Tensor, keep: Keep) -> tuple[Tensor, Tensor]:
+    """Samples and queries of the detections to keep, (items,) each, out of logits (batch, queries, classes + 1).
+
+    The score is the largest class probability beside "no object"; it must be over the threshold, as in the
+    reference.
+    """
+    score, label = logits.detach().float().softmax(-1)[..., :-1].max(-1)
+    kept = score > keep.threshold
+    if keep.label is not None:
+        kept &= label == keep.label
+    sample, query = kept.nonzero(as_tuple=True)
+    return sample, query
 
 
 def _check(pair: object, queries: int, classes: int) -> None:

@@ -1,0 +1,73 @@
+"""Explains what a detector finds: every kept detection of a batch of pictures, out of one forward."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from mmx.engine import attribute
+from mmx.families.detr import Keep, grid_of
+from mmx.methods import Method
+from mmx.types import Picture
+
+if TYPE_CHECKING:
+    from mmx.explainer import Model
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a detector found in one picture, all of it on the CPU.
+
+    Attributes:
+        scores, labels: of every object query, (queries,): the largest class probability and its class.
+        boxes_xyxy_px: of every query, (queries, 4), in the picture's pixels.
+        kept: the queries that are explained, ascending, (k,).
+        relevance: by method, (k, rows, cols), raw, over the cells that show the picture.
+        input_size: height and width of the picture as the model took it.
+    """
+
+    scores: Tensor
+    labels: Tensor
+    boxes_xyxy_px: Tensor
+    kept: Tensor
+    relevance: Mapping[str, Tensor]
+    input_size: tuple[int, int]
+
+
+def explain_detections(model: "Model", pictures: Sequence[Picture], methods: Sequence[Method],
+                       target: object = None, *, max_memory: int | None = None) -> list[Found]:
+    """One forward for the pictures, and backwards for their detections in chunks that fit `max_memory` bytes.
+
+    Args:
+        pictures: of any sizes. Smaller ones are padded, and padding receives no relevance.
+        target: `Keep`, or for one picture a list of (query, class or None).
+    """
+    encoded = model.processor([picture.image for picture in pictures], return_tensors="pt")
+    inputs = model.to_model({name: encoded[name] for name in ("pixel_values", "pixel_mask")})
+    inputs["pixel_mask"] = inputs["pixel_mask"].to(inputs["pixel_values"].dtype)
+    scores, outputs = attribute(model.network, model.family, inputs, methods, target or Keep(), ignore_padding=True,
+                                max_memory=max_memory)
+    chosen = model.family.choose(outputs, target or Keep())
+    grid = grid_of(inputs["pixel_values"], outputs["cells"].shape[1])
+    valid = model.family.valid(inputs, outputs)["image"].reshape(-1, *grid).cpu()
+    sizes = [(int(mask[:, 0].sum()), int(mask[0].sum())) for mask in inputs["pixel_mask"]]
+    probability, labels = outputs["logits"].float().softmax(-1)[..., :-1].max(-1)
+    found = []
+    for index, picture in enumerate(pictures):
+        items = (chosen.samples == index).nonzero().flatten()
+        assert chosen.positions is not None
+        side = torch.tensor([*picture.image.size, *picture.image.size])
+        found.append(Found(
+            probability[index].cpu(), labels[index].cpu(), outputs["boxes_xyxy_unit"][index].float().cpu() * side,
+            chosen.positions[items].cpu(),
+            {name: _on_picture(rows["image"][items].cpu(), valid[index]) if rows else torch.zeros(0, *grid)
+             for name, rows in scores.items()}, sizes[index]))
+    return found
+
+
+def _on_picture(rows: Tensor, valid: Tensor) -> Tensor:
+    """(k, cells) as maps (k, rows, cols) over the cells that are not padding."""
+    height, width = int(valid[:, 0].sum()), int(valid[0].sum())
+    return rows.reshape(len(rows), *valid.shape)[:, :height, :width]
