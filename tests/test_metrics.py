@@ -1,0 +1,81 @@
+"""Evaluation numbers against cases worked out by hand."""
+
+import numpy as np
+import pytest
+
+from mmx.metrics import (
+    bootstrap_mean,
+    centres_on_mask,
+    pointing_hit,
+    relevance_map,
+    relevance_mass,
+    relevance_rank,
+)
+
+LEFT_HALF = np.zeros((10, 20), dtype=bool)
+LEFT_HALF[:, :10] = True
+BOXES = np.array([[0, 0, 10, 10], [10, 0, 20, 10]], dtype=float)
+
+
+def test_bootstrap_interval_of_a_fair_coin_is_that_of_theory() -> None:
+    found = bootstrap_mean(np.array([0.0, 1.0] * 200))
+    assert found.mean == 0.5
+    assert found.low == pytest.approx(0.5 - 1.96 * 0.5 / 20, abs=0.008)
+    assert found.high == pytest.approx(0.5 + 1.96 * 0.5 / 20, abs=0.008)
+
+
+def test_bootstrap_is_the_same_every_time_and_certain_of_a_constant() -> None:
+    values = np.arange(30.0)
+    assert bootstrap_mean(values) == bootstrap_mean(values)
+    constant = bootstrap_mean(np.full(5, 0.25))
+    assert (constant.low, constant.high, constant.count) == (0.25, 0.25, 5)
+
+
+def test_bootstrap_of_nothing_is_an_error() -> None:
+    with pytest.raises(ValueError, match="nothing"):
+        bootstrap_mean(np.array([]))
+
+
+@pytest.mark.parametrize(("scores", "hit"), [([2, 1], 1.0), ([1, 2], 0.0), ([-2, -1], 0.0), ([0, 0], 0.5)])
+def test_pointing_follows_the_best_region_and_splits_ties(scores: list[int], hit: float) -> None:
+    assert pointing_hit(BOXES, np.array(scores), LEFT_HALF) == hit
+
+
+def test_centres_at_the_very_edge_are_inside() -> None:
+    assert centres_on_mask(np.array([[20, 10, 20, 10], [0, 0, 0, 0]], dtype=float), LEFT_HALF).tolist() == [False, True]
+
+
+def test_relevance_map_takes_the_highest_positive_score() -> None:
+    painted = relevance_map(np.array([[0, 0, 2, 2], [1, 1, 3, 3], [0, 0, 1, 1]], dtype=float),
+                            np.array([0.5, 2.0, -1.0]), (3, 3))
+    assert painted.tolist() == [[0.5, 0.5, 0], [0.5, 2, 2], [0, 2, 2]]
+
+
+def test_relevance_map_cuts_boxes_to_the_picture() -> None:
+    painted = relevance_map(np.array([[-5, -5, 1, 1], [2, 2, 9, 9]], dtype=float), np.array([1.0, 3.0]), (3, 3))
+    assert painted.tolist() == [[1, 0, 0], [0, 0, 0], [0, 0, 3]]
+
+
+def test_mass_is_the_share_of_positive_relevance_on_the_mask() -> None:
+    relevance = np.where(LEFT_HALF, 3.0, 1.0)
+    assert relevance_mass(relevance, LEFT_HALF) == 0.75
+    assert relevance_mass(np.where(LEFT_HALF, 3.0, -1.0), LEFT_HALF) == 1.0
+    assert relevance_mass(np.zeros((10, 20)), LEFT_HALF) == 0.0
+
+
+def test_rank_counts_the_mask_among_as_many_most_relevant_pixels() -> None:
+    relevance = np.zeros((10, 20))
+    relevance[:, 5:15] = 1  # a hundred pixels, half of them on the mask
+    assert relevance_rank(relevance, LEFT_HALF) == 0.5
+    assert relevance_rank(np.where(LEFT_HALF, 0.1, 0.0), LEFT_HALF) == 1.0
+
+
+def test_rank_gives_ties_their_expected_share() -> None:
+    assert relevance_rank(np.zeros((10, 20)), LEFT_HALF) == pytest.approx(0.5)
+    relevance = np.zeros((10, 20))
+    relevance[:, :5] = 1  # fifty surely right, the other fifty places drawn from 150 pixels of which 50 are right
+    assert relevance_rank(relevance, LEFT_HALF) == pytest.approx((50 + 50 * 50 / 150) / 100)
+
+
+def test_rank_of_an_empty_mask_is_zero() -> None:
+    assert relevance_rank(np.ones((10, 20)), np.zeros((10, 20), dtype=bool)) == 0.0
