@@ -10,6 +10,7 @@ from torch import Tensor
 from mmx.engine import attribute
 from mmx.families.detr import Keep, grid_of
 from mmx.methods import Method
+from mmx.tasks.base import seed_of
 from mmx.types import Picture
 
 if TYPE_CHECKING:
@@ -23,9 +24,10 @@ class Found:
     Attributes:
         scores, labels: of every object query, (queries,): the largest class probability and its class.
         boxes_xyxy_px: of every query, (queries, 4), in the picture's pixels.
-        kept: the queries that are explained, ascending, (k,).
+        kept: the queries that are explained, (k,): ascending, or as a list of targets has them.
         relevance: by method, (k, rows, cols), raw, over the cells that show the picture.
         input_size: height and width of the picture as the model took it.
+        probabilities: of every query and class, (queries, classes), without "no object".
     """
 
     scores: Tensor
@@ -34,6 +36,7 @@ class Found:
     kept: Tensor
     relevance: Mapping[str, Tensor]
     input_size: tuple[int, int]
+    probabilities: Tensor
 
 
 def explain_detections(model: "Model", pictures: Sequence[Picture], methods: Sequence[Method],
@@ -47,23 +50,25 @@ def explain_detections(model: "Model", pictures: Sequence[Picture], methods: Seq
     encoded = model.processor([picture.image for picture in pictures], return_tensors="pt")
     inputs = model.to_model({name: encoded[name] for name in ("pixel_values", "pixel_mask")})
     inputs["pixel_mask"] = inputs["pixel_mask"].to(inputs["pixel_values"].dtype)
+    seeds = [seed_of(picture.sha256) for picture in pictures]
     scores, outputs = attribute(model.network, model.family, inputs, methods, target or Keep(), ignore_padding=True,
-                                max_memory=max_memory)
+                                seeds=seeds, max_memory=max_memory)
     chosen = model.family.choose(outputs, target or Keep())
     grid = grid_of(inputs["pixel_values"], outputs["cells"].shape[1])
     valid = model.family.valid(inputs, outputs)["image"].reshape(-1, *grid).cpu()
     sizes = [(int(mask[:, 0].sum()), int(mask[0].sum())) for mask in inputs["pixel_mask"]]
-    probability, labels = outputs["logits"].float().softmax(-1)[..., :-1].max(-1)
+    probabilities = outputs["logits"].float().softmax(-1)[..., :-1].cpu()
+    best, labels = probabilities.max(-1)
     found = []
     for index, picture in enumerate(pictures):
         items = (chosen.samples == index).nonzero().flatten()
         assert chosen.positions is not None
         side = torch.tensor([*picture.image.size, *picture.image.size])
         found.append(Found(
-            probability[index].cpu(), labels[index].cpu(), outputs["boxes_xyxy_unit"][index].float().cpu() * side,
+            best[index], labels[index], outputs["boxes_xyxy_unit"][index].float().cpu() * side,
             chosen.positions[items].cpu(),
             {name: _on_picture(rows["image"][items].cpu(), valid[index]) if rows else torch.zeros(0, *grid)
-             for name, rows in scores.items()}, sizes[index]))
+             for name, rows in scores.items()}, sizes[index], probabilities[index]))
     return found
 
 

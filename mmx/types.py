@@ -1,5 +1,6 @@
 """What is handed from stage to stage: frozen results, raw numbers, no logic beyond their own form."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,6 +63,26 @@ class Detection:
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """Which detections are asked for: those surer than `threshold`, of one class if one is named; or else `queries`.
+
+    A class that is named together with queries is what they are asked about, in the place of their own.
+    """
+
+    threshold: float | None = None
+    queries: tuple[int, ...] = ()
+    class_name: str | None = None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A detection that was not asked for."""
+
+    detection: Detection
+    prediction: Prediction
+
+
+@dataclass(frozen=True)
 class ModelInfo:
     """Which model it was: `revision` is a hub commit, or "sha256:..." over a local folder's weights."""
 
@@ -101,13 +122,77 @@ class Explanation:
         """The JSON form: plain types only, in a stable order. Raises ValueError if a score is not finite."""
         from mmx.render.report import explanation_to_dict
 
-        return explanation_to_dict(self)
+        return explanation_to_dict(self) if self.detection is None else self._alone().to_dict()
 
     def to_image(self) -> "Image":
         """The picture with its regions' relevance over it, the shaded question and the answer."""
         from mmx.render.panel import explanation_panel
 
-        return explanation_panel(self)
+        return explanation_panel(self) if self.detection is None else self._alone().to_image()
+
+    def save(self, folder: str | Path, stem: str | None = None) -> tuple[Path, Path]:
+        """Writes `<stem>.<method>.png` and `.json` into `folder` (made if absent) and returns their paths.
+
+        Of a detection, `<stem>.query-<number>.<method>.png` and `.json`.
+        """
+        from mmx.render.report import save_explanation
+
+        return save_explanation(self, Path(folder), stem)
+
+    def _repr_png_(self) -> bytes:
+        from mmx.render.report import png_bytes
+
+        return png_bytes(self.to_image())
+
+    def _repr_html_(self) -> str:
+        from mmx.render.report import explanation_html
+
+        return explanation_html(self) if self.detection is None else self._alone()._repr_html_()
+
+    def _alone(self) -> "Detections":
+        """A detection in the form of all detections of a picture."""
+        assert self.detection is not None
+        wanted = Wanted(queries=(self.detection.query,), class_name=self.target.label)
+        return Detections(self.picture, self.method, self.model, wanted, (self,), (), self.versions, self.notes)
+
+
+@dataclass(frozen=True)
+class Detections:
+    """Why a model found what it found in one picture, by one method: an explanation for each detection.
+
+    `wanted` says which detections were asked for; `others` are the surest ones that were not. There may be none of
+    either. Those over a threshold come surest first, queries as they were asked for.
+    """
+
+    picture: Picture
+    method: str
+    model: ModelInfo
+    wanted: Wanted
+    explanations: tuple[Explanation, ...]
+    others: tuple[Candidate, ...] = ()
+    versions: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[Explanation]:
+        return iter(self.explanations)
+
+    def __len__(self) -> int:
+        return len(self.explanations)
+
+    def __getitem__(self, index: int) -> Explanation:
+        return self.explanations[index]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form: plain types only, in a stable order. Raises ValueError if a score is not finite."""
+        from mmx.render.report import detections_to_dict
+
+        return detections_to_dict(self)
+
+    def to_image(self) -> "Image":
+        """The picture with every box, then a panel for each detection with its relevance."""
+        from mmx.render.detection_sheet import detection_sheet
+
+        return detection_sheet(self)
 
     def save(self, folder: str | Path, stem: str | None = None) -> tuple[Path, Path]:
         """Writes `<stem>.<method>.png` and `.json` into `folder` (made if absent) and returns their paths."""
@@ -121,6 +206,6 @@ class Explanation:
         return png_bytes(self.to_image())
 
     def _repr_html_(self) -> str:
-        from mmx.render.report import explanation_html
+        from mmx.render.report import detections_html
 
-        return explanation_html(self)
+        return detections_html(self)

@@ -12,6 +12,7 @@ from mmx.cli.explain import explain
 from mmx.cli.listing import methods, models
 from mmx.cli.options import help_if_alone
 from mmx.cli.output import debug_wanted, prepare_streams, print_error
+from mmx.cli.segment import segment
 from mmx.cli.shapes import shapes_app
 
 INTERRUPTED = 130
@@ -21,6 +22,7 @@ app = typer.Typer(name="mmx", add_completion=True, pretty_exceptions_enable=Fals
 app.command()(explain)
 app.command()(methods)
 app.command()(models)
+app.command()(segment)
 app.add_typer(shapes_app, name="shapes")
 
 

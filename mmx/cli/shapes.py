@@ -93,3 +93,19 @@ def draw(
 
     for path in write_samples(out, range(first_scene, first_scene + count), size):
         print_result(Text(shown_path(path)))
+
+
+@shapes_app.command()
+def coco(
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where the files go.")] = Path("shapes-coco"),
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many scenes.")] = 100,
+    first_scene: Annotated[int, typer.Option("--first-scene", min=0, help="Number of the first scene.")] = 0,
+    size: Annotated[int, typer.Option("--size", min=16, max=4096, help="Side of a picture in pixels.")] = 480,
+    debug: Debug = False,
+) -> None:
+    """Draw scenes as a COCO data set: PNG files, and their masks and boxes in instances.json."""
+    from mmx.images import shown_path
+    from mmx.shapes.coco import write_coco
+
+    *pictures, annotations = write_coco(out, range(first_scene, first_scene + count), size)
+    print_result(Text(f"{len(pictures)} pictures in {shown_path(out)}, with {shown_path(annotations)}"))

@@ -5,14 +5,16 @@ from html import escape
 from io import BytesIO
 
 import numpy as np
+from PIL import Image
 
 from mmx.render.colors import WHITE, rgb, text_color_on
+from mmx.render.detection_words import counted, title
 from mmx.render.flow import Word
 from mmx.render.panel import answer_lines, small_print
 from mmx.render.picture import picture_with_regions
 from mmx.render.tokens import scored_words, word_shades
 from mmx.render.typeset import clean
-from mmx.types import Explanation
+from mmx.types import Detections, Explanation
 
 _FIGURE = "margin:0;max-width:720px;padding:16px;background:#fff;color:#111827;font:16px/1.6 sans-serif"
 _CHIP = "padding:.1em .2em;border-radius:.2em"
@@ -27,10 +29,23 @@ def explanation_html(explanation: Explanation) -> str:
         f"<div><strong>{_text(answer)}</strong></div>",
         *(f'<div style="{_SMALL}">{_text(line)}</div>' for line in [aside, *small_print(explanation)] if line),
     ]
-    source = b64encode(_png(explanation)).decode("ascii")
-    alt = _text(f"{explanation.question} {answer}")
-    picture = f'<img alt="{alt}" style="max-width:100%" src="data:image/png;base64,{source}">'
+    picture = _image(picture_with_regions(explanation, long_side_px=688), f"{explanation.question} {answer}")
     return f'<figure style="{_FIGURE}">{picture}<figcaption>{"".join(caption)}</figcaption></figure>'
+
+
+def detections_html(detections: Detections) -> str:
+    """A `<figure>` with the sheet, and every detection in words for those who cannot see it."""
+    sheet = detections.to_image()
+    alt = "; ".join([counted(detections), *map(title, detections)])
+    picture = _image(sheet, alt)
+    return f'<figure style="margin:0;max-width:1536px">{picture}</figure>'
+
+
+def _image(image: Image.Image, alt: str) -> str:
+    buffer = BytesIO()
+    image.save(buffer, "PNG")
+    source = b64encode(buffer.getvalue()).decode("ascii")
+    return f'<img alt="{_text(alt)}" style="max-width:100%" src="data:image/png;base64,{source}">'
 
 
 def _question(explanation: Explanation) -> str:
@@ -51,9 +66,3 @@ def _chip(word: Word, fill: tuple[int, int, int]) -> str:
 
 def _text(text: str) -> str:
     return escape(clean(text).encode("utf-8", errors="replace").decode("utf-8"))
-
-
-def _png(explanation: Explanation) -> bytes:
-    buffer = BytesIO()
-    picture_with_regions(explanation, long_side_px=688).save(buffer, "PNG")
-    return buffer.getvalue()

@@ -17,10 +17,14 @@ def region_shades(explanation: Explanation) -> Shades:
 
 def scaled_picture(explanation: Explanation, long_side_px: int) -> Image.Image:
     """The plain picture at a readable size, whatever its own."""
-    original = explanation.picture.image
-    factor = long_side_px / max(original.size)
-    size = (max(1, round(original.width * factor)), max(1, round(original.height * factor)))
-    return original.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+    return fitted(explanation.picture.image, long_side_px, long_side_px)
+
+
+def fitted(image: Image.Image, width: int, height: int) -> Image.Image:
+    """A picture as large as fits, whatever its own size."""
+    factor = min(width / image.width, height / image.height)
+    size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
+    return image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
 
 
 def picture_with_regions(explanation: Explanation, long_side_px: int = 960, tag_px: int = 20) -> Image.Image:

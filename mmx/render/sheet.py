@@ -1,7 +1,6 @@
 """Several methods side by side on one picture and question."""
 
 from collections.abc import Sequence
-from math import ceil
 
 from PIL import Image
 
@@ -16,7 +15,7 @@ from mmx.render.typeset import Style
 from mmx.types import Explanation
 
 _MARGIN = 48
-_GUTTER = 36
+GUTTER = 36
 _CELL = 440
 _QUESTION = Style(32, bold=True)
 _ANSWER = Style(24)
@@ -35,7 +34,7 @@ def comparison_sheet(explanations: Sequence[Explanation]) -> Image.Image:
     first = explanations[0]
     plain = stacked([(0, paragraph("picture", _METHOD, _CELL)), (8, on_matte(scaled_picture(first, _CELL), _CELL))], 0)
     cells = [plain, *(_cell(explanation) for explanation in explanations)]
-    grid = _grid(cells, _columns(len(cells)))
+    grid = grid_of_cells(cells, _columns(len(cells)))
     width = grid.width
     answer, aside = answer_lines(first)
     blocks = [(0, paragraph(first.question, _QUESTION, width)), (4, paragraph(answer, _ANSWER, width))]
@@ -71,16 +70,17 @@ def _columns(count: int) -> int:
     return min((3, 4), key=lambda columns: -count % columns)
 
 
-def _grid(cells: Sequence[Image.Image], columns: int) -> Image.Image:
+def grid_of_cells(cells: Sequence[Image.Image], columns: int) -> Image.Image:
+    """Cells of one width, row by row; a row is as high as its highest cell."""
     rows = [cells[start:start + columns] for start in range(0, len(cells), columns)]
     heights = [max(cell.height for cell in row) for row in rows]
-    width = columns * (_CELL + _GUTTER) - _GUTTER
-    canvas = blank(width, sum(heights) + _GUTTER * (ceil(len(cells) / columns) - 1))
+    pitch = cells[0].width + GUTTER
+    canvas = blank(columns * pitch - GUTTER, sum(heights) + GUTTER * (len(rows) - 1))
     y = 0
     for row, height in zip(rows, heights, strict=True):
         for column, cell in enumerate(row):
-            canvas.paste(cell, (column * (_CELL + _GUTTER), y))
-        y += height + _GUTTER
+            canvas.paste(cell, (column * pitch, y))
+        y += height + GUTTER
     return canvas
 
 

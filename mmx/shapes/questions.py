@@ -1,8 +1,8 @@
 """Questions about a scene, each with its answer and the objects that the answer depends on.
 
 The kinds: the colour of the one circle; the shape of the one blue thing; the colour and the shape of the largest
-thing; is there a red circle; how many circles, blue things or things there are; is a thing in the left or the right
-half; is one thing left or right of another.
+thing; is there a red circle; how many circles, blue things or things there are; which side a thing is on; is one thing
+left or right of another.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ import numpy as np
 
 from mmx.shapes.world import COLORS, SHAPES, Scene, Thing
 
-ANSWERS = (*COLORS, *SHAPES, "yes", "no", *(str(n) for n in range(8)))
+ANSWERS = (*COLORS, *SHAPES, "yes", "no", *(str(n) for n in range(8)), "left", "right")
 
 _LARGEST_BY = 1.2
 _APART_BY = 0.08
@@ -44,7 +44,7 @@ def draw_question(scene: Scene, seed: int, kind: str | None = None) -> Question:
 
 def all_words() -> list[str]:
     """Every word and mark that a question can hold, sorted; the vocabulary of the shipped tokenizer."""
-    texts = [phrase.format(a="", b="", side="", things="") for phrases in _PHRASES.values() for phrase in phrases]
+    texts = [phrase.format(a="", b="", things="") for phrases in _PHRASES.values() for phrase in phrases]
     words = {word for text in texts for word in text.replace("?", " ? ").split()}
     return sorted(words | {*COLORS, *SHAPES, *_PLURALS.values(), "left", "right", "thing", "things", "object",
                            "objects"})
@@ -64,7 +64,7 @@ _PHRASES = {
     "exists": ("is there a {a}?", "do you see a {a}?", "is a {a} in the picture?"),
     "count": ("how many {things} are there?", "how many {things} do you see?",
               "how many {things} are in the picture?"),
-    "place": ("is the {a} in the {side} of the picture?", "is the {a} to the {side} in the picture?"),
+    "place": ("which side is the {a} on?", "what side of the picture is the {a} on?"),
     "left": ("is the {a} left of the {b}?", "is the {a} to the left of the {b}?"),
     "right": ("is the {a} right of the {b}?", "is the {a} to the right of the {b}?"),
 }
@@ -149,20 +149,14 @@ def _named(things: tuple[Thing, ...], random: np.random.Generator) -> dict[int, 
     return {index: str(random.choice(found)) for index, found in names.items()}
 
 
-def _side(random: np.random.Generator) -> str:
-    """Left more often than right: asked as often, side and place are an exclusive or, which is not learned."""
-    return "left" if random.random() < 0.75 else "right"
-
-
 def _place(scene: Scene, random: np.random.Generator) -> Question | None:
     names = {index: name for index, name in _named(scene.things, random).items()
              if abs(scene.things[index].x - 0.5) > _APART_BY}
     if not names:
         return None
     index = int(random.choice(list(names)))
-    side = _side(random)
-    holds = (scene.things[index].x < 0.5) == (side == "left")
-    return Question(_phrase("place", random, a=names[index], side=side), "yes" if holds else "no", "place", (index,))
+    side = "left" if scene.things[index].x < 0.5 else "right"
+    return Question(_phrase("place", random, a=names[index]), side, "place", (index,))
 
 
 def _beside(scene: Scene, random: np.random.Generator) -> Question | None:
@@ -172,7 +166,8 @@ def _beside(scene: Scene, random: np.random.Generator) -> Question | None:
         return None
     i, j = pairs[int(random.integers(len(pairs)))]
     a, b = scene.things[i], scene.things[j]
-    side = _side(random)
+    # Left more often than right: asked as often, side and place are an exclusive or, which is hardly learned.
+    side = "left" if random.random() < 0.75 else "right"
     holds = a.x < b.x if side == "left" else a.x > b.x
     return Question(_phrase(side, random, a=names[i], b=names[j]), "yes" if holds else "no", "beside", (i, j))
 

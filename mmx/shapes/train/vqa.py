@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 from transformers import (
+    AutoTokenizer,
     BertTokenizer,
     LxmertConfig,
     LxmertForQuestionAnswering,
@@ -85,6 +86,19 @@ def regions_of_scenes(detector: FcosRegions, first: int, count: int) -> list[Reg
     return [found for pictures, _ in scene_batches(first, count, 100) for found in detector.of_pixels(pictures)]
 
 
+def _take_over(model: PreTrainedModel, tokenizer: BertTokenizer, start: Path) -> None:
+    """Weights of another checkpoint of the same size, whose words and answers may be fewer."""
+    words = AutoTokenizer.from_pretrained(start).get_vocab()
+    known = {index: words[word] for word, index in tokenizer.get_vocab().items() if word in words}
+    state = model.state_dict()
+    for name, weights in load_file(start / "model.safetensors").items():
+        if name.endswith("word_embeddings.weight"):
+            state[name][list(known)] = weights[list(known.values())]
+        else:
+            state[name][:len(weights)] = weights
+    model.load_state_dict(state)
+
+
 def train_vqa(kind: str, folder: Path, *, seed: int = 0, steps: int = 12_000, batch_size: int = 64,
               scenes: int = 20_000, peak_lr: float = 7e-4, start: Path | None = None) -> None:
     """Trains a small model of family `kind` and writes it, with tokenizer and `regions.json`, into `folder`.
@@ -95,7 +109,7 @@ def train_vqa(kind: str, folder: Path, *, seed: int = 0, steps: int = 12_000, ba
     tokenizer, detector = build_tokenizer(), load_detector(WEIGHTS / DETECTOR)
     model = BUILDERS[kind](len(tokenizer), detector.feature_size)
     if start is not None:
-        model.load_state_dict(load_file(start / "model.safetensors"))
+        _take_over(model, tokenizer, start)
     family = get_family(kind)
     assert isinstance(family, VqaFamily)
     first_scene = _FIRST_SCENE + 1_000_000 * seed

@@ -1,0 +1,65 @@
+"""A few pictures of a run with their true masks and those of each method."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmx.datasets.coco import CocoImage, masks_of
+from mmx.errors import ImageError
+from mmx.images import open_picture
+from mmx.protocols.categories import CategoryMap
+from mmx.protocols.segment import Segmentation
+from mmx.render.files import write_atomically
+from mmx.render.gallery import GalleryRow, Masks, gallery
+from mmx.render.report import png_bytes
+from mmx.runs import Run
+
+if TYPE_CHECKING:
+    from mmx.cli.segment_run import Data
+
+_ROWS = 6
+
+
+def draw_gallery(path: Path, run: Run, data: "Data", classes: CategoryMap, work: Segmentation) -> None:
+    """Writes the first pictures in which something was found, or else the first ones."""
+    records = _shown(run)
+    images = {image.id: image for image in data.images}
+    rows = []
+    for record in records:
+        try:
+            rows.append(_row(record, images[record["id"]], data, classes, work))
+        except ImageError:  # it was there when it went through the model
+            continue
+    title = f"Masks from relevance, protocol {work.protocol}"
+    caption = (f"{work.model.info.name}, detections surer than {work.threshold:g}. One colour is one class in a row. "
+               "The truth holds every object that is annotated; methods differ in masks, not in what is detected.")
+    sheet = gallery(title, ["truth", *(method.name for method in work.methods)], rows, caption)
+    write_atomically(path, png_bytes(sheet))
+
+
+def _shown(run: Run) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    others: list[dict[str, Any]] = []
+    for record in run.records():
+        (found if record["kept"] else others).append(record)
+        others = others[:_ROWS]
+        if len(found) == _ROWS:
+            break
+    return sorted((found + others)[:_ROWS], key=lambda record: record["id"])
+
+
+def _row(record: Mapping[str, Any], image: CocoImage, data: "Data", classes: CategoryMap,
+         work: Segmentation) -> GalleryRow:
+    names, size = data.instances.categories, (image.height, image.width)
+    notes = [note for note in data.instances.annotations.get(image.id, ()) if not note["iscrowd"]]
+    truth = Masks(masks_of(notes, *size), tuple(names[note["category_id"]] for note in notes))
+    labels = tuple(_name(record["labels"][query], classes, names, work) for query in record["kept"])
+    found = [Masks(masks_of([{"segmentation": {"size": list(size), "counts": counts}}
+                             for counts in record["masks"][method.name]], *size), labels) for method in work.methods]
+    return GalleryRow(open_picture(image.path).image, image.path.name, (truth, *found))
+
+
+def _name(label: int, classes: CategoryMap, names: Mapping[int, str], work: Segmentation) -> str:
+    """By the annotation file; a class that it does not have by the checkpoint."""
+    category = classes.ids[label]
+    return names[category] if category in names else str(work.model.network.config.id2label.get(label, label))

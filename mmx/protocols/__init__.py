@@ -1,0 +1,1 @@
+"""Tests that score explanations: per-sample records, and what they come to."""

@@ -1,0 +1,103 @@
+"""Pictures in rows, with the true masks of their objects beside the masks that each method found."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageChops, ImageFilter
+
+from mmx.render.canvas import blank, rounded_box, stacked
+from mmx.render.colors import GREY, PALE, RGB, RULE, WHITE
+from mmx.render.flow import paragraph
+from mmx.render.typeset import Style, draw_text, text_width
+
+_MARGIN = 40
+_GUTTER = 14
+_CELL = 250
+_TITLE = Style(26, bold=True)
+_COLUMN = Style(15, bold=True)
+_NAME = Style(15, color=GREY)
+_SMALL = Style(15, color=GREY)
+_COLORS: tuple[RGB, ...] = ((214, 39, 40), (31, 119, 180), (44, 160, 44), (148, 103, 189), (255, 127, 14),
+                            (23, 190, 207), (227, 119, 194), (140, 86, 75), (188, 189, 34), (64, 64, 64))
+_PALER = 0.55  # of the way to white, where no mask lies
+_TINT = 0.45
+_RIM = 5  # pixels across, of a mask's edge
+
+
+@dataclass(frozen=True)
+class Masks:
+    """Masks (n, height, width) of bool, and of what class each is."""
+
+    masks: np.ndarray
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class GalleryRow:
+    """One picture: its truth, and what each method found."""
+
+    image: Image.Image
+    name: str
+    columns: tuple[Masks, ...]
+
+
+def gallery(title: str, columns: Sequence[str], rows: Sequence[GalleryRow], caption: str) -> Image.Image:
+    """A row for each picture and a column for the truth and each method; one colour is one class in a row."""
+    width = len(columns) * (_CELL + _GUTTER) - _GUTTER
+    blocks = [(0, paragraph(title, _TITLE, width)), (18, _heads(columns, width))]
+    for row in rows:
+        blocks += [(10, _pictures(row, width)), (6, _key(row, width)), (12, blank(width, 1, RULE))]
+    return stacked([*blocks, (14, paragraph(caption, _SMALL, width))], _MARGIN)
+
+
+def _heads(columns: Sequence[str], width: int) -> Image.Image:
+    heads = [paragraph(name, _COLUMN, _CELL) for name in columns]
+    canvas = blank(width, max(head.height for head in heads))
+    for place, head in enumerate(heads):
+        canvas.paste(head, (place * (_CELL + _GUTTER), canvas.height - head.height))
+    return canvas
+
+
+def _pictures(row: GalleryRow, width: int) -> Image.Image:
+    scale = _CELL / max(row.image.size)
+    small = row.image.resize([max(1, round(side * scale)) for side in row.image.size], Image.Resampling.LANCZOS)
+    canvas = blank(width, small.height)
+    for place, column in enumerate(row.columns):
+        left = place * (_CELL + _GUTTER)
+        canvas.paste(PALE, (left, 0, left + _CELL, small.height))
+        canvas.paste(_painted(small, column, _colors(row)), (left + (_CELL - small.width) // 2, 0))
+    return canvas
+
+
+def _painted(picture: Image.Image, found: Masks, colors: dict[str, RGB]) -> Image.Image:
+    """The picture, pale but for the masks, which are tinted and edged; small ones lie on top."""
+    painted = Image.blend(picture, blank(*picture.size, WHITE), _PALER)
+    for index in sorted(range(len(found.masks)), key=lambda number: -int(found.masks[number].sum())):
+        color = colors[found.labels[index]]
+        mask = Image.fromarray(found.masks[index].astype(np.uint8) * 255).resize(picture.size, Image.Resampling.BOX)
+        painted.paste(Image.blend(picture, blank(*picture.size, color), _TINT), (0, 0), mask)
+        painted.paste(color, (0, 0), ImageChops.subtract(mask, mask.filter(ImageFilter.MinFilter(_RIM))))
+    return painted
+
+
+def _colors(row: GalleryRow) -> dict[str, RGB]:
+    """By class, in order of first appearance; more classes than colours share them."""
+    names = dict.fromkeys(label for column in row.columns for label in column.labels)
+    return {name: _COLORS[place % len(_COLORS)] for place, name in enumerate(names)}
+
+
+def _key(row: GalleryRow, width: int) -> Image.Image:
+    """The picture's name and the colour of each class, as far as the line goes."""
+    canvas = blank(width, _NAME.line_height)
+    draw_text(canvas, 0, _NAME.ascent, row.name, _NAME)
+    x = text_width(row.name, _NAME) + 24
+    for label, color in _colors(row).items():
+        after = x + 18 + text_width(label, _NAME) + 16
+        if after > width:
+            draw_text(canvas, x, _NAME.ascent, "…", _NAME)
+            break
+        rounded_box(canvas, (x, 4, x + 12, 16), 3, color)
+        draw_text(canvas, x + 18, _NAME.ascent, label, _NAME)
+        x = after
+    return canvas

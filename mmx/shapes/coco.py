@@ -1,0 +1,47 @@
+"""Scenes as a COCO data set: pictures, and their truth as an annotation file."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as rle
+
+from mmx.render.files import write_atomically
+from mmx.render.report import png_bytes
+from mmx.shapes.world import CLASSES, Picture, Scene, draw_scene, render
+
+ANNOTATIONS = "instances.json"
+
+
+def write_coco(folder: Path, seeds: Iterable[int], size: int) -> list[Path]:
+    """`scene-<seed>.png` for every seed and `instances.json`; returns what was written.
+
+    A picture's id is its seed; category ids count from 1 in the order of `CLASSES`.
+    """
+    written, images, annotations = [], [], []
+    for seed in seeds:
+        scene = draw_scene(seed)
+        picture = render(scene, size)
+        written.append(folder / f"scene-{seed}.png")
+        write_atomically(written[-1], png_bytes(picture.image))
+        images.append({"id": seed, "file_name": written[-1].name, "height": size, "width": size})
+        annotations += _annotations(seed, scene, picture, first_id=len(annotations) + 1)
+    categories = [{"id": number, "name": name, "supercategory": name.split()[1]}
+                  for number, name in enumerate(CLASSES, start=1)]
+    written.append(folder / ANNOTATIONS)
+    document = {"images": images, "annotations": annotations, "categories": categories}
+    write_atomically(written[-1], (json.dumps(document) + "\n").encode())
+    return written
+
+
+def _annotations(seed: int, scene: Scene, picture: Picture, first_id: int) -> list[dict[str, Any]]:
+    found = []
+    for number, (thing, mask, box) in enumerate(zip(scene.things, picture.masks, picture.boxes_xyxy_px, strict=True)):
+        left, top, right, bottom = map(float, box)
+        code = rle.encode(np.asfortranarray(mask.astype(np.uint8)))
+        found.append({"id": first_id + number, "image_id": seed, "category_id": CLASSES.index(thing.name) + 1,
+                      "bbox": [left, top, right - left, bottom - top], "area": int(mask.sum()), "iscrowd": 0,
+                      "segmentation": {"size": code["size"], "counts": code["counts"].decode()}})
+    return found
