@@ -1,5 +1,6 @@
-"""Explains what a detector finds: every kept detection of a batch of pictures, out of one forward."""
+"""Explains what a detector finds: every kept detection of each picture, out of one forward."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -41,19 +42,37 @@ class Found:
 
 def explain_detections(model: "Model", pictures: Sequence[Picture], methods: Sequence[Method],
                        target: object = None, *, max_memory: int | None = None) -> list[Found]:
-    """One forward for the pictures, and backwards for their detections in chunks that fit `max_memory` bytes.
+    """One forward for the pictures of one size, and backwards for their detections in chunks that fit `max_memory`.
+
+    Sizes are not mixed: padding changes what the backbone sees at a picture's edge, and with it what is found.
 
     Args:
-        pictures: of any sizes. Smaller ones are padded, and padding receives no relevance.
+        pictures: of any sizes.
         target: `Keep`, or for one picture a list of (query, class or None).
+        max_memory: in bytes.
     """
-    encoded = model.processor([picture.image for picture in pictures], return_tensors="pt")
-    inputs = model.to_model({name: encoded[name] for name in ("pixel_values", "pixel_mask")})
+    by_size: dict[torch.Size, list[int]] = defaultdict(list)
+    encoded = [model.processor([picture.image], return_tensors="pt") for picture in pictures]
+    for index, one in enumerate(encoded):
+        by_size[one["pixel_values"].shape].append(index)
+    found: dict[int, Found] = {}
+    for indices in by_size.values():
+        inputs = {name: torch.cat([encoded[index][name] for index in indices])
+                  for name in ("pixel_values", "pixel_mask")}
+        alike = [pictures[index] for index in indices]
+        found |= zip(indices, _explain_alike(model, alike, inputs, methods, target or Keep(), max_memory), strict=True)
+    return [found[index] for index in range(len(pictures))]
+
+
+def _explain_alike(model: "Model", pictures: Sequence[Picture], encoded: Mapping[str, Tensor],
+                   methods: Sequence[Method], target: object, max_memory: int | None) -> list[Found]:
+    inputs = model.to_model(encoded)
     inputs["pixel_mask"] = inputs["pixel_mask"].to(inputs["pixel_values"].dtype)
     seeds = [seed_of(picture.sha256) for picture in pictures]
-    scores, outputs = attribute(model.network, model.family, inputs, methods, target or Keep(), ignore_padding=True,
-                                seeds=seeds, max_memory=max_memory)
-    chosen = model.family.choose(outputs, target or Keep())
+    scores, outputs = attribute(model.network, model.family, inputs, methods, target, ignore_padding=True, seeds=seeds,
+                                max_memory=max_memory)
+    chosen = model.family.choose(outputs, target)
+    assert chosen.positions is not None
     grid = grid_of(inputs["pixel_values"], outputs["cells"].shape[1])
     valid = model.family.valid(inputs, outputs)["image"].reshape(-1, *grid).cpu()
     sizes = [(int(mask[:, 0].sum()), int(mask[0].sum())) for mask in inputs["pixel_mask"]]
@@ -62,13 +81,11 @@ def explain_detections(model: "Model", pictures: Sequence[Picture], methods: Seq
     found = []
     for index, picture in enumerate(pictures):
         items = (chosen.samples == index).nonzero().flatten()
-        assert chosen.positions is not None
         side = torch.tensor([*picture.image.size, *picture.image.size])
-        found.append(Found(
-            best[index], labels[index], outputs["boxes_xyxy_unit"][index].float().cpu() * side,
-            chosen.positions[items].cpu(),
-            {name: _on_picture(rows["image"][items].cpu(), valid[index]) if rows else torch.zeros(0, *grid)
-             for name, rows in scores.items()}, sizes[index], probabilities[index]))
+        maps = {name: _on_picture(rows["image"][items].cpu(), valid[index]) if rows else torch.zeros(0, *grid)
+                for name, rows in scores.items()}
+        found.append(Found(best[index], labels[index], outputs["boxes_xyxy_unit"][index].float().cpu() * side,
+                           chosen.positions[items].cpu(), maps, sizes[index], probabilities[index]))
     return found
 
 

@@ -19,6 +19,7 @@ from mmx.render.files import write_atomically
 Record = dict[str, Any]
 
 _LONGEST_WAIT = timedelta(days=14)
+_MOST_THREADS = 4  # one picture hardly gains by more, and processes leave room for each other
 _START = "Start with torchrun, or unset them."
 
 
@@ -40,6 +41,21 @@ class World:
             import torch.distributed
 
             torch.distributed.barrier()
+
+
+def fix_threads(world: World) -> int:
+    """Sets how many threads PyTorch computes with on the CPU, and returns it: the digits of results hang on it.
+
+    It is the same in a run by itself and in one that is shared out, where `torchrun` would have it be 1.
+    """
+    import torch
+
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    set_by_torchrun = world.size > 1 and asked == "1"
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = int(asked) if asked.isdecimal() and int(asked) and not set_by_torchrun else min(_MOST_THREADS, there)
+    torch.set_num_threads(threads)
+    return threads
 
 
 @contextmanager

@@ -23,7 +23,8 @@ FLOORS = (
     ("engine",),
     ("explainer",),
     ("render",),
-    ("shapes",),
+    ("shapes", "runs"),
+    ("protocols",),
     ("cli",),
     ("bench", "__main__"),
 )

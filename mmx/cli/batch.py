@@ -9,11 +9,12 @@ from mmx.cli.report import BatchReport
 from mmx.cli.requests import Request
 from mmx.cli.results import finished_files
 from mmx.errors import MmxError
-from mmx.explainer import Job, Model
+from mmx.explainer import Model
 from mmx.images import open_picture
 from mmx.methods import Method
 from mmx.render.report import save_sheet
-from mmx.types import Explanation
+from mmx.tasks.base import Job, Result
+from mmx.types import Wanted
 
 Asked = tuple[Request, Job]
 
@@ -27,6 +28,8 @@ class Batch:
     out: Path
     resume: bool
     report: BatchReport
+    wanted: Wanted | None = None
+    max_memory: int | None = None
 
     def run(self, requests: Sequence[Request], batch_size: int) -> None:
         with progress_bar(len(requests), self.report.quiet) as advance:
@@ -42,8 +45,8 @@ class Batch:
         try:
             if not request.image:
                 raise MmxError(f"The question '{request.question}' has no picture.", "Fill in its column image.")
-            self.model.check(request.question, request.target)
-            job = Job(open_picture(request.image), request.question, request.target)
+            self.model.check(request.question, request.target, self.wanted)
+            job = Job(open_picture(request.image), request.question, request.target, self.wanted)
         except Exception as error:
             self.report.fail(request, error)
             return None
@@ -53,12 +56,12 @@ class Batch:
         self.report.skip(request, done)
         return None
 
-    def _explained(self, jobs: Sequence[Asked]) -> Iterator[tuple[Asked, list[Explanation]]]:
+    def _explained(self, jobs: Sequence[Asked]) -> Iterator[tuple[Asked, list[Result]]]:
         """Where a batch fails as one, its jobs are tried one by one."""
         if not jobs:
             return
         try:
-            found = self.model.explain_batch([job for _, job in jobs], self.methods)
+            found = self.model.explain_batch([job for _, job in jobs], self.methods, max_memory=self.max_memory)
         except Exception as error:
             if len(jobs) == 1:
                 self.report.fail(jobs[0][0], error)
@@ -67,7 +70,7 @@ class Batch:
             return
         yield from zip(jobs, found, strict=True)
 
-    def _save(self, request: Request, explanations: Sequence[Explanation]) -> None:
+    def _save(self, request: Request, explanations: Sequence[Result]) -> None:
         try:
             files = [explanation.save(self.out, request.stem) for explanation in explanations]
             sheet = save_sheet(explanations, self.out, request.stem) if len(explanations) > 1 else None

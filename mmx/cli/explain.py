@@ -22,6 +22,13 @@ def explain(
         "--method", "-m", help="Method by name, see 'mmx methods'; may be repeated; 'all' for all of them.")] = None,
     target: Annotated[str | None, typer.Option(
         "--target", "-t", help="The answer to explain, by text or index (default: the predicted one).")] = None,
+    threshold: Annotated[float | None, typer.Option(
+        "--threshold", help="Of a model that finds objects: explain detections surer than this (default 0.5).")] = None,
+    query: Annotated[list[int] | None, typer.Option(
+        "--query", metavar="N", help="Instead of --threshold: explain this object query; may be repeated.")] = None,
+    class_name: Annotated[str | None, typer.Option(
+        "--class", metavar="NAME", help="Explain detections of this class only; with --query, what speaks for it "
+        "there.")] = None,
     model: ModelName = None,
     revision: Revision = None,
     regions: Annotated[str | None, typer.Option(
@@ -33,17 +40,22 @@ def explain(
     device: Device = "auto",
     dtype: Dtype = "auto",
     batch_size: BatchSize = 16,
+    max_memory: Annotated[str | None, typer.Option(
+        "--max-memory", metavar="SIZE", help="What gradients may take, as 2GB or 500MB; more detections go through in "
+        "turns (default: 2 GiB, half of what is free on a GPU).")] = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Explain the answer to a question about a picture.
+    """Explain the answer to a question about a picture, or what a model finds in it.
 
-    Writes a PNG and a JSON file for each picture and method into --out. Example:
+    Writes a PNG and a JSON file for each picture and method into --out. Examples:
 
     mmx explain photo.jpg --question "what color is the circle?"
+
+    mmx explain photo.jpg --model path/to/a/detr --threshold 0.7
     """
     from mmx.cli.batch import Batch
-    from mmx.cli.opening import check_options, chosen_methods, open_model
+    from mmx.cli.opening import chosen_methods, open_model, parse_memory, wanted_detections
     from mmx.cli.report import BatchReport
     from mmx.cli.requests import gather_requests
     from mmx.cli.results import result_folder
@@ -51,12 +63,13 @@ def explain(
     report = BatchReport(as_json=as_json, quiet=quiet)
     try:
         requests = gather_requests(images or [], question, questions, images_dir, target)
-        methods = chosen_methods(method or ["relevance"])
+        methods, memory = chosen_methods(method or ["relevance"]), parse_memory(max_memory)
+        wanted = wanted_detections(threshold, query, class_name)
         with result_folder(out):
             loaded = open_model(model, revision, regions, device, dtype, quiet)
-            check_options(loaded, question, target)
+            loaded.check("?" if questions is not None else question, target, wanted)
             report.expect(requests, several_methods=len(methods) > 1)
-            Batch(loaded, methods, out, resume, report).run(requests, batch_size)
+            Batch(loaded, methods, out, resume, report, wanted, memory).run(requests, batch_size)
     except Exception as error:
         report.stop(error)
         raise

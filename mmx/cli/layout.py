@@ -11,26 +11,60 @@ from rich.text import Text
 from mmx.cli.output import one_line, print_result, terminal_width
 from mmx.cli.requests import Request
 from mmx.cli.results import Files
-from mmx.cli.wording import answer_in_short, in_words, runners_up, top_regions, top_words
+from mmx.cli.wording import (
+    answer_in_short,
+    detections_in_short,
+    in_words,
+    plain,
+    runners_up,
+    top_regions,
+    top_words,
+)
 from mmx.images import shown_path
-from mmx.types import Explanation
+from mmx.render.detection_words import counted, surest_others
+from mmx.render.legend import percent
+from mmx.tasks.base import Result
+from mmx.types import Detections, Explanation
 
 _WIDEST_NAME, _WIDEST_QUESTION, _ANSWER, _METHOD = 26, 30, 16, 23
 
 
-def print_block(explanations: Sequence[Explanation], files: Sequence[Files], sheet: Path | None) -> None:
-    """One picture and question, by one method or several."""
-    first = explanations[0]
-    print_result(Text.assemble(shown_path(first.picture.source), "  ", (one_line(first.question), "bold")))
-    print_result(Padding.indent(_facts(first, alone=len(explanations) == 1), 2))
-    if len(explanations) > 1:
-        print_result(Padding.indent(_methods_table(explanations), 2))
+def print_block(results: Sequence[Result], files: Sequence[Files], sheet: Path | None) -> None:
+    """What was asked about one picture, by one method or several."""
+    first = results[0]
+    if isinstance(first, Detections):
+        _print_detections(first)
+    else:
+        _print_answer([one for one in results if isinstance(one, Explanation)])
     picture, report = files[0]
     if len(files) > 1:
         picture = picture.with_name(picture.name.removesuffix(f"{first.method}.png") + "*.png")
     print_result(Text.assemble(("  wrote    ", "dim"), f"{shown_path(picture)} and {report.suffix}"))
     if sheet is not None:
         print_result(Text.assemble(("  together ", "dim"), shown_path(sheet)))
+
+
+def _print_answer(explanations: Sequence[Explanation]) -> None:
+    first = explanations[0]
+    print_result(Text.assemble(shown_path(first.picture.source), "  ", (one_line(first.question), "bold")))
+    print_result(Padding.indent(_facts(first, alone=len(explanations) == 1), 2))
+    if len(explanations) > 1:
+        print_result(Padding.indent(_methods_table(explanations), 2))
+
+
+def _print_detections(found: Detections) -> None:
+    """The same by every method: what they tell apart is on pictures."""
+    print_result(Text.assemble(shown_path(found.picture.source), "  ", (one_line(plain(counted(found))), "bold")))
+    if not len(found):
+        print_result(Padding.indent(Text(f"surest   {one_line(plain(surest_others(found)))}"), 2))
+        return
+    table = Table("query", "class", "score", "box in pixels", box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for one in found:
+        assert one.detection is not None
+        box = ", ".join(f"{side:.0f}" for side in one.detection.box_xyxy_px)
+        table.add_row(str(one.detection.query), Text(one_line(one.target.label), "bold"),
+                      plain(percent(one.target.probability)), box)
+    print_result(Padding.indent(table, 2))
 
 
 def _facts(one: Explanation, alone: bool) -> Table:
@@ -58,19 +92,30 @@ class Rows:
 
     def __init__(self, requests: Sequence[Request], several_methods: bool) -> None:
         self._end = terminal_width()
-        questions = {one_line(one.question) for one in requests}
+        questions = {one_line(one.question or "") for one in requests}
         self._name = self._width([shown_path(one.image) for one in requests], _WIDEST_NAME)
         self._question = self._width(questions, _WIDEST_QUESTION) if len(questions) > 1 else 0
         self._method = _METHOD if several_methods else 0
 
-    def print(self, one: Explanation) -> None:
-        columns = [_fitted(shown_path(one.picture.source), self._name, keep_end=True)]
-        columns += [_fitted(one_line(one.question), self._question)] if self._question else []
-        columns += [_fitted(one.method, self._method)] if self._method else []
+    def print(self, results: Sequence[Result]) -> None:
+        """A row for each method; one for all of them where they explain the same detections."""
+        first = results[0]
+        if isinstance(first, Detections):
+            self._print([self._named(first)], plain(counted(first)), detections_in_short(first))
+        for one in results:
+            if isinstance(one, Explanation):
+                columns = [self._named(one), _fitted(one_line(one.question), self._question),
+                           _fitted(one.method, self._method)]
+                told = f"{top_words(one, with_scores=False)}; {top_regions(one, with_scores=False)}"
+                self._print([column for column in columns if column], answer_in_short(one), told)
+
+    def _named(self, one: Result) -> str:
+        return _fitted(shown_path(one.picture.source), self._name, keep_end=True)
+
+    def _print(self, columns: Sequence[str], strong: str, more: str) -> None:
         row = Text("".join(f"{column}  " for column in columns))
-        answer = answer_in_short(one)
-        row.append(answer.ljust(_ANSWER), "bold")
-        row.append(f"  {top_words(one, with_scores=False)}; {top_regions(one, with_scores=False)}", "dim")
+        row.append(strong.ljust(_ANSWER), "bold")
+        row.append(f"  {more}", "dim")
         row.truncate(self._end or cell_len(row.plain), overflow="ellipsis")
         print_result(row)
 

@@ -1,5 +1,6 @@
 """The model and methods that a command line asks for."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,8 +11,12 @@ from mmx.cli.output import print_note
 from mmx.errors import UsageError
 from mmx.explainer import Model, load
 from mmx.methods import Method, all_methods, get_method
+from mmx.types import Wanted
 
 _MOST = 64
+_BYTES = {"": 1, "b": 1, **{f"{prefix}{unit}": size ** power for power, prefix in enumerate("kmgt", 1)
+                            for unit, size in (("", 1000), ("b", 1000), ("ib", 1024))}}
+_MEMORY = re.compile(rf"([0-9]{{1,15}}(?:\.[0-9]{{1,9}})?)\s*({'|'.join(_BYTES)})", re.IGNORECASE)
 
 
 def open_model(name: str | None, revision: str | None, regions: str | None, device: str, dtype: str,
@@ -26,8 +31,8 @@ def open_model(name: str | None, revision: str | None, regions: str | None, devi
         print_note(f"using {chosen}, as {origin} says")
     model = load(chosen, device, dtype, revision=revision, regions=options)
     # A broken tokenizer or detector is one error, not one for each picture.
-    notes = (model.tokenizer, model.region_provider, model.warnings)[-1]
-    for note in () if quiet else notes:
+    model.task.load()
+    for note in () if quiet else model.warnings:
         print_note(note)
     return model
 
@@ -38,9 +43,22 @@ def chosen_methods(names: Sequence[str]) -> tuple[Method, ...]:
     return tuple(dict.fromkeys(method for several in found for method in several))
 
 
-def check_options(model: Model, question: str | None, target: str | None) -> None:
-    """What is wrong with --question or --target is wrong with the call, not with each picture."""
-    model.check("?" if question is None else question, target)
+def wanted_detections(threshold: float | None, queries: Sequence[int] | None, class_name: str | None) -> Wanted | None:
+    """None where nothing was said of detections."""
+    if threshold is None and not queries and class_name is None:
+        return None
+    return Wanted(threshold, tuple(queries or ()), class_name)
+
+
+def parse_memory(text: str | None) -> int | None:
+    """ "2GB", "1.5 GiB" or plain bytes as a number of bytes."""
+    if text is None:
+        return None
+    found = _MEMORY.fullmatch(text.strip())
+    size = float(found[1]) * _BYTES[found[2].lower()] if found else 0
+    if not found or size < 1:
+        raise UsageError(f"--max-memory '{text}' is no size.", "Write it as 2GB, 500MB, 1GiB or a number of bytes.")
+    return int(size)
 
 
 def parse_regions(text: str | None) -> dict[str, Any] | None:

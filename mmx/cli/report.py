@@ -13,7 +13,8 @@ from mmx.cli.requests import Request
 from mmx.cli.results import Files
 from mmx.errors import MmxError
 from mmx.images import shown_path
-from mmx.types import SCHEMA_VERSION, Explanation
+from mmx.tasks.base import Result
+from mmx.types import SCHEMA_VERSION
 
 
 class BatchReport:
@@ -33,7 +34,7 @@ class BatchReport:
         """One is told in full, many in a row each."""
         self._rows = Rows(requests, several_methods) if len(requests) > 1 else None
 
-    def add(self, explanations: Sequence[Explanation], files: Sequence[Files], sheet: Path | None,
+    def add(self, explanations: Sequence[Result], files: Sequence[Files], sheet: Path | None,
             said_before: Sequence[str] = ()) -> None:
         self._explained += 1
         self._files += sum(map(len, files)) + (sheet is not None)
@@ -44,8 +45,7 @@ class BatchReport:
         elif self._rows is None:
             print_block(explanations, files, sheet)
         else:
-            for one in explanations:
-                self._rows.print(one)
+            self._rows.print(explanations)
         self._print_notes(explanations[0], said_before)
 
     def skip(self, request: Request, files: Sequence[Files]) -> None:
@@ -80,7 +80,7 @@ class BatchReport:
         print_json({"schema_version": SCHEMA_VERSION, "explanations": self._documents,
                     "failures": self.failures, "skipped": self._skipped})
 
-    def _print_notes(self, one: Explanation, said_before: Sequence[str]) -> None:
+    def _print_notes(self, one: Result, said_before: Sequence[str]) -> None:
         """What is true of a question is said once, however many pictures it is asked about."""
         about_question = [note for note in one.notes if note not in {*said_before, *self._said}]
         self._said.update(about_question)

@@ -15,10 +15,10 @@ _LONGEST_STEM = 150  # bytes; a file system takes 255, and method and ending fol
 
 @dataclass(frozen=True)
 class Request:
-    """One picture and question as asked for, the stem of the files that answer it, and where it was asked."""
+    """One picture and perhaps a question, the stem of the files that answer it, and where it was asked."""
 
     image: str
-    question: str
+    question: str | None
     target: str | None
     stem: str
     row: str = ""
@@ -26,7 +26,7 @@ class Request:
 
 def gather_requests(images: Sequence[str], question: str | None, questions: Path | None, images_dir: Path | None,
                     target: str | None) -> list[Request]:
-    """The requests of a command line: every IMAGE with the one question, or the rows of a file."""
+    """The requests of a command line: every IMAGE with the one question or with none, or the rows of a file."""
     if questions is not None:
         if images or question is not None:
             raise UsageError("--questions takes the place of IMAGE and --question.", "Give one or the other.")
@@ -35,9 +35,6 @@ def gather_requests(images: Sequence[str], question: str | None, questions: Path
         raise UsageError("--images says where the pictures of --questions lie.", "Give --questions FILE as well.")
     if not images:
         raise UsageError("No picture was given.", "mmx explain IMAGE --question TEXT, or --questions FILE.")
-    if question is None or not question.strip():
-        raise UsageError("No question was given." if question is None else "The question is empty.",
-                         'Add --question "...".')
     stems = unique_stems([Path(image).stem for image in images])
     return [Request(image, question, target, stem) for image, stem in zip(images, stems, strict=True)]
 

@@ -8,10 +8,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mmx.errors import OutputError
-from mmx.explainer import Job, Model
+from mmx.explainer import Model
 from mmx.images import shown_path
 from mmx.methods import Method
+from mmx.render.documents import wanted_to_dict
 from mmx.render.report import sheet_path
+from mmx.tasks.base import Job
+from mmx.tasks.object_detection import ObjectDetection
 from mmx.types import SCHEMA_VERSION
 
 Files = tuple[Path, Path]
@@ -50,11 +53,18 @@ def _answers(files: Files, model: Model, job: Job) -> bool:
     try:
         written = json.loads(report.read_text(encoding="utf-8"))
         return (picture.is_file() and written["schema_version"] == SCHEMA_VERSION
-                and written["image"]["sha256"] == job.picture.sha256 and written["question"] == job.question
+                and written["image"]["sha256"] == job.picture.sha256
                 and written["model"]["revision"] == model.info.revision and written["dtype"] == model.info.dtype
-                and written["region_provider"] == model.region_provider.name and _explains(written, job.target))
+                and _asks_the_same(written, model, job))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
+
+
+def _asks_the_same(written: dict, model: Model, job: Job) -> bool:
+    if isinstance(model.task, ObjectDetection):
+        return written["asked"] == wanted_to_dict(model.task.settled(job.wanted))
+    return (written["question"] == job.question and written["region_provider"] == model.region_provider.name
+            and _explains(written, job.target))
 
 
 def _explains(written: dict, target: str | int | None) -> bool:

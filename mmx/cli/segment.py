@@ -19,7 +19,7 @@ def segment(
     revision: Revision = None,
     method: Annotated[list[str] | None, typer.Option(
         "--method", "-m", help="Method by name, see 'mmx methods'; may be repeated; 'all' for all of them "
-        "(default: relevance).")] = None,
+        "(default: relevance, in 'iccv21' with the reference's accidents, ours_no_lrp).")] = None,
     protocol: Annotated[Literal["iccv21", "clean"], typer.Option(
         "--protocol", help="iccv21: what the paper's code computes. clean: finer masks, only of what is kept.")]
     = "iccv21",
@@ -48,16 +48,16 @@ def segment(
     mmx segment --images val2017 --annotations instances_val2017.json --model facebook/detr-resnet-50 --limit 100
     """
     from mmx.cli.results import result_folder
-    from mmx.cli.segment_run import Data, open_detector, run_segmentation
+    from mmx.cli.segment_run import Data, gradient_memory, open_detector, run_segmentation
     from mmx.cli.segment_tables import print_summary
-    from mmx.protocols.segment import Segmentation, methods_named
+    from mmx.protocols.segment import DEFAULT_METHOD, Segmentation, methods_named
     from mmx.runs import joined_world
 
-    methods = methods_named(method or ["relevance"], protocol)
+    methods = methods_named(method or DEFAULT_METHOD[protocol], protocol)
     with joined_world() as world, result_folder(out):
         loaded = open_detector(model, revision, device, dtype, world, quiet)
         data = Data.read(images, annotations, out, limit, seed, world)
-        work = Segmentation(loaded, methods, protocol, threshold, int(max_memory * 2**30) if max_memory else None)
+        work = Segmentation(loaded, methods, protocol, threshold, gradient_memory(loaded, max_memory))
         summary = run_segmentation(work, data, 1 if protocol == "iccv21" else batch_size, out, resume, world, quiet)
         if summary is None:
             return

@@ -30,7 +30,7 @@ def draw_gallery(path: Path, run: Run, data: "Data", classes: CategoryMap, work:
             rows.append(_row(record, images[record["id"]], data, classes, work))
         except ImageError:  # it was there when it went through the model
             continue
-    title = f"Masks from relevance, protocol {work.protocol}"
+    title = f"Masks from relevance ({work.protocol})"
     caption = (f"{work.model.info.name}, detections surer than {work.threshold:g}. One colour is one class in a row. "
                "The truth holds every object that is annotated; methods differ in masks, not in what is detected.")
     sheet = gallery(title, ["truth", *(method.name for method in work.methods)], rows, caption)

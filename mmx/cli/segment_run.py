@@ -21,7 +21,7 @@ from mmx.protocols.categories import match_categories
 from mmx.protocols.segment import Segmentation, batches
 from mmx.protocols.summary import Summary
 from mmx.render.files import write_atomically
-from mmx.runs import Run, World, open_run
+from mmx.runs import Run, World, fix_threads, open_run
 from mmx.shapes.coco import ANNOTATIONS, write_coco
 
 DETECTOR = "shapes-detr"
@@ -44,6 +44,14 @@ def open_detector(name: str | None, revision: str | None, device: str, dtype: st
         raise UsageError(f"{model.info.name} does {model.family.task}; only a detector can be scored by masks.",
                          f"Name one: --model {_FOR_PHOTOGRAPHS}.")
     return model
+
+
+def gradient_memory(model: Model, gib: float | None) -> int | None:
+    """Bytes that gradients may take. It must not hang on what is free just now, since digits hang on it."""
+    if gib is not None:
+        return int(gib * 2**30)
+    on_gpu = model.info.device.startswith("cuda")
+    return torch.cuda.get_device_properties(model.info.device).total_memory // 4 if on_gpu else None
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,8 @@ def run_segmentation(work: Segmentation, data: Data, batch_size: int, out: Path,
     """Goes through the pictures, then scores them; only the leading process gets the summary."""
     model = work.model
     classes = match_categories(model.network.config.id2label, data.instances.categories, model.info.name)
-    parameters = _parameters(work, data, batch_size)
+    threads = fix_threads(world) if model.info.device == "cpu" else None
+    parameters = {**_parameters(work, data, batch_size), "threads": threads}
     run = open_run(out, parameters, world, resume=resume)
     _go_through(work, run, batches(data.images, work.protocol, batch_size)[world.rank::world.size], quiet)
     world.wait()

@@ -9,11 +9,8 @@ from rich.text import Text
 from mmx.cli.output import print_json, print_result
 from mmx.images import shown_path
 
-_MEANING = {
-    "iccv21": "as the paper's code computes it: every object query submitted, unkept ones with an empty mask, "
-              "AP over IoU 0.20 to 0.95",
-    "clean": "masks off the upsampled map, only kept detections submitted",
-}
+_MEANING = {"iccv21": "as the paper's code has it: every query submitted, IoU from 0.20",
+            "clean": "masks off the upsampled map, of kept detections alone"}
 _FIGURES = {"AP": "AP", "AP50": "AP50", "AP75": "AP75", "S": "AP_small", "M": "AP_medium", "L": "AP_large",
             "AR": "AR100"}
 

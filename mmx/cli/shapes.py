@@ -70,7 +70,8 @@ def _print_tables(summary: dict) -> None:
         print_result(table)
     print_result(
         "\nHigher is better; in brackets 95 % bootstrap intervals, paired for differences. pointing: the most "
-        "relevant region lies on the object. mass: share of the relevance on it. rank: share of its pixels among the most relevant ones.")
+        "relevant region lies on the object. mass: share of the relevance on it. rank: share of its pixels among "
+        "the most relevant ones.")
 
 
 def _share(estimate: dict, signed: bool = False) -> str:

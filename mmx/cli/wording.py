@@ -2,16 +2,17 @@
 
 import numpy as np
 
+from mmx.render.detection_words import surest_others
 from mmx.render.legend import number, percent
 from mmx.render.tags import ranked
 from mmx.render.tokens import scored_words
-from mmx.types import Explanation, Prediction, Region
+from mmx.types import Detections, Explanation, Prediction, Region
 
 _NOTHING = "none: every score is 0"
 
 
 def in_words(prediction: Prediction) -> str:
-    return _plain(f"{prediction.label} {percent(prediction.probability)}")
+    return plain(f"{prediction.label} {percent(prediction.probability)}")
 
 
 def runners_up(explanation: Explanation) -> str:
@@ -25,6 +26,13 @@ def answer_in_short(explanation: Explanation) -> str:
     given, explained = explanation.predictions[0], explanation.target
     said = "" if given.index == explained.index else f" (answers {in_words(given)})"
     return in_words(explained) + said
+
+
+def detections_in_short(found: Detections) -> str:
+    """ "cat 98 %, dog 71 %", or the surest of those that were not asked for."""
+    if not len(found):
+        return plain(f"surest: {surest_others(found)}")
+    return ", ".join(in_words(one.target) for one in found)
 
 
 def top_words(explanation: Explanation, with_scores: bool = True) -> str:
@@ -56,8 +64,8 @@ def _third(position: float, names: tuple[str, str, str]) -> str:
 
 def _listed(found: list[tuple[str, float]], with_scores: bool) -> str:
     shown = (f"{name} {number(score)}" if with_scores else name for name, score in found)
-    return _plain(", ".join(shown)) or _NOTHING
+    return plain(", ".join(shown)) or _NOTHING
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     return text.replace("\u00a0", " ").replace("\u2212", "-")

@@ -27,6 +27,8 @@ from mmx.types import Picture
 
 Record = dict[str, Any]
 
+DEFAULT_METHOD: dict[Protocol, tuple[str, ...]] = {"iccv21": ("ours_no_lrp",), "clean": ("relevance",)}
+
 
 @dataclass(frozen=True)
 class Segmentation:

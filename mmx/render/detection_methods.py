@@ -2,31 +2,33 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 from PIL import Image
 
 from mmx.errors import UsageError
-from mmx.render.boxes import Tagged, color_of, draw_boxes
+from mmx.render.boxes import color_of, draw_outline
 from mmx.render.canvas import blank, stacked
-from mmx.render.colors import GREY, RULE
+from mmx.render.colors import DIVERGING, GREY, RULE, SEQUENTIAL, Shades
 from mmx.render.detection_sheet import file_name, map_shades, picture_with_map, titled
 from mmx.render.detection_words import counted, surest_others, title
 from mmx.render.flow import paragraph, paragraphs
-from mmx.render.legend import number
+from mmx.render.legend import number, scale_bar
 from mmx.render.panel import on_matte
 from mmx.render.picture import fitted
-from mmx.render.sheet import GUTTER, grid_of_cells
+from mmx.render.sheet import GUTTER, grid_of_cells, under_headings
 from mmx.render.typeset import Style
 from mmx.types import Detections, Explanation
 
 MOST_ROWS = 6
 _WIDTH = 2400
 _NARROWEST, _WIDEST = 240, 440
+_SMALLEST_SHEET = 720
 _TALLEST = 1.5  # in widths
 _MARGIN = 48
 _HEADER = Style(32, bold=True)
 _ORIGIN = Style(20, color=GREY)
-_NAME = Style(18, bold=True)
-_SMALL = Style(16, color=GREY)
+_NAME = Style(16, bold=True)
+_SMALL = Style(14, color=GREY)
 _RULE = "Each map is scaled to its own largest score, which stands beneath it: compare where, not how much."
 
 
@@ -35,17 +37,14 @@ def detection_methods_sheet(results: Sequence[Detections]) -> Image.Image:
     _require_one_subject(results)
     first = results[0]
     width = min(_WIDEST, max(_NARROWEST, _WIDTH // (len(results) + 1) - GUTTER))
-    rows = range(min(MOST_ROWS, len(first)))
-    cells = [cell for row in rows for cell in _row([result[row] for result in results], row, width)]
-    if not cells:
-        cells = [on_matte(fitted(first.picture.image, _WIDEST * 2, _WIDEST * 2), _WIDEST * 2)]
-    table = grid_of_cells(cells, len(results) + 1 if len(first) else 1)
-    header = [paragraph(file_name(first), _HEADER, table.width),
-              paragraph(f"{counted(first)} \u00b7 {first.model.name}", _ORIGIN, table.width)]
-    small = paragraphs([*_remarks(first), *(f"Note: {note}" for note in (*first.notes, *first.picture.notes))],
-                       _SMALL, table.width)
-    return stacked([(0, header[0]), (2, header[1]), (28, table), (28, blank(table.width, 1, RULE)), (12, small)],
-                   _MARGIN)
+    table = _table(results, width) if len(first) else fitted(first.picture.image, 2 * _WIDEST, 2 * _WIDEST)
+    room = max(table.width, _SMALLEST_SHEET)
+    small = [*_remarks(first), *(f"Note: {note}" for note in dict.fromkeys((*first.notes, *first.picture.notes)))]
+    return stacked([
+        (0, paragraph(file_name(first), _HEADER, room)),
+        (2, paragraph(f"{counted(first)} \u00b7 {first.model.name}", _ORIGIN, room)),
+        (28, on_matte(table, room)), (28, blank(room, 1, RULE)), *((12, bar) for bar in _scales(results, room)),
+        (12, paragraphs(small, _SMALL, room))], _MARGIN)
 
 
 def _require_one_subject(results: Sequence[Detections]) -> None:
@@ -57,6 +56,13 @@ def _require_one_subject(results: Sequence[Detections]) -> None:
                          "Compare methods on the same detections of one picture.")
 
 
+def _scales(results: Sequence[Detections], width: int) -> list[Image.Image]:
+    """A bar for each scale of colours in use."""
+    used = {map_shades(one).colormap for result in results for one in result.explanations[:MOST_ROWS]}
+    return [scale_bar(Shades(np.ones(1), colormap, 1.0), "share of the largest score", _SMALL, width)
+            for colormap in (SEQUENTIAL, DIVERGING) if colormap in used]
+
+
 def _remarks(first: Detections) -> list[str]:
     if not len(first):
         others = surest_others(first)
@@ -65,25 +71,28 @@ def _remarks(first: Detections) -> list[str]:
     return [*([f"and {hidden} more detections: see each method's own sheet"] if hidden > 0 else []), _RULE]
 
 
-def _row(explanations: Sequence[Explanation], row: int, width: int) -> list[Image.Image]:
-    original = explanations[0].picture.image
-    picture = fitted(original, width, round(_TALLEST * width))
-    found = stacked([(0, titled(row, title(explanations[0]), _NAME, width)),
-                     (8, on_matte(_with_box(explanations[0], picture, row), width))], 0)
-    return [found, *(_cell(one, picture, width) for one in explanations)]
+def _table(results: Sequence[Detections], width: int) -> Image.Image:
+    picture = fitted(results[0].picture.image, width, round(_TALLEST * width))
+    headings, bodies = [], []
+    for row, found in enumerate(results[0].explanations[:MOST_ROWS]):
+        headings += [titled(row, title(found), _NAME, width),
+                     *(paragraph(result.method, _NAME, width) for result in results)]
+        bodies += [on_matte(_with_box(found, picture, row), width),
+                   *(_cell(result[row], picture, width) for result in results)]
+    columns = len(results) + 1
+    return grid_of_cells(under_headings(headings, bodies, columns), columns)
 
 
 def _with_box(explanation: Explanation, picture: Image.Image, row: int) -> Image.Image:
     assert explanation.detection is not None
     stretch, canvas = picture.width / explanation.picture.image.width, picture.copy()
     left, top, right, bottom = (stretch * side for side in explanation.detection.box_xyxy_px)
-    draw_boxes(canvas, [Tagged((left, top, right, bottom), color_of(row), str(row + 1), str(row + 1))], Style(14, True))
+    draw_outline(canvas, (left, top, right, bottom), color_of(row), 3)
     return canvas
 
 
 def _cell(explanation: Explanation, picture: Image.Image, width: int) -> Image.Image:
     largest = map_shades(explanation).largest
     told = f"largest {number(largest)}" if largest else "all zero"
-    return stacked([(0, paragraph(explanation.method, _NAME, width)),
-                    (8, on_matte(picture_with_map(explanation, picture), width)),
+    return stacked([(0, on_matte(picture_with_map(explanation, picture), width)),
                     (4, paragraph(told, _SMALL, width))], 0)

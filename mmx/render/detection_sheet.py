@@ -1,7 +1,6 @@
 """All detections of a picture on one sheet: every box, then a panel for each detection with its relevance."""
 
 from collections.abc import Sequence
-from itertools import count
 
 import numpy as np
 from PIL import Image
@@ -16,14 +15,14 @@ from mmx.render.legend import scale_bar
 from mmx.render.overlay import overlay_map
 from mmx.render.panel import on_matte
 from mmx.render.picture import fitted
-from mmx.render.sheet import GUTTER, grid_of_cells
+from mmx.render.sheet import GUTTER, grid_of_cells, under_headings
 from mmx.render.typeset import Style
 from mmx.types import Detections, Explanation
 
 MOST_PANELS = 24
 _WIDTH = 1440
-_TALLEST_OVERVIEW = 900
-_TALLEST_PANEL = 1.5  # in its widths
+_TALLEST = 900
+_TALLEST_IN_WIDTHS = 1.5
 _MARGIN = 48
 _HEADER = Style(32, bold=True)
 _ORIGIN = Style(20, color=GREY)
@@ -35,11 +34,11 @@ _RULE = "Each map is scaled to its own largest score: compare where, not how muc
 
 def detection_sheet(detections: Detections) -> Image.Image:
     """The whole sheet; it grows with its texts, and nothing in it is cut."""
-    blocks = [(0, paragraph(file_name(detections), _HEADER, _WIDTH)), (2, paragraph(_origin(detections), _ORIGIN, _WIDTH))]
+    blocks = [(0, paragraph(file_name(detections), _HEADER, _WIDTH)),
+              (2, paragraph(_origin(detections), _ORIGIN, _WIDTH))]
     blocks += [(24, block) for block in _body(detections)]
     if len(detections) > MOST_PANELS:
-        hidden = f"and {len(detections) - MOST_PANELS} more: see the JSON"
-        blocks += [(20, paragraph(hidden, _MORE, _WIDTH))]
+        blocks += [(20, paragraph(_more(detections), _MORE, _WIDTH))]
     notes = [f"Note: {note}" for note in dict.fromkeys([*detections.notes, *detections.picture.notes])]
     small = [*([_RULE] if len(detections) else []), *notes]
     if small:
@@ -73,7 +72,7 @@ def picture_with_map(explanation: Explanation, picture: Image.Image) -> Image.Im
     shades = map_shades(explanation)
     drawn = overlay_map(picture, shades.strengths, shades.colormap)
     stretch = np.tile(np.divide(picture.size, explanation.picture.image.size), 2)
-    draw_outline(drawn, stretch * np.array(explanation.detection.box_xyxy_px), INK, max(2, max(drawn.size) // 220))
+    draw_outline(drawn, stretch * np.array(explanation.detection.box_xyxy_px), INK, 2 + (max(drawn.size) > 600))
     return drawn
 
 
@@ -92,6 +91,11 @@ def _origin(detections: Detections) -> str:
     return " \u00b7 ".join([counted(detections), detections.model.name, detections.method])
 
 
+def _more(detections: Detections) -> str:
+    rest = [f"{number} {in_words(one.target)}" for number, one in enumerate(detections, 1) if number > MOST_PANELS]
+    return f"and {len(rest)} more, whose maps the JSON file has: {', '.join(rest)}"
+
+
 def _body(detections: Detections) -> list[Image.Image]:
     shown, image = detections.explanations[:MOST_PANELS], detections.picture.image
     if not shown:
@@ -100,11 +104,16 @@ def _body(detections: Detections) -> list[Image.Image]:
         return [_overview(detections, _WIDTH), paragraph(named, _MORE, _WIDTH)]
     if len(shown) < 3 and image.width < 1.8 * image.height:
         width = _cell_width(len(shown) + 1)
-        overview = stacked([(0, paragraph(f"What {detections.model.name} found", _TITLE, width)),
-                            (8, _overview(detections, width))], 0)
-        return [grid_of_cells([overview, *_panels(shown, width)], len(shown) + 1)]
+        headings = [paragraph("picture", _TITLE, width), *_headings(shown, width)]
+        pictures = [_overview(detections, width), *_panels(shown, width)]
+        return [_grid(headings, pictures, len(headings))]
     columns = min(len(shown), _columns(image.width / image.height))
-    return [_overview(detections, _WIDTH), grid_of_cells(_panels(shown, _cell_width(columns)), columns)]
+    width = _cell_width(columns)
+    return [_overview(detections, _WIDTH), _grid(_headings(shown, width), _panels(shown, width), columns)]
+
+
+def _grid(headings: Sequence[Image.Image], bodies: Sequence[Image.Image], columns: int) -> Image.Image:
+    return grid_of_cells(under_headings(headings, bodies, columns), columns)
 
 
 def _columns(width_to_height: float) -> int:
@@ -115,19 +124,22 @@ def _cell_width(columns: int) -> int:
     return (_WIDTH + GUTTER) // columns - GUTTER
 
 
+def _height(width: int) -> int:
+    return min(_TALLEST, round(_TALLEST_IN_WIDTHS * width))
+
+
 def _overview(detections: Detections, width: int) -> Image.Image:
     original = detections.picture.image
-    picture = fitted(original, width, min(_TALLEST_OVERVIEW, round(_TALLEST_PANEL * width)))
+    picture = fitted(original, width, _height(width))
     draw_boxes(picture, numbered(detections.explanations, picture.width / original.width), Style(18, bold=True))
     return on_matte(picture, width)
 
 
+def _headings(explanations: Sequence[Explanation], width: int) -> list[Image.Image]:
+    return [titled(number, f"{number + 1} {title(one)}", _TITLE, width) for number, one in enumerate(explanations)]
+
+
 def _panels(explanations: Sequence[Explanation], width: int) -> list[Image.Image]:
-    picture = fitted(explanations[0].picture.image, width, round(_TALLEST_PANEL * width))
-    return [_panel(number, one, picture, width) for number, one in zip(count(), explanations, strict=False)]
-
-
-def _panel(number: int, explanation: Explanation, picture: Image.Image, width: int) -> Image.Image:
-    heading = titled(number, f"{number + 1} {title(explanation)}", _TITLE, width)
-    scale = scale_bar(map_shades(explanation), "relevance", _SMALL, width)
-    return stacked([(0, heading), (8, on_matte(picture_with_map(explanation, picture), width)), (10, scale)], 0)
+    picture = fitted(explanations[0].picture.image, width, _height(width))
+    return [stacked([(0, on_matte(picture_with_map(one, picture), width)),
+                     (10, scale_bar(map_shades(one), "relevance", _SMALL, width))], 0) for one in explanations]

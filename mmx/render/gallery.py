@@ -13,11 +13,12 @@ from mmx.render.typeset import Style, draw_text, text_width
 
 _MARGIN = 40
 _GUTTER = 14
-_CELL = 250
+_CELLS = ((3, 380), (5, 300), (10**6, 240))
+"""Up to how many columns are how wide."""
+_CHIP, _GAP = 12, 18
 _TITLE = Style(26, bold=True)
 _COLUMN = Style(15, bold=True)
 _NAME = Style(15, color=GREY)
-_SMALL = Style(15, color=GREY)
 _COLORS: tuple[RGB, ...] = ((214, 39, 40), (31, 119, 180), (44, 160, 44), (148, 103, 189), (255, 127, 14),
                             (23, 190, 207), (227, 119, 194), (140, 86, 75), (188, 189, 34), (64, 64, 64))
 _PALER = 0.55  # of the way to white, where no mask lies
@@ -44,29 +45,30 @@ class GalleryRow:
 
 def gallery(title: str, columns: Sequence[str], rows: Sequence[GalleryRow], caption: str) -> Image.Image:
     """A row for each picture and a column for the truth and each method; one colour is one class in a row."""
-    width = len(columns) * (_CELL + _GUTTER) - _GUTTER
-    blocks = [(0, paragraph(title, _TITLE, width)), (18, _heads(columns, width))]
+    cell = next(side for most, side in _CELLS if len(columns) <= most)
+    width = len(columns) * (cell + _GUTTER) - _GUTTER
+    blocks = [(0, paragraph(title, _TITLE, width))]
+    blocks += [(18, _side_by_side([paragraph(name, _COLUMN, cell) for name in columns], cell))]
     for row in rows:
-        blocks += [(10, _pictures(row, width)), (6, _key(row, width)), (12, blank(width, 1, RULE))]
-    return stacked([*blocks, (14, paragraph(caption, _SMALL, width))], _MARGIN)
+        blocks += [(10, _pictures(row, cell)), (6, _key(row, width)), (12, blank(width, 1, RULE))]
+    return stacked([*blocks, (14, paragraph(caption, _NAME, width))], _MARGIN)
 
 
-def _heads(columns: Sequence[str], width: int) -> Image.Image:
-    heads = [paragraph(name, _COLUMN, _CELL) for name in columns]
-    canvas = blank(width, max(head.height for head in heads))
-    for place, head in enumerate(heads):
-        canvas.paste(head, (place * (_CELL + _GUTTER), canvas.height - head.height))
-    return canvas
-
-
-def _pictures(row: GalleryRow, width: int) -> Image.Image:
-    scale = _CELL / max(row.image.size)
+def _pictures(row: GalleryRow, cell: int) -> Image.Image:
+    """The picture once for each column, centred on a matte."""
+    scale = cell / max(row.image.size)
     small = row.image.resize([max(1, round(side * scale)) for side in row.image.size], Image.Resampling.LANCZOS)
-    canvas = blank(width, small.height)
-    for place, column in enumerate(row.columns):
-        left = place * (_CELL + _GUTTER)
-        canvas.paste(PALE, (left, 0, left + _CELL, small.height))
-        canvas.paste(_painted(small, column, _colors(row)), (left + (_CELL - small.width) // 2, 0))
+    mattes = []
+    for column in row.columns:
+        mattes.append(blank(cell, small.height, PALE))
+        mattes[-1].paste(_painted(small, column, _colors(row)), ((cell - small.width) // 2, 0))
+    return _side_by_side(mattes, cell)
+
+
+def _side_by_side(blocks: Sequence[Image.Image], cell: int) -> Image.Image:
+    canvas = blank(len(blocks) * (cell + _GUTTER) - _GUTTER, max(block.height for block in blocks))
+    for place, block in enumerate(blocks):
+        canvas.paste(block, (place * (cell + _GUTTER), canvas.height - block.height))
     return canvas
 
 
@@ -88,16 +90,18 @@ def _colors(row: GalleryRow) -> dict[str, RGB]:
 
 
 def _key(row: GalleryRow, width: int) -> Image.Image:
-    """The picture's name and the colour of each class, as far as the line goes."""
-    canvas = blank(width, _NAME.line_height)
-    draw_text(canvas, 0, _NAME.ascent, row.name, _NAME)
-    x = text_width(row.name, _NAME) + 24
+    """The picture's name and the colour of each class, on as many lines as it takes."""
+    x, places = text_width(row.name, _NAME) + _GAP, []
+    y = 0
     for label, color in _colors(row).items():
-        after = x + 18 + text_width(label, _NAME) + 16
-        if after > width:
-            draw_text(canvas, x, _NAME.ascent, "…", _NAME)
-            break
-        rounded_box(canvas, (x, 4, x + 12, 16), 3, color)
-        draw_text(canvas, x + 18, _NAME.ascent, label, _NAME)
-        x = after
+        wide = _CHIP + 6 + text_width(label, _NAME) + _GAP
+        if x and x + wide - _GAP > width:
+            x, y = 0, y + _NAME.line_height
+        places.append((x, y, label, color))
+        x += wide
+    canvas = blank(width, y + _NAME.line_height)
+    draw_text(canvas, 0, _NAME.ascent, row.name, _NAME)
+    for x, y, label, color in places:
+        rounded_box(canvas, (x, y + 5, x + _CHIP, y + 5 + _CHIP), 3, color)
+        draw_text(canvas, x + _CHIP + 6, y + _NAME.ascent, label, _NAME)
     return canvas

@@ -84,6 +84,17 @@ def grid_of_cells(cells: Sequence[Image.Image], columns: int) -> Image.Image:
     return canvas
 
 
+def under_headings(headings: Sequence[Image.Image], bodies: Sequence[Image.Image], columns: int) -> list[Image.Image]:
+    """Cells of a grid whose bodies stand at one height in each row, however many lines their headings have."""
+    cells = []
+    for start in range(0, len(headings), columns):
+        row = slice(start, start + columns)
+        height = max(heading.height for heading in headings[row])
+        cells += [stacked([(0, heading), (8 + height - heading.height, body)], 0)
+                  for heading, body in zip(headings[row], bodies[row], strict=True)]
+    return cells
+
+
 def _origin(explanations: Sequence[Explanation]) -> list[str]:
     first = explanations[0]
     origin = f"{first.model.name} \u00b7 regions: {first.region_provider}"

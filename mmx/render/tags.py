@@ -58,7 +58,7 @@ def _spots(box: np.ndarray, size: tuple[int, int], picture: tuple[int, int]) -> 
     inside = [(x, y) for y in (top + 5, bottom - height - 5) for x in (left + 5, right - width - 5)]
     inside += [(left + 5, top + 5 + step * (height + 3)) for step in range(1, 4)]
     is_roomy = right - left > 2 * width and bottom - top > 2.5 * height
-    return [inside(x, y, size, picture) for x, y in (inside + outside if is_roomy else outside + inside)]
+    return [kept_inside(x, y, size, picture) for x, y in (inside + outside if is_roomy else outside + inside)]
 
 
 def _hidden(tags: Sequence[Box], boxes: Sequence[Box], spot: Box) -> tuple[float, float]:
@@ -66,13 +66,13 @@ def _hidden(tags: Sequence[Box], boxes: Sequence[Box], spot: Box) -> tuple[float
     return sum(overlap(spot, tag) for tag in tags), sum(overlap(spot, box) for box in boxes)
 
 
-def inside(x: float, y: float, size: tuple[int, int], picture: tuple[int, int]) -> Box:
+def kept_inside(x: float, y: float, size: tuple[int, int], picture: tuple[int, int]) -> Box:
     left = int(min(max(x, 2), picture[0] - size[0] - 2))
     top = int(min(max(y, 2), picture[1] - size[1] - 2))
     return left, top, left + size[0], top + size[1]
 
 
-def overlap(one: Box, other: Box) -> float:
+def overlap(one: Sequence[float], other: Sequence[float]) -> float:
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
     return max(0, width + 2) * max(0, height + 2)

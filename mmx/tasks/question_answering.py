@@ -40,7 +40,7 @@ class QuestionAnswering(Task):
             raise UsageError(f"{name} answers questions: threshold, query and class are for models that find objects.",
                              "Leave them out, and ask a question.")
         if question is None:
-            raise UsageError(f"No question was given, and {name} answers questions.", 'Add --question "...".')
+            raise UsageError("No question was given.", f'{name} answers questions: add --question "...".')
         if not question.strip():
             raise UsageError("The question is empty.", "Write one.")
         length = len(self.model.tokenizer(question)["input_ids"])

@@ -129,10 +129,10 @@ def test_what_fails_together_is_tried_alone(ask: Command, picture: Path, monkeyp
 
     together = Model.explain_batch
 
-    def too_much(self: Model, jobs: list, methods: list) -> list:
+    def too_much(self: Model, jobs: list, methods: list, **options: object) -> list:
         if len(jobs) > 1 or jobs[0].picture.image.width == 7:
             raise RuntimeError("CUDA out of memory.\nTried to allocate 2 GiB")
-        return together(self, jobs, methods)
+        return together(self, jobs, methods, **options)
 
     monkeypatch.setattr(Model, "explain_batch", too_much)
     Image.new("RGB", (7, 7)).save("wide.png")
@@ -143,7 +143,7 @@ def test_what_fails_together_is_tried_alone(ask: Command, picture: Path, monkeyp
 
 
 def test_a_fault_of_mmx_is_one_line_too(ask: Command, picture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*arguments: object) -> None:
+    def broken(*arguments: object, **options: object) -> None:
         raise ValueError("first\nsecond")
 
     monkeypatch.setattr("mmx.explainer.Model.explain_batch", broken)
@@ -153,7 +153,7 @@ def test_a_fault_of_mmx_is_one_line_too(ask: Command, picture: Path, monkeypatch
 
 
 def test_debug_shows_where(ask: Command, mmx: Command, picture: Path) -> None:
-    for outcome in (ask("gone.png", "-q", "red?", "--debug"), mmx("explain", "gone.png", "--debug")):
+    for outcome in (ask("gone.png", "-q", "red?", "--debug"), mmx("explain", "--debug")):
         first, *_, last = outcome.err.splitlines()
         assert first == "Traceback (most recent call last):"
         assert last.startswith("error: ")
@@ -161,7 +161,7 @@ def test_debug_shows_where(ask: Command, mmx: Command, picture: Path) -> None:
 
 
 def test_interrupted(ask: Command, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stop(*arguments: object) -> None:
+    def stop(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("mmx.explainer.Model.explain_batch", stop)

@@ -1,9 +1,10 @@
-"""Names of files, and the small grammar of --regions."""
+"""Names of files, and the small grammars of --regions and --max-memory."""
 
 import pytest
 
-from mmx.cli.opening import parse_regions
+from mmx.cli.opening import parse_memory, parse_regions
 from mmx.cli.requests import unique_stems
+from mmx.errors import UsageError
 
 
 @pytest.mark.parametrize(("names", "stems"), [
@@ -31,3 +32,16 @@ def test_long_names_stay_apart() -> None:
     ("grid:64X1", {"provider": "grid", "rows": 64, "columns": 1})])
 def test_regions(text: str | None, options: dict | None) -> None:
     assert parse_regions(text) == options
+
+
+@pytest.mark.parametrize(("text", "size"), [
+    (None, None), ("1", 1), ("500MB", 500_000_000), ("2gb", 2_000_000_000), ("1.5 GiB", 3 * 2**29), ("10k", 10_000),
+    ("1Kib", 1024), (" 7 B ", 7)])
+def test_memory(text: str | None, size: int | None) -> None:
+    assert parse_memory(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "GB", "-1", "1e9", "2 GBs", "0.5", "\u0662", "9" * 400])
+def test_what_is_no_size_of_memory(text: str) -> None:
+    with pytest.raises(UsageError, match="is no size"):
+        parse_memory(text)

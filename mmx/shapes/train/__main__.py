@@ -22,6 +22,8 @@ def train(
     seed: Annotated[int, typer.Option(help="Seed of the weights and of the scenes.")] = 0,
     steps: Annotated[int | None, typer.Option(help="Optimiser steps (default: what the shipped one took).")] = None,
     start: Annotated[Path | None, typer.Option(help="Question answering: a checkpoint folder to go on from.")] = None,
+    peak_lr: Annotated[float | None, typer.Option(help="Question answering: the peak learning rate.")] = None,
+    scenes: Annotated[int | None, typer.Option(help="Question answering: scenes that are asked about.")] = None,
     threads: Annotated[int | None, typer.Option(
         help="CPU threads (default: 2 for pictures, 1 for questions, whose tensors are small).")] = None,
 ) -> None:
@@ -29,7 +31,8 @@ def train(
     import torch
 
     torch.set_num_threads(threads or (2 if name in (Trainable.REGIONS, Trainable.DETR) else 1))
-    folder, given = out or WEIGHTS / name.value, {} if steps is None else {"steps": steps}
+    folder = out or WEIGHTS / name.value
+    given: dict[str, int | float] = {} if steps is None else {"steps": steps}
     if name is Trainable.REGIONS:
         from mmx.shapes.train.regions import train_regions
 
@@ -41,6 +44,7 @@ def train(
     else:
         from mmx.shapes.train.vqa import train_vqa
 
+        given |= {key: value for key, value in (("peak_lr", peak_lr), ("scenes", scenes)) if value is not None}
         train_vqa("lxmert" if name is Trainable.LXMERT else "visual_bert", folder, seed=seed, start=start, **given)
 
 

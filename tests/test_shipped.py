@@ -1,0 +1,61 @@
+"""The checkpoints that ship with mmx: small, readable without unpickling, and really trained."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+import mmx
+from mmx.catalog import WEIGHTS, shipped_names
+from mmx.explainer import Model
+from mmx.images import open_picture
+from mmx.methods import get_method
+from mmx.shapes.evaluate import evaluate_answers
+
+SAMPLES = Path(__file__).parents[1] / "sample_inputs"
+ANSWERING = ("shapes-lxmert", "shapes-visual-bert")
+
+
+@pytest.fixture(scope="module", params=ANSWERING)
+def model(request: pytest.FixtureRequest) -> Model:
+    torch.set_num_threads(2)
+    return mmx.load(request.param)
+
+
+def test_every_shipped_folder_is_small_safe_and_described() -> None:
+    assert set(ANSWERING) <= set(shipped_names())
+    for folder in WEIGHTS.iterdir():
+        names = {path.name for path in folder.iterdir()}
+        assert {"README.md", "model.safetensors"} <= names
+        assert not [name for name in names if name.endswith((".bin", ".pt", ".pkl"))]
+        assert sum(path.stat().st_size for path in folder.iterdir()) <= 8 * 2**20
+
+
+def test_it_answers_fresh_scenes_and_looks_at_the_right_thing(model: Model) -> None:
+    summary = evaluate_answers(model, [get_method("raw-attention"), get_method("random")], scenes=120,
+                               first_scene=70_000).summary()
+    assert summary["accuracy"]["mean"] >= 0.9
+    pointing = {name: groups["one object"]["pointing"]["mean"] for name, groups in summary["methods"].items()}
+    assert pointing["raw-attention"] > pointing["random"] + 0.2
+
+
+def test_sample_questions_are_answered_rightly(model: Model) -> None:
+    with (SAMPLES / "questions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    answers = [model.explain(SAMPLES / row["image"], row["question"]).predictions[0].label for row in rows]
+    right = [answer == row["answer"] for answer, row in zip(answers, rows, strict=True)]
+    assert sum(right) >= len(rows) - 1
+
+
+def test_explanation_of_a_sample_saves_and_shows_itself(model: Model, tmp_path: Path) -> None:
+    explanation = model.explain(str(SAMPLES / "scene-5029.png"), question="what color is the circle?")
+    assert explanation.target.label == "yellow"
+    picture, report = explanation.save(tmp_path)
+    assert open_picture(picture).image.width >= 800
+    document = json.loads(report.read_text())
+    assert document["model"]["revision"].startswith("sha256:")
+    assert len(document["tokens"]) == len(explanation.scores["text"])
+    assert explanation._repr_png_().startswith(b"\x89PNG")
+    assert "circle" in explanation._repr_html_()
