@@ -8,12 +8,12 @@ import torch
 from PIL import Image
 
 import mmx
-from mmx.detections import Found, explain_detections
 from mmx.engine import attribute
 from mmx.explainer import Model
 from mmx.families.detr import Detr, Keep
 from mmx.images import open_picture
 from mmx.methods import all_methods, get_method
+from mmx.tasks.detections import Found, explain_detections
 from mmx.types import Picture
 
 METHODS = [get_method(name) for name in ("relevance", "rollout", "random")]

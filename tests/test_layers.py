@@ -17,10 +17,11 @@ LONGEST = 300
 FLOORS = (
     ("errors", "schedule", "metrics"),
     ("types", "registry", "catalog", "lrp", "rules", "recording", "masks"),
-    ("images", "checkpoints", "capture", "masks"),
+    ("images", "checkpoints", "capture"),
     ("datasets", "regions", "methods"),
     ("families",),
     ("engine",),
+    ("tasks",),
     ("explainer",),
     ("render",),
     ("shapes", "runs"),
@@ -30,7 +31,7 @@ FLOORS = (
 )
 RANK = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # Rooms that know less than their floor would allow.
-KNOWS_ONLY = {"render": {"types", "errors"}, "methods": {"capture", "registry", "rules", "schedule"},
+KNOWS_ONLY = {"render": {"types", "errors", "images"}, "methods": {"capture", "registry", "rules", "schedule"},
               "rules": {"schedule"}, "metrics": set(), "datasets": {"errors", "images"}}
 # A result can draw and save itself: imported when it does, not before.
 ON_DEMAND = {("mmx.types", "mmx.render")}

@@ -15,7 +15,7 @@ from mmx.methods import get_method
 from mmx.shapes.evaluate import evaluate_answers
 
 SAMPLES = Path(__file__).parents[1] / "sample_inputs"
-ANSWERING = ("shapes-lxmert", "shapes-visual-bert")
+ANSWERING = ("shapes-lxmert",)
 
 
 @pytest.fixture(scope="module", params=ANSWERING)

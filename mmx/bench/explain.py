@@ -7,7 +7,7 @@ from rich.table import Table
 
 from mmx.bench.models import Subject
 from mmx.bench.timing import interleaved
-from mmx.cli.output import stdout_console
+from mmx.cli.output import print_result
 from mmx.engine import attribute
 from mmx.methods import all_methods
 
@@ -45,4 +45,4 @@ def bench_explain(subject: Subject, rounds: int, device: str) -> None:
     table = Table(f"{subject.name}, batch {batch}", "seconds", "÷ floor", box=None, padding=(0, 3, 0, 0))
     for name, taken in seconds.items():
         table.add_row(name, f"{taken:.3f}", f"{taken / seconds['floor']:.2f}")
-    stdout_console().print(table, "")
+    print_result(table)

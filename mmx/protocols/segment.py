@@ -15,7 +15,6 @@ from pycocotools import mask as rle
 from torch import Tensor
 
 from mmx.datasets.coco import CocoImage
-from mmx.detections import Found, explain_detections
 from mmx.errors import ImageError, MmxError
 from mmx.explainer import Model
 from mmx.families.detr import Keep
@@ -23,6 +22,7 @@ from mmx.images import open_picture, shown_path
 from mmx.masks import Protocol, masks_from_relevance
 from mmx.methods import Method, all_methods, get_method
 from mmx.protocols.preprocessing import with_reference_sizes
+from mmx.tasks.detections import Found, explain_detections
 from mmx.types import Picture
 
 Record = dict[str, Any]

@@ -5,11 +5,11 @@ from itertools import groupby
 
 from torch import Tensor
 
-from mmx.detections import Found, explain_detections
 from mmx.errors import UsageError
 from mmx.families.detr import Keep
 from mmx.methods import Method
 from mmx.tasks.base import Job, Result, Task, index_of, unknown_choice, versions
+from mmx.tasks.detections import Found, explain_detections
 from mmx.types import Candidate, Detection, Detections, Explanation, Prediction, Wanted
 
 RUNNERS_UP = 5
