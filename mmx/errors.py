@@ -1,5 +1,12 @@
 """Errors that a user can act on: one sentence that names what is wrong, and one that says the way out."""
 
+from pathlib import Path
+
+
+def shown_path(path: str | Path) -> str:
+    """The path as it may stand in a one-line message: escaped if it holds line breaks or undecodable bytes."""
+    return str(path) if str(path).isprintable() else ascii(str(path))
+
 
 class MmxError(Exception):
     """Something could not be done. The command line prints it in one line and exits with 1."""

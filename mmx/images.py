@@ -13,7 +13,7 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.Image import Transpose
 
-from mmx.errors import ImageError
+from mmx.errors import ImageError, shown_path
 from mmx.types import Picture
 
 MAX_MEGAPIXELS = 100
@@ -52,11 +52,6 @@ def open_picture(path: str | Path | Image.Image | np.ndarray) -> Picture:
     if isinstance(path, Image.Image):
         return _picture_from_memory(path)
     raise ImageError(f"A {type(path).__name__} is not a picture.", "Give a path, a PIL image or a numpy array.")
-
-
-def shown_path(path: str | Path) -> str:
-    """The path as it may stand in a one-line message: escaped if it holds line breaks or undecodable bytes."""
-    return str(path) if str(path).isprintable() else ascii(str(path))
 
 
 def _picture_from_file(path: str | Path) -> Picture:

@@ -12,8 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from mmx.errors import OutputError, UsageError
-from mmx.images import shown_path
+from mmx.errors import OutputError, UsageError, shown_path
 from mmx.render.files import write_atomically
 
 Record = dict[str, Any]

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile, PngImagePlugin
 
-from mmx.errors import ImageError
-from mmx.images import open_picture, shown_path
+from mmx.errors import ImageError, shown_path
+from mmx.images import open_picture
 
 ODD = Path(__file__).parents[1].parent / "shared" / "realdata" / "images" / "odd"
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)

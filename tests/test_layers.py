@@ -31,7 +31,7 @@ FLOORS = (
 )
 RANK = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # Rooms that know less than their floor would allow.
-KNOWS_ONLY = {"render": {"types", "errors", "images"}, "methods": {"capture", "registry", "rules", "schedule"},
+KNOWS_ONLY = {"render": {"types", "errors"}, "methods": {"capture", "registry", "rules", "schedule"},
               "rules": {"schedule"}, "metrics": set(), "datasets": {"errors", "images"}}
 # A result can draw and save itself: imported when it does, not before.
 ON_DEMAND = {("mmx.types", "mmx.render")}

@@ -20,7 +20,7 @@ from mmx.cli.wording import (
     top_regions,
     top_words,
 )
-from mmx.images import shown_path
+from mmx.errors import shown_path
 from mmx.render.detection_words import counted, surest_others
 from mmx.render.legend import percent
 from mmx.tasks.base import Result

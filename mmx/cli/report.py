@@ -11,8 +11,7 @@ from mmx.cli.layout import Rows, print_block
 from mmx.cli.output import print_error, print_json, print_note, print_result
 from mmx.cli.requests import Request
 from mmx.cli.results import Files
-from mmx.errors import MmxError
-from mmx.images import shown_path
+from mmx.errors import MmxError, shown_path
 from mmx.tasks.base import Result
 from mmx.types import SCHEMA_VERSION
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmx.datasets.questions import QuestionRow, read_questions
-from mmx.errors import UsageError
-from mmx.images import shown_path
+from mmx.errors import UsageError, shown_path
 
 _LONGEST_STEM = 150  # bytes; a file system takes 255, and method and ending follow
 

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from mmx.errors import OutputError
+from mmx.errors import OutputError, shown_path
 from mmx.explainer import Model
-from mmx.images import shown_path
 from mmx.methods import Method
 from mmx.render.documents import wanted_to_dict
 from mmx.render.report import sheet_path

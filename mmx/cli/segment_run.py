@@ -14,9 +14,8 @@ from mmx.cli.output import print_error, print_note
 from mmx.cli.progress import progress_bar
 from mmx.cli.segment_gallery import draw_gallery
 from mmx.datasets.coco import CocoImage, Instances, read_instances
-from mmx.errors import ImageError, MmxError, UsageError
+from mmx.errors import ImageError, MmxError, UsageError, shown_path
 from mmx.explainer import Model, load, versions
-from mmx.images import shown_path
 from mmx.protocols.categories import match_categories
 from mmx.protocols.segment import Segmentation, batches
 from mmx.protocols.summary import Summary

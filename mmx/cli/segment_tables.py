@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mmx.cli.output import print_json, print_result
-from mmx.images import shown_path
+from mmx.errors import shown_path
 
 _MEANING = {"iccv21": "as the paper's code has it: every query submitted, IoU from 0.20",
             "clean": "masks off the upsampled map, of kept detections alone"}

@@ -89,7 +89,7 @@ def draw(
     debug: Debug = False,
 ) -> None:
     """Draw scenes as PNG files, with a question about each in questions.csv."""
-    from mmx.images import shown_path
+    from mmx.errors import shown_path
     from mmx.shapes.samples import write_samples
 
     for path in write_samples(out, range(first_scene, first_scene + count), size):
@@ -105,7 +105,7 @@ def coco(
     debug: Debug = False,
 ) -> None:
     """Draw scenes as a COCO data set: PNG files, and their masks and boxes in instances.json."""
-    from mmx.images import shown_path
+    from mmx.errors import shown_path
     from mmx.shapes.coco import write_coco
 
     *pictures, annotations = write_coco(out, range(first_scene, first_scene + count), size)

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as rle
 
-from mmx.errors import UsageError
-from mmx.images import shown_path
+from mmx.errors import UsageError, shown_path
 
 Annotation = dict[str, Any]
 

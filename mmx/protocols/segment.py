@@ -15,10 +15,10 @@ from pycocotools import mask as rle
 from torch import Tensor
 
 from mmx.datasets.coco import CocoImage
-from mmx.errors import ImageError, MmxError
+from mmx.errors import ImageError, MmxError, shown_path
 from mmx.explainer import Model
 from mmx.families.detr import Keep
-from mmx.images import open_picture, shown_path
+from mmx.images import open_picture
 from mmx.masks import Protocol, masks_from_relevance
 from mmx.methods import Method, all_methods, get_method
 from mmx.protocols.preprocessing import with_reference_sizes

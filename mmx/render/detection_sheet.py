@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from mmx.images import shown_path
+from mmx.errors import shown_path
 from mmx.render.boxes import Tagged, color_of, draw_boxes, draw_outline
 from mmx.render.canvas import blank, rounded_box, stacked
 from mmx.render.colors import GREY, INK, RULE, Shades, shades_of
