@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import tomllib
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -33,13 +34,19 @@ def shipped_names() -> list[str]:
 
 def catalog() -> list[CatalogEntry]:
     """Every checkpoint that `mmx models` lists, shipped ones first."""
-    shipped = [CatalogEntry(name, _config(name)["model_type"], _config(name).get("mmx_task", ""),
+    shipped = [CatalogEntry(name, _config(name)["model_type"], _task(_config(name)["architectures"][0]),
                             "drawn shapes", True) for name in shipped_names()]
     return [*shipped, *_HUB]
 
 
 def entries_as_dicts() -> list[dict]:
     return [asdict(entry) for entry in catalog()]
+
+
+def _task(architecture: str) -> str:
+    """ "question answering" of "LxmertForQuestionAnswering"."""
+    words = re.findall("[A-Z][a-z]+", architecture.partition("For")[2])
+    return " ".join(words).lower()
 
 
 def _config(name: str) -> dict:

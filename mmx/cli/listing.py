@@ -30,6 +30,7 @@ def methods(as_json: JsonFlag = False, debug: Debug = False) -> None:
         table.add_row(method.name, "\n".join(method.needs) or "nothing", _described(method))
         table.add_row()
     print_result(table)
+    print_result(Text("LRP is reported to be patented for commercial use; the default method does not use it.", "dim"))
 
 
 def models(as_json: JsonFlag = False, debug: Debug = False) -> None:
