@@ -2,7 +2,7 @@
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 	$$p -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2])' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
-SAMPLE := sample_inputs/scene-1.png
+SAMPLE := sample_inputs/scene-5029.png
 QUESTION := what color is the circle?
 
 .DEFAULT_GOAL := help

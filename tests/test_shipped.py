@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,10 @@ def test_explanation_of_a_sample_saves_and_shows_itself(model: Model, tmp_path: 
     assert len(document["tokens"]) == len(explanation.scores["text"])
     assert explanation._repr_png_().startswith(b"\x89PNG")
     assert "circle" in explanation._repr_html_()
+
+
+@pytest.mark.parametrize("document", ["README.md", "Makefile"])
+def test_every_sample_that_is_named_is_there(document: str) -> None:
+    named = set(re.findall(r"sample_inputs/[\w.-]*\w", (SAMPLES.parent / document).read_text(encoding="utf-8")))
+    assert named
+    assert [path for path in named if not (SAMPLES.parent / path).exists()] == []
