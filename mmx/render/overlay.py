@@ -7,7 +7,6 @@ from mmx.render.colors import GREY, Colormap, luminance, rgb
 
 _WASH = 0.72
 _LIGHTEN = 0.4
-# A region is known by its outline and its tag, so its own colours may show; a map has nothing but its tint.
 _REGION_OPACITY = 0.4
 _MAP_OPACITY = 0.58
 _FAINT = 0.08
@@ -29,7 +28,8 @@ def overlay_regions(
     for index in weakest_first:
         left, top, right, bottom = boxes[index]
         field[top:bottom, left:right] = strengths[index]
-    canvas = _tinted(image, field, colormap, _REGION_OPACITY)
+    # A strong region is known by its outline, so its own colours may show through; a map has nothing but its tint.
+    canvas = _tinted(image, field, colormap, _REGION_OPACITY * (1 - np.abs(field)[..., None] / 2))
     for index in weakest_first:
         _outline(canvas, boxes[index], float(strengths[index]), colormap)
     return canvas
@@ -41,7 +41,8 @@ def overlay_map(image: Image.Image, strengths: np.ndarray, colormap: Colormap) -
     return _tinted(image, np.asarray(coarse.resize(image.size, Image.Resampling.BILINEAR)), colormap, _MAP_OPACITY)
 
 
-def _tinted(image: Image.Image, field: np.ndarray, colormap: Colormap, opacity: float) -> Image.Image:
+def _tinted(image: Image.Image, field: np.ndarray, colormap: Colormap,
+            opacity: float | np.ndarray) -> Image.Image:
     pixels = np.asarray(image.convert("RGB"), dtype=np.float32)
     strength = np.abs(field)[..., None]
     grey = luminance(pixels)[..., None]
