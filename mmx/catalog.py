@@ -34,8 +34,8 @@ def shipped_names() -> list[str]:
 
 def catalog() -> list[CatalogEntry]:
     """Every checkpoint that `mmx models` lists, shipped ones first."""
-    shipped = [CatalogEntry(name, _config(name)["model_type"], _task(_config(name)["architectures"][0]),
-                            "drawn shapes", True) for name in shipped_names()]
+    shipped = [CatalogEntry(name, config["model_type"], _task(config["architectures"][0]), "drawn shapes", True)
+               for name in shipped_names() for config in [_config(name)]]
     return [*shipped, *_HUB]
 
 

@@ -5,7 +5,7 @@ import logging
 import os
 import stat
 import warnings
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -204,3 +204,11 @@ def _on_white(image: Image.Image, notes: list[str]) -> Image.Image:
     white = Image.new("RGBA", rgba.size, "white")
     white.alpha_composite(rgba)
     return white.convert("RGB")
+
+
+def alike(sizes: Iterable[Hashable]) -> list[list[int]]:
+    """Indices of equal sizes together, in order: pictures of one size can run as a batch without padding."""
+    groups: dict[Hashable, list[int]] = {}
+    for index, size in enumerate(sizes):
+        groups.setdefault(size, []).append(index)
+    return list(groups.values())

@@ -1,6 +1,5 @@
 """Regions from a DETR checkpoint: its kept detections, with the decoder's last states as features."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from torchvision.ops import box_convert
 from transformers import BaseImageProcessor, DetrForObjectDetection
 
 from mmx.checkpoints import load_network, load_processor, resolve
+from mmx.images import alike
 from mmx.regions.base import RegionProvider, RegionSet, check_feature_size
 
 
@@ -25,15 +25,11 @@ class DetrRegions:
 
     def regions(self, images: Sequence[Image]) -> list[RegionSet]:
         """Pictures of one size run together: padding would change what a convolution sees at the edge."""
-        by_shape: dict[tuple[int, ...], list[int]] = defaultdict(list)
         pixels = [self._processor(image, return_tensors="pt")["pixel_values"][0] for image in images]
-        for index, tensor in enumerate(pixels):
-            by_shape[tuple(tensor.shape)].append(index)
-        found: list[RegionSet | None] = [None] * len(images)
-        for indices in by_shape.values():
-            for index, regions in zip(indices, self.of_pixels(torch.stack([pixels[i] for i in indices])), strict=True):
-                found[index] = regions
-        return [regions for regions in found if regions is not None]
+        found: dict[int, RegionSet] = {}
+        for indices in alike(picture.shape for picture in pixels):
+            found |= zip(indices, self.of_pixels(torch.stack([pixels[index] for index in indices])), strict=True)
+        return [found[index] for index in range(len(images))]
 
     @torch.inference_mode()
     def of_pixels(self, pixel_values: Tensor) -> list[RegionSet]:

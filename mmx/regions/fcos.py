@@ -5,7 +5,6 @@ no boxes beside its features.
 """
 
 import json
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from transformers import ResNetBackbone, ResNetConfig
 
 from mmx.catalog import WEIGHTS
 from mmx.errors import CheckpointError
+from mmx.images import alike
 from mmx.regions.base import RegionProvider, RegionSet, check_feature_size
 
 CONFIG_NAME, WEIGHTS_NAME = "detector.json", "model.safetensors"
@@ -68,11 +68,8 @@ class FcosRegions:
     @torch.inference_mode()
     def of_pixels(self, pictures: Sequence[Tensor]) -> list[RegionSet]:
         """Regions of pictures (3, H, W) in [0, 1]. Those of one size run together, since padding is not neutral."""
-        by_size: dict[tuple[int, ...], list[int]] = defaultdict(list)
-        for index, picture in enumerate(pictures):
-            by_size[tuple(picture.shape)].append(index)
         found: dict[int, RegionSet] = {}
-        for indices in by_size.values():
+        for indices in alike(picture.shape for picture in pictures):
             found |= zip(indices, self._of_one_size([pictures[index] for index in indices]), strict=True)
         return [found[index] for index in range(len(pictures))]
 

@@ -1,6 +1,5 @@
 """Explains what a detector finds: every kept detection of each picture, out of one forward."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from mmx.engine import attribute
 from mmx.families.detr import Keep, grid_of
+from mmx.images import alike
 from mmx.methods import Method
 from mmx.tasks.base import seed_of
 from mmx.types import Picture
@@ -51,16 +51,14 @@ def explain_detections(model: "Model", pictures: Sequence[Picture], methods: Seq
         target: `Keep`, or for one picture a list of (query, class or None).
         max_memory: in bytes.
     """
-    by_size: dict[torch.Size, list[int]] = defaultdict(list)
     encoded = [model.processor([picture.image], return_tensors="pt") for picture in pictures]
-    for index, one in enumerate(encoded):
-        by_size[one["pixel_values"].shape].append(index)
     found: dict[int, Found] = {}
-    for indices in by_size.values():
+    for indices in alike(one["pixel_values"].shape for one in encoded):
         inputs = {name: torch.cat([encoded[index][name] for index in indices])
                   for name in ("pixel_values", "pixel_mask")}
-        alike = [pictures[index] for index in indices]
-        found |= zip(indices, _explain_alike(model, alike, inputs, methods, target or Keep(), max_memory), strict=True)
+        same_size = [pictures[index] for index in indices]
+        found |= zip(indices, _explain_alike(model, same_size, inputs, methods, target or Keep(), max_memory),
+                     strict=True)
     return [found[index] for index in range(len(pictures))]
 
 
