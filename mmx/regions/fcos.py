@@ -1,7 +1,7 @@
 """Regions from a small FCOS detector (Tian et al. 2019), torchvision's own, on a Hugging Face ResNet.
 
 A region's features are the classification tower's map, pooled over its box, and the box itself: VisualBERT takes
-no boxes beside its features.
+no boxes beside its features. `box_scale` says how loud those four numbers are beside the map's many.
 """
 
 import json
@@ -54,9 +54,10 @@ def build_detector(settings: dict[str, Any]) -> FCOS:
 class FcosRegions:
     """The detector's boxes, surest first; the whole picture where it finds nothing."""
 
-    def __init__(self, detector: FCOS, labels: Sequence[str], name: str, limit: int = 36) -> None:
+    def __init__(self, detector: FCOS, labels: Sequence[str], name: str, limit: int = 36,
+                 box_scale: float = 1.0) -> None:
         self._detector, self._labels, self._limit = detector.eval().requires_grad_(False), tuple(labels), limit
-        self.name = name
+        self.name, self._box_scale = name, box_scale
 
     @property
     def feature_size(self) -> int:
@@ -99,11 +100,11 @@ class FcosRegions:
             boxes_xyxy_unit, labels, confidences = torch.tensor([[0.0, 0, 1, 1]], device=tower.device), (None,), (None,)
         cells = boxes_xyxy_unit * torch.tensor([tower.shape[3], tower.shape[2]] * 2, device=tower.device)
         features = roi_align(tower, [cells], output_size=1, sampling_ratio=4, aligned=True).flatten(1)
-        features = torch.cat([features, boxes_xyxy_unit], dim=1)
+        features = torch.cat([features, self._box_scale * boxes_xyxy_unit], dim=1)
         return RegionSet(features.cpu().clone(), boxes_xyxy_unit.cpu().clone(), labels, confidences)
 
 
-def load_detector(folder: Path, device: str = "cpu") -> FcosRegions:
+def load_detector(folder: Path, device: str = "cpu", box_scale: float = 1.0) -> FcosRegions:
     """Reads a folder with `detector.json` and `model.safetensors`; CheckpointError if it cannot be."""
     try:
         settings = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
@@ -111,12 +112,14 @@ def load_detector(folder: Path, device: str = "cpu") -> FcosRegions:
         detector.load_state_dict(load_file(folder / WEIGHTS_NAME))
     except Exception as error:  # safetensors, torch and json each raise their own kinds
         raise CheckpointError(f"The region detector in {folder} cannot be loaded: {error}") from error
-    return FcosRegions(detector.to(device), settings["labels"], f"FCOS detections ({folder.name})")
+    return FcosRegions(detector.to(device), settings["labels"], f"FCOS detections ({folder.name})",
+                       box_scale=box_scale)
 
 
 def build(options: dict[str, Any], device: str, feature_size: int) -> RegionProvider:
-    """From the `regions.json` of a checkpoint: `detector`, a shipped name or a folder."""
+    """From the `regions.json` of a checkpoint: `detector`, a shipped name or a folder, and `box_scale` (1)."""
     shipped = WEIGHTS / options["detector"]
-    detector = load_detector(shipped if shipped.is_dir() else Path(options["detector"]), device)
+    folder = shipped if shipped.is_dir() else Path(options["detector"])
+    detector = load_detector(folder, device, float(options.get("box_scale", 1)))
     check_feature_size(detector.name, detector.feature_size, feature_size)
     return detector

@@ -108,6 +108,10 @@ def test_a_provider_is_made_of_a_saved_detector(tmp_path: Path) -> None:
     [found], [want] = provider.regions(PICTURES[:1]), made_provider(0.3).regions(PICTURES[:1])
     assert found.labels == want.labels
     torch.testing.assert_close(found.features, want.features, atol=1e-5, rtol=0)
+    louder = make_provider({"provider": "fcos", "detector": str(tmp_path), "box_scale": 8}, "cpu", 36)
+    [scaled] = louder.regions(PICTURES[:1])
+    assert torch.equal(scaled.boxes_xyxy_unit, found.boxes_xyxy_unit)
+    assert torch.equal(scaled.features, torch.cat([found.features[:, :-4], 8 * found.features[:, -4:]], dim=1))
 
 
 @pytest.mark.parametrize("present", ["nothing", "config"])

@@ -57,6 +57,8 @@ def build_visual_bert(vocab_size: int, feature_size: int) -> VisualBertForQuesti
 
 BUILDERS: dict[str, Callable[[int, int], PreTrainedModel]] = {"lxmert": build_lxmert, "visual_bert": build_visual_bert}
 
+# One stream learns places from the features alone; LXMERT has its own input for boxes.
+_BOX_SCALES = {"lxmert": 1, "visual_bert": 8}
 
 # Comparing the places of two things is learned long after everything else, so it is asked more often.
 _HARD_KINDS, _HARD_SHARE = ("beside", "beside", "place"), 0.55
@@ -106,7 +108,7 @@ def train_vqa(kind: str, folder: Path, *, seed: int = 0, steps: int = 12_000, ba
     `start` is a checkpoint folder to go on from; the default is from nothing.
     """
     seed_everything(seed)
-    tokenizer, detector = build_tokenizer(), load_detector(WEIGHTS / DETECTOR)
+    tokenizer, detector = build_tokenizer(), load_detector(WEIGHTS / DETECTOR, box_scale=_BOX_SCALES[kind])
     model = BUILDERS[kind](len(tokenizer), detector.feature_size)
     if start is not None:
         _take_over(model, tokenizer, start)
@@ -140,4 +142,5 @@ def train_vqa(kind: str, folder: Path, *, seed: int = 0, steps: int = 12_000, ba
           evaluate=accuracy)
     model.eval().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    (folder / "regions.json").write_text(json.dumps({"provider": "fcos", "detector": DETECTOR}, indent=2) + "\n")
+    (folder / "regions.json").write_text(json.dumps(
+        {"provider": "fcos", "detector": DETECTOR, "box_scale": _BOX_SCALES[kind]}, indent=2) + "\n", encoding="utf-8")
