@@ -60,6 +60,10 @@ class FcosRegions:
         self.name, self._box_scale = name, box_scale
 
     @property
+    def backbone(self) -> ResNetBackbone:
+        return self._detector.backbone.body
+
+    @property
     def feature_size(self) -> int:
         return self._detector.backbone.out_channels + 4
 

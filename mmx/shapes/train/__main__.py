@@ -17,7 +17,7 @@ class Trainable(StrEnum):
 
 
 def train(
-    name: Annotated[Trainable, typer.Argument(help="Which checkpoint; those that answer need shapes-regions first.")],
+    name: Annotated[Trainable, typer.Argument(help="Which checkpoint; the others but shapes-vit and shapes-clip need shapes-regions first.")],
     out: Annotated[Path | None, typer.Option(help="Folder to write (default: the one that ships).")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the weights and of the scenes.")] = 0,
     steps: Annotated[int | None, typer.Option(help="Optimiser steps (default: what the shipped one took).")] = None,
@@ -25,12 +25,12 @@ def train(
     peak_lr: Annotated[float | None, typer.Option(help="Question answering: the peak learning rate.")] = None,
     scenes: Annotated[int | None, typer.Option(help="Question answering: scenes that are asked about.")] = None,
     threads: Annotated[int | None, typer.Option(
-        help="CPU threads (default: 2 for pictures, 1 for questions, whose tensors are small).")] = None,
+        help="CPU threads (default: 2 for shapes-regions, 1 for the others, whose tensors are small).")] = None,
 ) -> None:
     """Train a shipped checkpoint on scenes that mmx draws."""
     import torch
 
-    torch.set_num_threads(threads or (2 if name in (Trainable.REGIONS, Trainable.DETR) else 1))
+    torch.set_num_threads(threads or (2 if name is Trainable.REGIONS else 1))
     folder = out or WEIGHTS / name.value
     given: dict[str, int | float] = {} if steps is None else {"steps": steps}
     if name is Trainable.REGIONS:

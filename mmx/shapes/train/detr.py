@@ -1,131 +1,145 @@
 """Trains the detector of the Shapes world, on the stock `DetrForObjectDetection`.
 
-DETR's batch norms are frozen, so, as for the published checkpoints, its ResNet is trained first (here to name
-what lies under each cell of its last grid) and the whole detector after that. Every decoder layer is supervised
-(Carion et al. 2020, section 3.2) by reading the intermediate states, since `auxiliary_loss` changes the forward.
+A DETR adds positions to queries and keys and never to values, so a box can only be predicted from what the backbone
+tells of places; learning that through the decoder alone takes the published models hundreds of epochs. Here the ResNet
+is trained first, to say of each cell what lies there and where the cell and the thing are. Then it is frozen (its batch
+norms are anyway) and the transformer learns on its maps, with its heads applied to the encoder's tokens as well.
+Every decoder layer is supervised (Carion et al. 2020, section 3.2) by reading the intermediate states, since
+`auxiliary_loss` changes the forward.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch import Tensor, nn
+from torchvision.ops import box_convert, box_iou, generalized_box_iou_loss
 from transformers import DetrConfig, DetrForObjectDetection, DetrImageProcessor, ResNetBackbone, ResNetConfig
 from transformers.loss.loss_for_object_detection import HungarianMatcher, ImageLoss
 
+from mmx.catalog import WEIGHTS
+from mmx.regions.fcos import load_detector
 from mmx.shapes.train.loop import seed_everything, train
-from mmx.shapes.world import CLASSES, draw_scene, render
+from mmx.shapes.train.pool import GROUND, Pool, draw_pool, normalized
+from mmx.shapes.train.regions import SETTINGS
+from mmx.shapes.world import CLASSES
 
-SIZE_PX = 96
-_CELL_PX = 8
-_MEAN = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
-_STD = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
-
-
-class DetectionScenes(Dataset):
-    """Scene `first + i` as (pixels (3, S, S), class of every cell, class of every thing, boxes cxcywh in [0, 1])."""
-
-    def __init__(self, first: int, count: int) -> None:
-        self.first, self.count = first, count
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-        scene = draw_scene(self.first + index)
-        picture = render(scene, SIZE_PX)
-        labels = torch.tensor([CLASSES.index(thing.name) for thing in scene.things])
-        x0, y0, x1, y1 = torch.from_numpy(picture.boxes_xyxy_px).unbind(1)
-        boxes_cxcywh_unit = torch.stack([(x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0], dim=1) / SIZE_PX
-        centres = slice(_CELL_PX // 2, None, _CELL_PX)
-        cells = torch.full((SIZE_PX // _CELL_PX,) * 2, len(CLASSES))
-        for label, mask in zip(labels, torch.from_numpy(picture.masks[:, centres, centres]), strict=True):
-            cells[mask] = label
-        pixels = torch.from_numpy(picture.pixels).permute(2, 0, 1).float() / 255
-        return (pixels - _MEAN) / _STD, cells, labels, boxes_cxcywh_unit
+SIZE_PX, CELL_PX = 96, 8
+_GRID = SIZE_PX // CELL_PX
+_FIRST_SCENE = 300_000_000
+_L1_WEIGHT, _GIOU_WEIGHT, _GROUND_WEIGHT = 5, 2, 0.1
+Pairs = tuple[Tensor, Tensor]
 
 
-def _collate(samples: list) -> tuple[torch.Tensor, torch.Tensor, list[dict[str, torch.Tensor]]]:
-    pixels, cells, labels, boxes = zip(*samples, strict=True)
-    targets = [{"class_labels": c, "boxes": b} for c, b in zip(labels, boxes, strict=True)]
-    return torch.stack(pixels), torch.stack(cells), targets
+class _Drawn(nn.Module):
+    """Stands where the backbone was: what comes in are its maps already."""
 
-
-def _batches(first: int, count: int, batch_size: int) -> Iterator:
-    return iter(DataLoader(DetectionScenes(first, count), batch_size, collate_fn=_collate, num_workers=1,
-                           prefetch_factor=4))
+    def forward(self, maps: Tensor, _mask: Tensor) -> list[Pairs]:
+        return [(maps, torch.ones(len(maps), *maps.shape[-2:], dtype=torch.bool))]
 
 
 def build_config() -> DetrConfig:
-    backbone = ResNetConfig(embedding_size=32, hidden_sizes=[32, 64], depths=[1, 2], layer_type="basic",
-                            out_features=["stage2"])
     return DetrConfig(
-        use_timm_backbone=False, backbone_config=backbone, use_pretrained_backbone=False,
+        use_timm_backbone=False, backbone_config=ResNetConfig(**SETTINGS["backbone"]), use_pretrained_backbone=False,
         d_model=64, encoder_layers=2, decoder_layers=3, encoder_attention_heads=4, decoder_attention_heads=4,
         encoder_ffn_dim=192, decoder_ffn_dim=192, num_queries=12, dropout=0.0, attention_dropout=0.0,
         id2label=dict(enumerate(CLASSES)), label2id={name: i for i, name in enumerate(CLASSES)})
 
 
-def _train_backbone(config: DetrConfig, steps: int, batch_size: int, first_scene: int) -> dict[str, torch.Tensor]:
-    backbone = ResNetBackbone(config.backbone_config)
-    head = torch.nn.Conv2d(config.backbone_config.hidden_sizes[-1], len(CLASSES) + 1, kernel_size=1)
-
-    def loss_of(batch: tuple) -> torch.Tensor:
-        pixels, cells, _ = batch
-        return torch.nn.functional.cross_entropy(head(backbone(pixels).feature_maps[-1]), cells)
-
-    train([*backbone.parameters(), *head.parameters()], _batches(first_scene, steps * batch_size, batch_size), loss_of,
-          steps=steps, peak_lr=2e-3)
-    return backbone.eval().state_dict()
+def _draws(scenes: int, batch_size: int, seed: int) -> Iterator[Tensor]:
+    random = torch.Generator().manual_seed(seed)
+    while True:
+        yield torch.randint(scenes, (batch_size,), generator=random)
 
 
-def _detection_loss(model: DetrForObjectDetection, criterion: ImageLoss, batch: tuple) -> torch.Tensor:
-    pixels, _, targets = batch
-    output = model(pixel_values=pixels, output_hidden_states=True)
-    # The decoder's last hidden state is normalised already; the ones before it are not.
-    decoder = model.model.decoder
-    layers = [decoder.layernorm(state) for state in output.decoder_hidden_states[1:-1]] + [output.last_hidden_state]
-    states = torch.cat(layers)
-    losses = criterion({"logits": model.class_labels_classifier(states),
-                        "pred_boxes": model.bbox_predictor(states).sigmoid()}, targets * len(layers))
-    return losses["loss_ce"] + 5 * losses["loss_bbox"] + 2 * losses["loss_giou"]
+def _cells_loss(classes: Tensor, boxes: Tensor, pool: Pool, scenes: Tensor) -> Tensor:
+    """Loss of what every cell says lies there: `classes` (batch, cells, labels + 1), `boxes` (batch, cells, 4)."""
+    weight = torch.ones(GROUND + 1)
+    weight[GROUND] = _GROUND_WEIGHT
+    named = nn.functional.cross_entropy(classes.transpose(1, 2), pool.names_of_cells(scenes).flatten(1), weight)
+    things = pool.cells[scenes].flatten(1)
+    sample, cell = (things >= 0).nonzero(as_tuple=True)
+    found, wanted = boxes[sample, cell], pool.boxes[scenes][sample, things[sample, cell]]
+    corners = [box_convert(box, "cxcywh", "xyxy") for box in (found, wanted)]
+    return (named + _L1_WEIGHT * (found - wanted).abs().sum(dim=1).mean()
+            + _GIOU_WEIGHT * generalized_box_iou_loss(*corners, reduction="mean"))
+
+
+def _train_backbone(pool: Pool, steps: int, batch_size: int, seed: int) -> ResNetBackbone:
+    backbone = load_detector(WEIGHTS / "shapes-regions").backbone.requires_grad_(True).train()
+    classes = GROUND + 1
+    head = nn.Sequential(nn.Conv2d(SETTINGS["backbone"]["hidden_sizes"][-1], 96, 1), nn.ReLU(),
+                         nn.Conv2d(96, classes + 4 + 2, 1))
+    centres = (torch.arange(_GRID) + 0.5) / _GRID
+    places = torch.cartesian_prod(centres, centres).flip(1)
+
+    def loss_of(scenes: Tensor) -> Tensor:
+        told = head(backbone(normalized(pool.pixels[scenes])).feature_maps[-1]).flatten(2).transpose(1, 2)
+        names, boxes, own_places = told.split([classes, 4, 2], dim=2)
+        astray = (own_places.sigmoid() - places).abs().sum(dim=2).mean()
+        return _cells_loss(names, boxes.sigmoid(), pool, scenes) + _L1_WEIGHT * astray
+
+    train([*backbone.parameters(), *head.parameters()], _draws(len(pool), batch_size, seed), loss_of, steps=steps,
+          peak_lr=2e-3, warmup_frac=0.05, weight_decay=1e-4)
+    return backbone.eval().requires_grad_(False)
 
 
 @torch.no_grad()
-def _found_and_false(model: DetrForObjectDetection, scenes: int = 500) -> str:
+def _maps(backbone: ResNetBackbone, pool: Pool) -> Tensor:
+    """The backbone's last map of every scene, (scenes, channels, g, g), in half precision to spare memory."""
+    return torch.cat([backbone(normalized(pixels)).feature_maps[-1].half() for pixels in pool.pixels.split(100)])
+
+
+def _detection_loss(model: DetrForObjectDetection, criterion: ImageLoss, maps: Tensor, pool: Pool,
+                    scenes: Tensor) -> Tensor:
+    output = model.model(pixel_values=maps, output_hidden_states=True)
+    # The decoder's last hidden state is normalised already; the ones before it are not.
+    normalize = model.model.decoder.layernorm
+    layers = [normalize(state) for state in output.decoder_hidden_states[1:-1]] + [output.last_hidden_state]
+    states = torch.cat(layers)
+    targets = [{"class_labels": labels[:count], "boxes": boxes[:count]} for labels, boxes, count in
+               zip(pool.labels[scenes], pool.boxes[scenes], pool.counts[scenes].tolist(), strict=True)]
+    losses = criterion({"logits": model.class_labels_classifier(states),
+                        "pred_boxes": model.bbox_predictor(states).sigmoid()}, targets * len(layers))
+    tokens = output.encoder_last_hidden_state
+    dense = _cells_loss(model.class_labels_classifier(tokens), model.bbox_predictor(tokens).sigmoid(), pool, scenes)
+    matched = losses["loss_ce"] + _L1_WEIGHT * losses["loss_bbox"] + _GIOU_WEIGHT * losses["loss_giou"]
+    return len(layers) * matched + dense
+
+
+@torch.no_grad()
+def _found_and_false(model: DetrForObjectDetection, maps: Tensor, pool: Pool) -> str:
     """How many things are found (right class, IoU over 0.5, score over 0.5), and how many detections are wrong."""
-    from torchvision.ops import box_convert, box_iou
-
-    model.eval()
-    found = things = false = 0
-    for pixels, _, targets in _batches(500_000, scenes, 50):
-        output = model(pixel_values=pixels)
-        scores, labels = output.logits.softmax(-1)[..., :-1].max(-1)
-        for score, label, box, target in zip(scores, labels, output.pred_boxes, targets, strict=True):
-            kept = score > 0.5
-            iou = box_iou(box_convert(box[kept], "cxcywh", "xyxy"), box_convert(target["boxes"], "cxcywh", "xyxy"))
-            right = (iou > 0.5) & (label[kept][:, None] == target["class_labels"][None])
-            hits = int(right.any(0).sum())
-            found, things, false = found + hits, things + len(target["boxes"]), false + int(kept.sum()) - hits
-    model.train()
-    return f"found {found / things:.4f} of {things} things, {false} false detections in {scenes} scenes"
+    states = model.model(pixel_values=maps).last_hidden_state
+    scores, names = model.class_labels_classifier(states).softmax(-1)[..., :-1].max(-1)
+    boxes = model.bbox_predictor(states).sigmoid()
+    found = false = 0
+    for scene, count in enumerate(pool.counts.tolist()):
+        kept = scores[scene] > 0.5
+        iou = box_iou(*(box_convert(box, "cxcywh", "xyxy") for box in (boxes[scene][kept], pool.boxes[scene, :count])))
+        hits = int(((iou > 0.5) & (names[scene][kept, None] == pool.labels[scene, None, :count])).any(0).sum())
+        found, false = found + hits, false + int(kept.sum()) - hits
+    return f"found {found / int(pool.counts.sum()):.4f} of {pool.counts.sum()} things, {false} false detections"
 
 
-def train_detr(folder: Path, *, seed: int = 0, backbone_steps: int = 2000, steps: int = 8000,
-               batch_size: int = 32) -> None:
+def train_detr(folder: Path, *, seed: int = 0, backbone_steps: int = 1500, steps: int = 8000, batch_size: int = 32,
+               scenes: int = 20_000) -> None:
     """Trains the detector and writes it, with its image processor, as a `from_pretrained` folder."""
     seed_everything(seed)
-    first_scene = 1_000_000 + 10_000_000 * seed
-    config = build_config()
-    weights = _train_backbone(config, backbone_steps, batch_size, first_scene)
-    model = DetrForObjectDetection(config)
-    model.model.backbone.model.load_state_dict(weights, strict=False)
-    model.requires_grad_(True).train()
-    criterion = ImageLoss(HungarianMatcher(class_cost=1, bbox_cost=5, giou_cost=2), len(CLASSES), 0.1,
-                          ["labels", "boxes"])
-    first_scene += backbone_steps * batch_size
-    train(model.parameters(), _batches(first_scene, steps * batch_size, batch_size),
-          lambda batch: _detection_loss(model, criterion, batch), steps=steps, peak_lr=5e-4, warmup_frac=0.05,
-          weight_decay=1e-4, clip_norm=1.0, evaluate=lambda: _found_and_false(model))
+    first = _FIRST_SCENE + 1_000_000 * seed
+    pool, held_out = (draw_pool(start, count, SIZE_PX, CELL_PX) for start, count in ((first, scenes),
+                                                                                    (first + scenes, 500)))
+    backbone = _train_backbone(pool, backbone_steps, batch_size, seed)
+    maps, held_out_maps = _maps(backbone, pool), _maps(backbone, held_out).float()
+    model = DetrForObjectDetection(build_config()).train()
+    model.model.backbone.model.load_state_dict(backbone.state_dict(), strict=False)
+    whole, model.model.backbone = model.model.backbone, _Drawn()
+    criterion = ImageLoss(HungarianMatcher(class_cost=1, bbox_cost=_L1_WEIGHT, giou_cost=_GIOU_WEIGHT), len(CLASSES),
+                          _GROUND_WEIGHT, ["labels", "boxes"])
+    train(model.parameters(), _draws(scenes, batch_size, seed),
+          lambda drawn: _detection_loss(model, criterion, maps[drawn].float(), pool, drawn), steps=steps,
+          peak_lr=1e-3, warmup_frac=0.03, weight_decay=1e-4,
+          evaluate=lambda: _found_and_false(model, held_out_maps, held_out))
+    model.model.backbone = whole
     model.eval().save_pretrained(folder)
     DetrImageProcessor(size={"shortest_edge": SIZE_PX, "longest_edge": 2 * SIZE_PX}).save_pretrained(folder)
