@@ -1,10 +1,23 @@
 """`python -m mmx.bench explain`: prints ratios side by side."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 app = typer.Typer(no_args_is_help=True, help="Times taken side by side, as ratios.")
+
+
+class Published(StrEnum):
+    LXMERT = "lxmert"
+    VISUAL_BERT = "visual-bert"
+    VIT = "vit"
+    CLIP = "clip"
+    DETR = "detr"
+
+
+_COUNTS = {Published.LXMERT: (1, 16), Published.VISUAL_BERT: (1, 16), Published.VIT: (1, 16), Published.CLIP: (1, 8),
+           Published.DETR: (1, 8, 32)}
 
 
 @app.callback()
@@ -14,7 +27,11 @@ def root() -> None:
 
 @app.command()
 def explain(
-    batch: Annotated[list[int] | None, typer.Option(help="Batch sizes (default: 1 and 16).")] = None,
+    family: Annotated[list[Published] | None, typer.Option(help="May be repeated (default: all).")] = None,
+    count: Annotated[list[int] | None, typer.Option(
+        help="Samples in a batch; of CLIP texts for one image, of DETR detections in one picture.")] = None,
+    method: Annotated[list[str] | None, typer.Option(
+        "--method", "-m", help="May be repeated (default: all; for DETR relevance).")] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds; every round runs everything once.")] = 5,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
@@ -22,16 +39,20 @@ def explain(
     """Each method, and all together, on random models of the published sizes, beside the floor."""
     import torch
 
+    from mmx.bench import models
     from mmx.bench.explain import bench_explain
-    from mmx.bench.models import lxmert_base, visual_bert_base
+    from mmx.methods import get_method
 
     torch.set_num_threads(threads)
-    for build in (lxmert_base, visual_bert_base):
-        for size in batch or [1, 16]:
-            subject = build(size)
+    build = {Published.LXMERT: models.lxmert_base, Published.VISUAL_BERT: models.visual_bert_base,
+             Published.VIT: models.vit_base, Published.CLIP: models.clip_base, Published.DETR: models.detr_resnet_50}
+    for name in family or list(Published):
+        wanted = method or (["relevance"] if name is Published.DETR else [])
+        for size in count or _COUNTS[name]:
+            subject = build[name](size)
             subject.network.to(device)
-            subject.inputs.update({name: value.to(device) for name, value in subject.inputs.items()})
-            bench_explain(subject, rounds, device)
+            subject.inputs.update({key: value.to(device) for key, value in subject.inputs.items()})
+            bench_explain(subject, rounds, device, tuple(get_method(one) for one in wanted))
 
 
 if __name__ == "__main__":

@@ -1,48 +1,72 @@
-"""How long explanations take beside the floor: one plain forward and one backward through the activations."""
+"""How long explanations take beside the floor: one plain forward and the backwards through activations alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from rich.table import Table
+from torch import Tensor
 
 from mmx.bench.models import Subject
 from mmx.bench.timing import interleaved
 from mmx.cli.output import print_result
 from mmx.engine import attribute
-from mmx.methods import all_methods
+from mmx.methods import Method, all_methods
 
 
-def floor(subject: Subject) -> None:
-    """The least that any method with a gradient must do: the predicted score's gradient at the graph's roots."""
-    roots: list[torch.Tensor] = []
-    hooks = [subject.network.get_submodule(name).register_forward_hook(
-        lambda _module, _inputs, output: roots.append(output.requires_grad_()))
-        for name in subject.family.graph_roots]
+@contextmanager
+def _roots(subject: Subject) -> Iterator[dict[str, Tensor]]:
+    """Where the graph starts, by the family's own names: gradients flow no further down."""
+    found: dict[str, Tensor] = {}
+
+    def start(root: str, values: Tensor) -> None:
+        found[root] = values.requires_grad_()
+
+    hooks = []
+    for root in subject.family.graph_roots:
+        name, _, argument = root.partition(":")
+        module = subject.network.get_submodule(name)
+        if argument:
+            hooks.append(module.register_forward_pre_hook(
+                lambda _module, _args, given, root=root, argument=argument: start(root, given[argument]),
+                with_kwargs=True))
+        else:
+            hooks.append(module.register_forward_hook(
+                lambda _module, _inputs, output, root=root: start(root, output)))
     try:
-        logits = subject.family.run(subject.network, subject.inputs)["logits"]
+        yield found
     finally:
         for hook in hooks:
             hook.remove()
-    torch.autograd.grad(logits.max(dim=1).values.sum(), roots)
+
+
+def floor(subject: Subject) -> None:
+    """The least that any method with a gradient must do: each explained score's gradient at the graph's roots."""
+    with _roots(subject) as roots:
+        outputs = subject.family.run(subject.network, subject.inputs)
+    for scores, names in subject.backwards(outputs):
+        torch.autograd.grad(scores, [roots[name] for name in names or roots], retain_graph=True)
 
 
 @torch.no_grad()
 def plain_forward(subject: Subject) -> None:
-    subject.family.run(subject.network, subject.inputs)["logits"]
+    subject.family.run(subject.network, subject.inputs)
 
 
-def bench_explain(subject: Subject, rounds: int, device: str) -> None:
+def bench_explain(subject: Subject, rounds: int, device: str, methods: tuple[Method, ...] = ()) -> None:
     """Prints seconds and their ratio to the floor: each method alone, and all of them out of one capture."""
-    def run(*methods) -> Callable[[], object]:
-        return lambda: attribute(subject.network, subject.family, subject.inputs, methods)
+    def run(*names: Method) -> Callable[[], object]:
+        return lambda: attribute(subject.network, subject.family, subject.inputs, names, subject.target,
+                                 start_layers=subject.start_layers)
 
+    methods = methods or tuple(all_methods())
     tasks: dict[str, Callable[[], object]] = {"floor": lambda: floor(subject),
                                               "plain forward": lambda: plain_forward(subject)}
-    tasks |= {method.name: run(method) for method in all_methods()}
-    tasks["all methods together"] = run(*all_methods())
+    tasks |= {method.name: run(method) for method in methods}
+    if len(methods) > 1:
+        tasks["all methods together"] = run(*methods)
     seconds = interleaved(tasks, rounds, device)
-    batch = len(next(iter(subject.inputs.values())))
-    table = Table(f"{subject.name}, batch {batch}", "seconds", "÷ floor", box=None, padding=(0, 3, 0, 0))
+    table = Table(subject.name, "seconds", "÷ floor", box=None, padding=(0, 3, 0, 0))
     for name, taken in seconds.items():
         table.add_row(name, f"{taken:.3f}", f"{taken / seconds['floor']:.2f}")
     print_result(table)

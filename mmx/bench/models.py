@@ -1,28 +1,49 @@
 """Random models of the published sizes, and inputs for them."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 from transformers import (
+    CLIPConfig,
+    CLIPModel,
+    CLIPTextConfig,
+    CLIPVisionConfig,
+    DetrConfig,
+    DetrForObjectDetection,
     LxmertConfig,
     LxmertForQuestionAnswering,
     PreTrainedModel,
+    ResNetConfig,
     VisualBertConfig,
     VisualBertForQuestionAnswering,
+    ViTConfig,
+    ViTForImageClassification,
 )
 
+from mmx.capture import Outputs
 from mmx.families.base import Family, get_family
+
+Backward = tuple[Tensor, Sequence[str]]
+"""A score and the graph's roots that its gradient must reach; no names are all of them."""
+
+
+def _predicted(outputs: Outputs) -> list[Backward]:
+    return [(outputs["logits"].max(dim=1).values.sum(), ())]
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A random model with one batch of inputs."""
+    """A random model with one batch of inputs, what is explained of it, and the backwards that this takes at least."""
 
     name: str
     network: PreTrainedModel
     family: Family
     inputs: dict[str, Tensor]
+    target: object = None
+    backwards: Callable[[Outputs], list[Backward]] = _predicted
+    start_layers: Mapping[str, int] = field(default_factory=dict)
 
 
 def lxmert_base(batch: int, tokens: int = 20, regions: int = 36) -> Subject:
@@ -30,7 +51,7 @@ def lxmert_base(batch: int, tokens: int = 20, regions: int = 36) -> Subject:
     config = LxmertConfig(num_qa_labels=3129, attn_implementation="eager")
     inputs = {"input_ids": _ids(batch, tokens), "attention_mask": torch.ones(batch, tokens, dtype=torch.long),
               "visual_feats": torch.randn(batch, regions, 2048), "visual_pos": torch.rand(batch, regions, 4)}
-    return _subject("LXMERT-base", LxmertForQuestionAnswering(config), inputs)
+    return _subject(f"LXMERT-base, batch {batch}", LxmertForQuestionAnswering(config), inputs)
 
 
 def visual_bert_base(batch: int, tokens: int = 20, regions: int = 100) -> Subject:
@@ -40,12 +61,53 @@ def visual_bert_base(batch: int, tokens: int = 20, regions: int = 100) -> Subjec
               "visual_embeds": torch.randn(batch, regions, 2048),
               "visual_attention_mask": torch.ones(batch, regions, dtype=torch.long),
               "visual_token_type_ids": torch.zeros(batch, regions, dtype=torch.long)}
-    return _subject("VisualBERT-base", VisualBertForQuestionAnswering(config), inputs)
+    return _subject(f"VisualBERT-base, batch {batch}", VisualBertForQuestionAnswering(config), inputs)
+
+
+def vit_base(batch: int) -> Subject:
+    """ViT-B/16 as published: 12 layers of 768, 1,000 classes, 224 × 224 pixels."""
+    config = ViTConfig(num_labels=1000, attn_implementation="eager")
+    return _subject(f"ViT-B/16, batch {batch}", ViTForImageClassification(config),
+                    {"pixel_values": torch.randn(batch, 3, 224, 224)})
+
+
+def clip_base(texts: int, tokens: int = 12) -> Subject:
+    """CLIP ViT-B/32 as published, one image and `texts` texts, all layers of both towers read."""
+    end = 49407
+    config = CLIPConfig(text_config=CLIPTextConfig(eos_token_id=end).to_dict(),
+                        vision_config=CLIPVisionConfig(patch_size=32).to_dict(), attn_implementation="eager")
+    input_ids = _ids(texts, tokens)
+    input_ids[:, -1] = end
+    inputs = {"input_ids": input_ids, "attention_mask": torch.ones_like(input_ids),
+              "pixel_values": torch.randn(1, 3, 224, 224)}
+    image_root, text_root = get_family("clip").graph_roots
+
+    def backwards(outputs: Outputs) -> list[Backward]:
+        scores = outputs["logits"][0]
+        return [*((score, (image_root,)) for score in scores), (scores.sum(), (text_root,))]
+
+    return _subject(f"CLIP ViT-B/32, 1 image, {texts} texts", CLIPModel(config), inputs, backwards=backwards,
+                    start_layers={"image": 0, "text": 0})
+
+
+def detr_resnet_50(detections: int, size: tuple[int, int] = (800, 1066)) -> Subject:
+    """DETR-R50 as published: 6 + 6 layers of 256, 100 queries; the first `detections` of one picture."""
+    resnet = ResNetConfig(out_features=["stage4"])
+    config = DetrConfig(use_timm_backbone=False, use_pretrained_backbone=False, backbone_config=resnet,
+                        num_labels=91, attn_implementation="eager")
+    inputs = {"pixel_values": torch.randn(1, 3, *size), "pixel_mask": torch.ones(1, *size, dtype=torch.long)}
+
+    def backwards(outputs: Outputs) -> list[Backward]:
+        return [(score, ()) for score in outputs["logits"][0, :detections, :-1].max(dim=1).values]
+
+    return _subject(f"DETR-R50, {size[0]} x {size[1]} pixels, {detections} detections", DetrForObjectDetection(config),
+                    inputs, target=[(query, None) for query in range(detections)], backwards=backwards)
 
 
 def _ids(batch: int, tokens: int) -> Tensor:
     return torch.randint(1000, 20_000, (batch, tokens))
 
 
-def _subject(name: str, network: PreTrainedModel, inputs: dict[str, Tensor]) -> Subject:
-    return Subject(name, network.eval().requires_grad_(False), get_family(network.config.model_type), inputs)
+def _subject(name: str, network: PreTrainedModel, inputs: dict[str, Tensor], **rest) -> Subject:
+    family = get_family(network.config.model_type)
+    return Subject(name, network.eval().requires_grad_(False), family, inputs, **rest)
