@@ -29,6 +29,34 @@ def bootstrap_mean(values: np.ndarray, seed: int = 0) -> Estimate:
     return Estimate(float(values.mean()), float(low), float(high), len(values))
 
 
+def bootstrap_means(values: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Means of every column of `values` (n, columns) over resampled rows, (rounds, columns).
+
+    All columns share the draws, which are those of `bootstrap_mean`: a difference of two columns is a paired one.
+    Whole numbers are summed up exactly, in whatever order a library adds them.
+    """
+    count, random = len(values), np.random.default_rng(seed)
+    if count == 0:
+        raise ValueError("there is nothing to take a mean of")
+    found = []
+    for _ in range(BOOTSTRAP_ROUNDS // _ROUNDS_AT_ONCE):
+        drawn = random.integers(count, size=(_ROUNDS_AT_ONCE, count))
+        cells = drawn + count * np.arange(_ROUNDS_AT_ONCE)[:, None]
+        times = np.bincount(cells.ravel(), minlength=_ROUNDS_AT_ONCE * count).reshape(_ROUNDS_AT_ONCE, count)
+        found.append(times.astype(values.dtype) @ values / count)
+    return np.concatenate(found)
+
+
+def area_under(shares: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Area under a curve by trapezoids: the mean of `values` (..., steps) over the `shares` (steps,) they stand at.
+
+    For shares from 0 to 1 it is `numpy.trapezoid(values, shares)`, the AUC that the paper's author names; for others
+    it is divided by how far they reach.
+    """
+    widths = np.diff(shares)
+    return ((values[..., 1:] + values[..., :-1]) / 2 * widths).sum(axis=-1) / widths.sum()
+
+
 def pointing_hit(boxes_xyxy_px: np.ndarray, scores: np.ndarray, mask: np.ndarray) -> float:
     """Pointing game (Zhang et al. 2016): 1 if the centre of the best scored box lies on the mask, else 0.
 

@@ -103,3 +103,23 @@ def _start_graph_at(network: nn.Module, name: str) -> RemovableHandle:
 def _start_graph(values: Tensor) -> None:
     if torch.is_grad_enabled() and not values.requires_grad:
         values.requires_grad_()
+
+
+@contextmanager
+def silenced_calls(network: nn.Module, modules: Sequence[str], call: int, silent: Tensor) -> Iterator[None]:
+    """The first output of each module's `call`-th call is zero for the samples that are `silent`, (batch,) bool."""
+    calls: dict[str, int] = defaultdict(int)
+
+    def silenced(name: str, output: tuple) -> tuple | None:
+        calls[name] += 1
+        if calls[name] != call + 1:
+            return None
+        return (output[0].masked_fill(silent[:, None, None], 0), *output[1:])
+
+    handles = [_submodule(network, name).register_forward_hook(
+        lambda _module, _inputs, output, name=name: silenced(name, output)) for name in modules]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

@@ -20,7 +20,7 @@ FLOORS = (
     ("images", "checkpoints", "capture"),
     ("datasets", "regions", "methods"),
     ("families",),
-    ("engine",),
+    ("engine", "perturbation"),
     ("tasks",),
     ("explainer",),
     ("render",),

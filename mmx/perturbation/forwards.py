@@ -1,0 +1,76 @@
+"""Runs the model on many reduced inputs at once, each distinct one a single time."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from mmx.families._vqa import VqaFamily
+from mmx.families.base import Inputs
+
+_BITS = 62  # in a word of a key
+
+
+@dataclass(frozen=True)
+class Subsets:
+    """Reduced inputs to be: the sample each is made of, (rows,), and what it keeps, (rows, tokens) bool by modality."""
+
+    samples: Tensor
+    kept: Mapping[str, Tensor]
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, rows: Tensor) -> "Subsets":
+        return Subsets(self.samples[rows], {modality: mask[rows] for modality, mask in self.kept.items()})
+
+    def distinct(self) -> tuple["Subsets", Tensor]:
+        """Each once, and for every row its place among them, (rows,)."""
+        keys = torch.cat([self.samples[:, None], *(_packed(mask) for mask in self.kept.values())], dim=1)
+        places = torch.unique(keys, dim=0, return_inverse=True)[1]
+        rows = torch.arange(len(self), device=places.device)
+        first = rows.new_full((int(places.max()) + 1,), len(self)).scatter_reduce_(0, places, rows, "amin")
+        return self[first], places
+
+
+@torch.inference_mode()
+def run_subsets(network: nn.Module, family: VqaFamily, inputs: Inputs, subsets: Subsets, *, tokens_at_once: int,
+                read: Callable[[Tensor], Tensor] = lambda logits: logits) -> Tensor:
+    """What `read` makes of the logits (rows, classes) of every row, in order.
+
+    Rows of similar length run together, so that little is padded.
+
+    Args:
+        inputs: the whole samples, as the model's forward takes them.
+        tokens_at_once: words and regions, padding included, that one forward takes at most.
+    """
+    wanted, places = subsets.distinct()
+    counts = {modality: mask.sum(dim=1) for modality, mask in wanted.kept.items()}
+    order = (counts["image"] * (1 + int(counts["text"].max())) + counts["text"]).argsort(descending=True, stable=True)
+    lengths = torch.stack([counts["text"], counts["image"]], dim=1)[order].tolist()
+    found = []
+    for start, end, words, regions in _turns(lengths, tokens_at_once):
+        rows = wanted[order[start:end]]
+        reduced = family.reduced(inputs, rows.samples, rows.kept, {"text": words, "image": regions})
+        found.append(read(family.run_reduced(network, reduced)["logits"]))
+    return torch.cat(found)[order.argsort()[places]]
+
+
+def _turns(lengths: list[list[int]], tokens_at_once: int) -> Iterator[tuple[int, int, int, int]]:
+    """Where each forward begins and ends, and to how many words and regions its rows are padded, 1 at least."""
+    start, words, regions = 0, 1, 1
+    for end, (text, image) in enumerate(lengths):
+        longer = max(words, text), max(regions, image)
+        if end > start and (end + 1 - start) * sum(longer) > tokens_at_once:
+            yield start, end, words, regions
+            start, longer = end, (max(1, text), max(1, image))
+        words, regions = longer
+    yield start, len(lengths), words, regions
+
+
+def _packed(mask: Tensor) -> Tensor:
+    """Masks (rows, tokens) as numbers, (rows, words) int64."""
+    padded = torch.nn.functional.pad(mask.long(), (0, -mask.shape[1] % _BITS))
+    weights = 2 ** torch.arange(_BITS, device=mask.device)
+    return (padded.reshape(len(mask), -1, _BITS) * weights).sum(dim=2)

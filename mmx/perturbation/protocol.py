@@ -1,0 +1,75 @@
+"""How much is removed, step by step, and how equal scores are told apart, by the name of the protocol.
+
+`iccv21` is what the reference computes. `clean` removes in even steps of a tenth, rounded to the nearest word or
+region where the reference cuts off a float, does not let padding count, draws lots among equal scores from a seed, and
+takes exactly the samples that were asked for.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from mmx.errors import UsageError
+from mmx.families._vqa import VqaFamily
+from mmx.registry import unknown_name
+
+Name = Literal["iccv21", "clean"]
+Modality = Literal["image", "text"]
+Sign = Literal["positive", "negative"]
+MODALITIES: tuple[Modality, ...] = get_args(Modality)
+SIGNS: tuple[Sign, ...] = get_args(Sign)
+
+TENTHS = tuple(tenth / 10 for tenth in range(11))
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """One way to run the test.
+
+    Attributes:
+        steps: the shares that are removed, in order, by modality.
+        is_reference: it has the reference's accidents.
+        unmasks_regions, takes_one_more: see `ReferenceTest`.
+    """
+
+    name: Name
+    steps: Mapping[str, tuple[float, ...]]
+    is_reference: bool
+    unmasks_regions: bool = False
+    takes_one_more: bool = False
+
+    def kept_counts(self, modality: str, removable: Tensor) -> Tensor:
+        """How many of `removable` (batch,) words or regions each step keeps, (batch, steps)."""
+        shares = torch.tensor(self.steps[modality], dtype=torch.float64, device=removable.device)
+        if self.is_reference:
+            return ((1 - shares) * removable[:, None].double()).long()
+        return removable[:, None] - (shares * removable[:, None].double() + 0.5).floor().long()
+
+
+def protocol_named(name: str, family: VqaFamily, steps: Sequence[float] | None = None) -> Protocol:
+    """The protocol of this name for one family; `steps` takes the place of its own.
+
+    Raises:
+        UsageError: no such name, or steps that are no growing shares.
+    """
+    if name not in get_args(Name):
+        raise unknown_name("protocol", name, list(get_args(Name)))
+    own = None if steps is None else dict.fromkeys(MODALITIES, _checked(steps))
+    if name == "clean":
+        return Protocol("clean", own or dict.fromkeys(MODALITIES, TENTHS), is_reference=False)
+    reference = family.reference_test
+    return Protocol("iccv21", own or reference.steps, is_reference=True, unmasks_regions=reference.unmasks_regions,
+                    takes_one_more=reference.takes_one_more)
+
+
+def _checked(steps: Sequence[float]) -> tuple[float, ...]:
+    found = tuple(float(step) for step in steps)
+    grows = all(low < high for low, high in pairwise(found))
+    if len(found) < 2 or not grows or not (found[0] >= 0 and found[-1] <= 1):
+        raise UsageError(f"The steps {', '.join(f'{step:g}' for step in found)} cannot be run.",
+                         "Give two or more growing shares from 0 to 1, such as 0,0.5,1.")
+    return found
