@@ -13,7 +13,8 @@ from mmx.catalog import WEIGHTS, shipped_names
 from mmx.explainer import Model
 from mmx.images import open_picture
 from mmx.methods import get_method
-from mmx.shapes.evaluate import evaluate_answers
+from mmx.shapes.evaluate import evaluate
+from mmx.shapes.exams import exam_of
 
 SAMPLES = Path(__file__).parents[1] / "sample_inputs"
 ANSWERING = ("shapes-lxmert",)
@@ -35,7 +36,7 @@ def test_every_shipped_folder_is_small_safe_and_described() -> None:
 
 
 def test_it_answers_fresh_scenes_and_looks_at_the_right_thing(model: Model) -> None:
-    summary = evaluate_answers(model, [get_method("raw-attention"), get_method("random")], scenes=120,
+    summary = evaluate(model, exam_of(model), [get_method("raw-attention"), get_method("random")], scenes=120,
                                first_scene=70_000).summary()
     assert summary["accuracy"]["mean"] >= 0.9
     pointing = {name: groups["one object"]["pointing"]["mean"] for name, groups in summary["methods"].items()}

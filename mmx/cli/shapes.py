@@ -26,7 +26,7 @@ def evaluate(
     model: ModelName = None,
     method: Annotated[list[str] | None, typer.Option(
         "--method", "-m", help="Method by name; may be repeated (default: all).")] = None,
-    scenes: Annotated[int, typer.Option("--scenes", min=1, help="Fresh scenes, one question each.")] = 2000,
+    scenes: Annotated[int, typer.Option("--scenes", min=1, help="Fresh scenes.")] = 2000,
     first_scene: Annotated[int, typer.Option("--first-scene", min=0, help="Number of the first scene.")] = 0,
     device: Device = "auto",
     batch_size: BatchSize = 32,
@@ -35,14 +35,16 @@ def evaluate(
     debug: Debug = False,
 ) -> None:
     """Score a checkpoint and its explanations against scenes whose truth is known."""
-    from mmx.cli.opening import chosen_methods, open_model
-    from mmx.shapes.evaluate import evaluate_answers
+    from mmx.cli.opening import chosen_methods, fitting_methods, open_model
+    from mmx.shapes.evaluate import evaluate as evaluated
+    from mmx.shapes.exams import exam_of
 
-    methods = chosen_methods(method or ["all"])
+    names = method or ["all"]
     loaded = open_model(model, None, None, device, "auto", quiet)
+    methods = fitting_methods(chosen_methods(names), names, loaded, quiet)
     with progress_bar(scenes, quiet) as advance:
-        scores = evaluate_answers(loaded, methods, scenes=scenes, first_scene=first_scene, batch_size=batch_size,
-                                  advance=advance)
+        scores = evaluated(loaded, exam_of(loaded), methods, scenes=scenes, first_scene=first_scene,
+                           batch_size=batch_size, advance=advance)
     summary = {"model": loaded.info.name, "revision": loaded.info.revision, "first_scene": first_scene,
                **scores.summary()}
     if as_json:
@@ -54,8 +56,8 @@ def evaluate(
 def _print_tables(summary: dict) -> None:
     accuracy = summary["accuracy"]
     by_kind = ", ".join(f"{kind} {100 * value:.1f}" for kind, value in summary["accuracy_by_kind"].items())
-    print_result(Text.assemble((summary["model"], "bold"), f" answers {_share(accuracy)} of {summary['questions']} "
-                               f"questions rightly: {by_kind}"))
+    print_result(Text.assemble((summary["model"], "bold"), f" is right in {_share(accuracy)} % of "
+                               f"{summary['questions']} cases: {by_kind}"))
     for group, chance in summary["pointing_by_chance"].items():
         count = next(iter(summary["methods"].values()))[group]["pointing"]["count"]
         objects = "one object" if group == "one object" else "any objects"

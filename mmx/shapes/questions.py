@@ -98,26 +98,33 @@ def _shape(scene: Scene, random: np.random.Generator) -> Question | None:
     return Question(_phrase("shape", random, a=thing.color), thing.shape, "shape", (index,))
 
 
-def _largest(scene: Scene, random: np.random.Generator) -> Question | None:
+def largest_thing(scene: Scene) -> int | None:
+    """Index of the thing that is larger than all others without doubt, if there is one."""
     order = sorted(range(len(scene.things)), key=lambda index: scene.things[index].radius, reverse=True)
     largest, second = (scene.things[index] for index in order[:2])
-    if largest.radius < _LARGEST_BY * second.radius:
+    return order[0] if largest.radius >= _LARGEST_BY * second.radius else None
+
+
+def _largest(scene: Scene, random: np.random.Generator) -> Question | None:
+    index = largest_thing(scene)
+    if index is None:
         return None
+    largest = scene.things[index]
     if random.random() < 0.5:
-        return Question(_phrase("largest color", random), largest.color, "largest", (order[0],))
-    return Question(_phrase("largest shape", random), largest.shape, "largest", (order[0],))
+        return Question(_phrase("largest color", random), largest.color, "largest", (index,))
+    return Question(_phrase("largest shape", random), largest.shape, "largest", (index,))
 
 
 def _exists(scene: Scene, random: np.random.Generator) -> Question:
     if random.random() < 0.5:
         name = str(random.choice([thing.name for thing in scene.things]))
     else:
-        name = _name_not_in(scene, random)
+        name = name_not_in(scene, random)
     evidence = tuple(index for index, thing in enumerate(scene.things) if thing.name == name)
     return Question(_phrase("exists", random, a=name), "yes" if evidence else "no", "exists", evidence)
 
 
-def _name_not_in(scene: Scene, random: np.random.Generator) -> str:
+def name_not_in(scene: Scene, random: np.random.Generator) -> str:
     """Half the time a colour and a shape that are there, on different things, so that binding them is needed."""
     present = {thing.name for thing in scene.things}
     near = sorted({f"{a.color} {b.shape}" for a in scene.things for b in scene.things} - present)

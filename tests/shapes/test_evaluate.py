@@ -8,7 +8,8 @@ import pytest
 
 from mmx.explainer import Job
 from mmx.methods import Method
-from mmx.shapes.evaluate import PICTURE_SIZE_PX, evaluate_answers
+from mmx.shapes.evaluate import evaluate
+from mmx.shapes.exams import PICTURE_SIZE_PX, questions
 from mmx.shapes.questions import draw_question
 from mmx.shapes.world import draw_scene, render
 from mmx.types import Prediction, Region
@@ -44,7 +45,7 @@ def methods() -> list[SimpleNamespace]:
 
 
 def test_a_method_that_sees_the_evidence_scores_full_and_a_blind_one_nothing(methods) -> None:
-    summary = evaluate_answers(Knowing(), methods, scenes=SCENES, batch_size=5).summary()
+    summary = evaluate(Knowing(), questions, methods, scenes=SCENES, batch_size=5).summary()
     assert summary["accuracy"]["mean"] == 1
     assert summary["questions"] == SCENES
     seer, blind = summary["methods"]["seer"], summary["methods"]["blind"]
@@ -56,7 +57,7 @@ def test_a_method_that_sees_the_evidence_scores_full_and_a_blind_one_nothing(met
 
 
 def test_difference_is_paired_with_the_first_method(methods) -> None:
-    summary = evaluate_answers(Knowing(), methods, scenes=SCENES).summary()
+    summary = evaluate(Knowing(), questions, methods, scenes=SCENES).summary()
     seer, blind = (summary["methods"][name]["all"]["mass"]["mean"] for name in ("seer", "blind"))
     assert summary["difference_to"] == "seer"
     assert set(summary["differences"]) == {"blind"}
@@ -66,7 +67,7 @@ def test_difference_is_paired_with_the_first_method(methods) -> None:
 def test_wrong_answers_are_counted_but_not_explained(methods) -> None:
     kinds = [draw_question(draw_scene(seed), seed).kind for seed in range(SCENES)]
     failing = max(set(kinds), key=kinds.count)
-    summary = evaluate_answers(Knowing(failing), methods, scenes=SCENES).summary()
+    summary = evaluate(Knowing(failing), questions, methods, scenes=SCENES).summary()
     assert summary["accuracy"]["mean"] == pytest.approx(1 - kinds.count(failing) / SCENES)
     assert summary["accuracy_by_kind"][failing] == 0
     explained = [seed for seed in range(SCENES) if kinds[seed] != failing
@@ -75,7 +76,7 @@ def test_wrong_answers_are_counted_but_not_explained(methods) -> None:
 
 
 def test_chance_is_the_share_of_regions_on_the_evidence(methods) -> None:
-    summary = evaluate_answers(Knowing(), methods, scenes=SCENES).summary()
+    summary = evaluate(Knowing(), questions, methods, scenes=SCENES).summary()
     shares = [1 / len(draw_scene(seed).things) for seed in range(SCENES)
               if len(draw_question(draw_scene(seed), seed).evidence) == 1]
     assert summary["pointing_by_chance"]["one object"] == pytest.approx(np.mean(shares), abs=0.05)

@@ -17,7 +17,7 @@ class Trainable(StrEnum):
 
 
 def train(
-    name: Annotated[Trainable, typer.Argument(help="Which checkpoint; the others but shapes-vit and shapes-clip need shapes-regions first.")],
+    name: Annotated[Trainable, typer.Argument(help="Which checkpoint; most need shapes-regions first.")],
     out: Annotated[Path | None, typer.Option(help="Folder to write (default: the one that ships).")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the weights and of the scenes.")] = 0,
     steps: Annotated[int | None, typer.Option(help="Optimiser steps (default: what the shipped one took).")] = None,

@@ -127,8 +127,8 @@ def train_detr(folder: Path, *, seed: int = 0, backbone_steps: int = 1500, steps
     """Trains the detector and writes it, with its image processor, as a `from_pretrained` folder."""
     seed_everything(seed)
     first = _FIRST_SCENE + 1_000_000 * seed
-    pool, held_out = (draw_pool(start, count, SIZE_PX, CELL_PX) for start, count in ((first, scenes),
-                                                                                    (first + scenes, 500)))
+    pool = draw_pool(range(first, first + scenes), SIZE_PX, CELL_PX)
+    held_out = draw_pool(range(first + scenes, first + scenes + 500), SIZE_PX, CELL_PX)
     backbone = _train_backbone(pool, backbone_steps, batch_size, seed)
     maps, held_out_maps = _maps(backbone, pool), _maps(backbone, held_out).float()
     model = DetrForObjectDetection(build_config()).train()

@@ -1,5 +1,6 @@
 """Drawn scenes kept in memory: training goes over them many times, and drawing one costs more than a small step."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -40,14 +41,14 @@ class Pool:
 
 
 class _Scenes(Dataset):
-    def __init__(self, first: int, count: int, size_px: int, cell_px: int) -> None:
-        self._first, self._count, self._size_px, self._cell_px = first, count, size_px, cell_px
+    def __init__(self, numbers: Sequence[int], size_px: int, cell_px: int) -> None:
+        self._numbers, self._size_px, self._cell_px = numbers, size_px, cell_px
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._numbers)
 
     def __getitem__(self, index: int) -> tuple[Tensor, ...]:
-        scene = draw_scene(self._first + index)
+        scene = draw_scene(self._numbers[index])
         picture = render(scene, self._size_px)
         count = len(scene.things)
         masks = torch.from_numpy(picture.masks)
@@ -62,12 +63,18 @@ class _Scenes(Dataset):
         return torch.from_numpy(picture.pixels).permute(2, 0, 1), torch.tensor(count), labels, boxes, areas, cells
 
 
-def draw_pool(first: int, count: int, size_px: int, cell_px: int) -> Pool:
-    """Scenes `first` to `first + count`, drawn by two processes."""
-    drawn = DataLoader(_Scenes(first, count, size_px, cell_px), batch_size=250, num_workers=2)
+def draw_pool(numbers: Sequence[int], size_px: int, cell_px: int) -> Pool:
+    """The scenes of these numbers, drawn by two processes."""
+    drawn = DataLoader(_Scenes(numbers, size_px, cell_px), batch_size=250, num_workers=2)
     return Pool(*(torch.cat(parts) for parts in zip(*drawn, strict=True)))
 
 
+def turned(images: Tensor, quarters: int, mirrored: bool) -> Tensor:
+    """Images (..., n, n) turned and mirrored: where places do not matter, that makes eight scenes of one."""
+    images = torch.rot90(images, quarters, (-2, -1))
+    return images.flip(-1) if mirrored else images
+
+
 def normalized(pixels: Tensor) -> Tensor:
-    """uint8 pixels (batch, 3, H, W) as the published image processors hand them to a network."""
+    """uint8 pixels (batch, 3, H, W) as DETR's image processor hands them to a network."""
     return (pixels.float() / 255 - _MEAN) / _STD
