@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -40,15 +40,22 @@ class Chosen:
         scores: the explained scores, (items,), in the graph.
         samples: the sample that each belongs to, (items,).
         positions: where in the readout's stream each is read, (items,); None where that follows from the inputs.
+        entries: of a stream whose batch is not the samples' (CLIP's texts), which entry each item is, (items,).
     """
 
     scores: Tensor
     samples: Tensor
     positions: Tensor | None = None
+    entries: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __getitem__(self, items: Tensor) -> "Chosen":
         return Chosen(self.scores[items], self.samples[items],
-                      None if self.positions is None else self.positions[items])
+                      None if self.positions is None else self.positions[items],
+                      {stream: entries[items] for stream, entries in self.entries.items()})
+
+    def entries_of(self, stream: str) -> Tensor:
+        """Where in the batch of a stream's maps each item is, (items,)."""
+        return self.entries.get(stream, self.samples)
 
 
 @dataclass(frozen=True)
@@ -129,9 +136,10 @@ def capture_items(passed: ForwardPass, schedule: Schedule, chosen: Chosen, reado
              for stream, size in ((site.rows, found.shape[2]), (site.cols, found.shape[3]))}
     kept = {stream: torch.ones(len(samples), size, dtype=torch.bool, device=samples.device)
             for stream, size in sizes.items()}
-    attention = {site: of_items(_full(found.detach()), samples) for site, found in passed.maps.items()}
+    attention = {site: of_items(_full(found.detach()), chosen.entries_of(site.rows))
+                 for site, found in passed.maps.items()}
     if valid:
-        kept |= {stream: of_items(mask, samples) for stream, mask in valid.items()}
+        kept |= {stream: of_items(mask, chosen.entries_of(stream)) for stream, mask in valid.items()}
         attention, gradient, lrp = ({site: _without_padding(found, site, kept) for site, found in maps.items()}
                                     for maps in (attention, gradient, lrp))
     return Capture(schedule, readouts, sizes, kept, attention, {site: _full(g) for site, g in gradient.items()},
@@ -148,23 +156,31 @@ def gradients(chosen: Chosen, maps: Mapping[Site, Tensor]) -> dict[Site, Tensor]
     Raises:
         CaptureError: a map that should reach the target has no gradient; the message names its module.
     """
-    scores, samples, turns = chosen.scores, chosen.samples, turns_of(chosen.samples)
+    by_site: dict[Site, Tensor] = {}
+    apart = [{stream} for stream in chosen.entries]
+    for streams in [{site.rows for site in maps}.difference(chosen.entries), *apart]:
+        together = {site: map_ for site, map_ in maps.items() if site.rows in streams}
+        if together:
+            entries = chosen.entries_of(next(iter(streams)))
+            by_site |= _gradients_of_one_batch(chosen.scores, entries, together)
+    for site in maps:
+        if site.reaches_target and site not in by_site:
+            raise CaptureError(f"No gradient reaches the attention map of {site.module} (call {site.call + 1}).",
+                               "It is computed but not used, or the graph does not start before it.")
+    return by_site
+
+
+def _gradients_of_one_batch(scores: Tensor, entries: Tensor, maps: Mapping[Site, Tensor]) -> dict[Site, Tensor]:
+    """One backward for all items whose entries differ; items of one entry take turns in a batched one."""
+    turns = turns_of(entries)
     shared = bool(turns.max() > 0)
     weights = _one_per_turn(scores, turns) if shared else torch.ones_like(scores)
     inside = [site for site, map_ in maps.items() if map_.requires_grad]
     # The graph is kept for a second pass by other rules; it goes with the last reference to the maps.
     found = torch.autograd.grad(scores, [maps[site] for site in inside], weights, is_grads_batched=shared,
                                 allow_unused=True, retain_graph=True) if inside else ()
-    by_site = dict(zip(inside, found, strict=True))
-    kept = {}
-    for site in maps:
-        gradient = by_site.get(site)
-        if gradient is not None:
-            kept[site] = gradient[turns, samples] if shared else of_items(gradient, samples)
-        elif site.reaches_target:
-            raise CaptureError(f"No gradient reaches the attention map of {site.module} (call {site.call + 1}).",
-                               "It is computed but not used, or the graph does not start before it.")
-    return kept
+    return {site: gradient[turns, entries] if shared else of_items(gradient, entries)
+            for site, gradient in zip(inside, found, strict=True) if gradient is not None}
 
 
 def turns_of(samples: Tensor) -> Tensor:

@@ -15,6 +15,22 @@ FOR_PHOTOGRAPHS = "unc-nlp/lxmert-vqa-uncased"
 
 
 @dataclass(frozen=True)
+class Default:
+    """The checkpoint that is taken where none is named and `what` is asked, and one that knows photographs."""
+
+    name: str
+    what: str
+    for_photographs: str
+
+
+QUESTIONS = Default(DEFAULT_MODEL, "a question", FOR_PHOTOGRAPHS)
+TEXTS = Default("shapes-clip", "--text", "openai/clip-vit-base-patch32")
+CLASSES = Default("shapes-vit", "a class, or for a picture alone", "google/vit-base-patch16-224")
+OBJECTS = Default("shapes-detr", "--threshold, --query or --class", "facebook/detr-resnet-50")
+DEFAULTS = (QUESTIONS, TEXTS, CLASSES, OBJECTS)
+
+
+@dataclass(frozen=True)
 class CatalogEntry:
     """One checkpoint: `shipped` ones work offline at once, the others are fetched from the hub when first used."""
 
@@ -25,7 +41,13 @@ class CatalogEntry:
     shipped: bool
 
 
-_HUB = (CatalogEntry(FOR_PHOTOGRAPHS, "lxmert", "question answering", "photographs (VQA v2)", False),)
+_HUB = (
+    CatalogEntry(FOR_PHOTOGRAPHS, "lxmert", "question answering", "photographs (VQA v2)", False),
+    CatalogEntry(TEXTS.for_photographs, "clip", "image-text matching", "photographs (web captions)", False),
+    CatalogEntry(CLASSES.for_photographs, "vit", "image classification", "photographs (ImageNet)", False),
+    CatalogEntry(OBJECTS.for_photographs, "detr", "object detection", "photographs (COCO)", False),
+)
+_WITHOUT_A_HEAD = {"CLIPModel": "image-text matching"}
 
 
 def shipped_names() -> list[str]:
@@ -45,6 +67,8 @@ def entries_as_dicts() -> list[dict]:
 
 def _task(architecture: str) -> str:
     """ "question answering" of "LxmertForQuestionAnswering"."""
+    if architecture in _WITHOUT_A_HEAD:
+        return _WITHOUT_A_HEAD[architecture]
     words = re.findall("[A-Z][a-z]+", architecture.partition("For")[2])
     return " ".join(words).lower()
 
@@ -53,8 +77,13 @@ def _config(name: str) -> dict:
     return json.loads((WEIGHTS / name / "config.json").read_text(encoding="utf-8"))
 
 
-def default_model(config_folder: str) -> tuple[str, str | None]:
-    """The checkpoint used where none is named, and where that was set (None: nowhere, it is mmx's own default).
+def default_for(*, question: bool, texts: bool, detections: bool) -> Default:
+    """By what is asked; a class, or nothing, is asked of a classifier."""
+    return QUESTIONS if question else TEXTS if texts else OBJECTS if detections else CLASSES
+
+
+def default_model(config_folder: str, own: str = DEFAULT_MODEL) -> tuple[str, str | None]:
+    """The checkpoint used where none is named, and where that was set (None: nowhere, it is mmx's `own` default).
 
     The environment variable MMX_MODEL goes first, then `model = "..."` in config.toml of `config_folder`.
     """
@@ -62,11 +91,13 @@ def default_model(config_folder: str) -> tuple[str, str | None]:
         return os.environ["MMX_MODEL"], "MMX_MODEL"
     path = Path(config_folder) / "config.toml"
     if not path.is_file():
-        return DEFAULT_MODEL, None
+        return own, None
     try:
-        model = tomllib.loads(path.read_text(encoding="utf-8")).get("model", DEFAULT_MODEL)
+        model = tomllib.loads(path.read_text(encoding="utf-8")).get("model")
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read: {error}.") from error
+    if model is None:
+        return own, None
     if not isinstance(model, str):
         raise UsageError(f"'model' in {path} is not a name in quotes.")
     return model, str(path)

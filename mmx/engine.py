@@ -13,7 +13,8 @@ from mmx.schedule import Site
 
 # What a backward keeps of each map: the gradient, its product with the map, and room for the rules.
 _COPIES = 3
-_CPU_BYTES = 2 * 2**30
+# On the CPU a backward of several large targets at once is slower than one after another: it misses every cache.
+_CPU_BYTES = 2**28
 
 Scores = dict[str, dict[str, Tensor]]
 """method name → stream → scores (items, tokens)"""
@@ -30,6 +31,7 @@ def attribute(
     ignore_padding: bool = False,
     seeds: Sequence[int] | None = None,
     max_memory: int | None = None,
+    start_layers: Mapping[str, int] | None = None,
 ) -> tuple[Scores, Outputs]:
     """Scores of every method, out of one forward, at most one backward and at most one LRP pass.
 
@@ -39,12 +41,13 @@ def attribute(
         ignore_padding: whether padded tokens are left out altogether (the reference counts them).
         seeds: a number for each sample that the random control is drawn from; its place in the batch by default.
         max_memory: bytes that gradients may take. Where one sample has more targets than fit, they take several
-            backwards. By default 2 GiB on the CPU and half of what is free on a GPU.
+            backwards. By default 256 MiB on the CPU and half of what is free on a GPU.
+        start_layers: the first layer that is read, by stream; see `Family.schedule_from`.
 
     Returns:
         The scores, and what the model gave, detached.
     """
-    schedule = family.schedule(network.config)
+    schedule = family.schedule_from(network.config, start_layers or {})
     gradient_sites, lrp_sites = (tuple(dict.fromkeys(
         site for method in methods for site in method.sites(need, schedule, family.readout_streams)))
         for need in ("gradient", "lrp"))

@@ -15,15 +15,25 @@ from mmx.families._vqa import VqaFamily
 from mmx.families.base import Family, get_family
 from mmx.images import open_picture
 from mmx.methods import Method, get_method
+from mmx.perturbation.perturb import Perturbation, perturb
 from mmx.regions.base import RegionProvider, make_provider
-from mmx.tasks.base import Job, Result, Task, seed_of, versions
+from mmx.schedule import sites_of
+from mmx.tasks.base import Asked, Job, Result, Target, Task, seed_of, versions
+from mmx.tasks.image_classification import ImageClassification
+from mmx.tasks.image_text_matching import ImageTextMatching
 from mmx.tasks.object_detection import ObjectDetection
-from mmx.tasks.question_answering import QuestionAnswering, tokens_of
+from mmx.tasks.question_answering import QuestionAnswering
+from mmx.tasks.tokens import tokens_of
 from mmx.types import ModelInfo, Wanted
 
 __all__ = ["Job", "Model", "load", "seed_of", "tokens_of", "versions"]
 
-_TASKS: dict[str, type[Task]] = {"question answering": QuestionAnswering, "object detection": ObjectDetection}
+_TASKS: dict[str, type[Task]] = {
+    "question answering": QuestionAnswering, "object detection": ObjectDetection,
+    "image classification": ImageClassification, "image-text matching": ImageTextMatching}
+
+Source = str | Path | Image
+"""A picture's file, or the picture."""
 
 
 class Model:
@@ -53,15 +63,19 @@ class Model:
     @cached_property
     def region_provider(self) -> RegionProvider:
         """The one asked for at load, else the one that the checkpoint names, else a plain grid."""
-        asked = self._regions
-        options = asked or checkpoints.read_extra(self.source, "regions.json") or {"provider": "grid"}
         try:
-            return make_provider(dict(options), self.info.device, self._vqa.region_features(self.network.config))
+            return make_provider(self.region_options, self.info.device,
+                                 self._vqa.region_features(self.network.config))
         except (UsageError, LookupError, TypeError, ValueError) as error:
-            if asked is not None:
+            if self._regions is not None:
                 raise
             why = str(error) if isinstance(error, UsageError | ValueError) else repr(error)
             raise CheckpointError(f"The regions.json of {self.info.name} cannot be used: {why}") from error
+
+    @property
+    def region_options(self) -> dict[str, Any]:
+        """Which region provider it is, and how it is set."""
+        return dict(self._regions or checkpoints.read_extra(self.source, "regions.json") or {"provider": "grid"})
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -88,8 +102,8 @@ class Model:
             raise UsageError(f"{self.info.name} does not answer questions about regions.")
         return self.family
 
-    def attribute(self, inputs: Mapping[str, Tensor], method: str = "relevance", target: object = None,
-                  ) -> dict[str, Tensor]:
+    def attribute(self, inputs: Mapping[str, Tensor], method: str = "relevance", target: object = None, *,
+                  start_layer: int | None = None, start_layer_text: int | None = None) -> dict[str, Tensor]:
         """Raw scores for encoded inputs, {"text": (rows, tokens), "image": (rows, regions)}, finite and unscaled.
 
         Args:
@@ -97,43 +111,93 @@ class Model:
             method: name or alias, see `mmx methods`.
             target: index of the answer to explain; None is the predicted one. A list gives one row for each: one
                 per sample, or, for a batch of one, any number. Of a detector, (query, class or None) in the place
-                of an index. Padding in `inputs` counts as the reference counts it.
+                of an index; of CLIP, (image, text), by default every pair. Padding in `inputs` counts as the
+                reference counts it.
+            start_layer, start_layer_text: of ViT and CLIP: the first layer of the image tower and of the text tower
+                that is read; -1 is the last one alone, which is the default for CLIP, and 0 reads all.
         """
-        found, _ = attribute(self.network, self.family, self.to_model(inputs), [get_method(method)], target)
+        found, _ = attribute(self.network, self.family, self.to_model(inputs), [get_method(method)], target,
+                             start_layers=starts_by_stream(start_layer, start_layer_text))
         return next(iter(found.values()))
 
-    def explain(self, image: str | Path | Image, question: str | None = None, *, method: str = "relevance",
-                target: str | int | None = None, threshold: float | None = None,
-                query: int | Sequence[int] | None = None, class_name: str | None = None,
-                max_memory: int | None = None) -> Result:
-        """Why the model answers `question` about `image` as it does, or why it finds what it finds there.
+    def perturb(self, inputs: Mapping[str, Tensor], scores: Mapping[str, Tensor], *, modality: str, sign: str,
+                protocol: str = "iccv21", steps: Sequence[float] | None = None, seed: int = 0) -> Perturbation:
+        """What the model says of encoded inputs as their words or regions are removed, step by step.
 
         Args:
-            target: of a model that answers: the answer to explain, by text or index; None is the predicted one.
+            inputs: what the Hugging Face model's forward takes, batched.
+            scores: what `attribute` returns for them, one row per sample.
+            modality: what is removed, "image" (regions) or "text" (words).
+            sign: "positive" removes the most relevant first, "negative" the least relevant.
+            protocol: "iccv21" is the reference's, "clean" one that mends it; see `mmx.perturbation.protocol`.
+            steps: other shares to remove than the protocol's.
+            seed: of the lots that "clean" draws among equal scores.
+        """
+        return perturb(self.network, self._vqa, self.to_model(inputs), scores, modality=modality, sign=sign,
+                       protocol=protocol, steps=steps, seed=seed)
+
+    def explain(self, image: Source | Sequence[Source], question: str | None = None, *, method: str = "relevance",
+                target: str | int | Sequence[str | int] | None = None, text: str | Sequence[str] = (),
+                threshold: float | None = None, query: int | Sequence[int] | None = None,
+                class_name: str | None = None, start_layer: int | None = None, start_layer_text: int | None = None,
+                max_memory: int | None = None) -> Result | list[Result]:
+        """Why the model answers `question` about `image` as it does, or what it finds or sees there.
+
+        Args:
+            image: a picture, or several, which run as one batch and give a result each.
+            target: of a model that answers or classifies: the answer or the classes to explain, by text or index;
+                None is the predicted one.
+            text: of a model that matches pictures and texts: the texts, each of which is explained.
             threshold: of a model that finds objects: detections surer than this are explained (default 0.5).
             query: these object queries instead, however sure they are.
             class_name: detections of this class only; with `query`, what speaks for it there.
+            start_layer, start_layer_text: see `attribute`.
             max_memory: bytes that gradients may take; where more are needed, there are several backwards.
         """
-        return self.explain_methods(image, question, [method], target=target, threshold=threshold, query=query,
-                                    class_name=class_name, max_memory=max_memory)[0]
+        found = self.explain_methods(
+            image, question, [method], target=target, text=text, threshold=threshold, query=query,
+            class_name=class_name, start_layer=start_layer, start_layer_text=start_layer_text, max_memory=max_memory)
+        return [one for [one] in found] if isinstance(image, list | tuple) else found[0]
 
-    def explain_methods(self, image: str | Path | Image, question: str | None = None,
-                        methods: Sequence[str] = ("relevance",), *, target: str | int | None = None,
+    def explain_methods(self, image: Source | Sequence[Source], question: str | None = None,
+                        methods: Sequence[str] = ("relevance",), *,
+                        target: str | int | Sequence[str | int] | None = None, text: str | Sequence[str] = (),
                         threshold: float | None = None, query: int | Sequence[int] | None = None,
-                        class_name: str | None = None, max_memory: int | None = None) -> list[Result]:
-        """The same by several methods, out of one run of the model."""
+                        class_name: str | None = None, start_layer: int | None = None,
+                        start_layer_text: int | None = None, max_memory: int | None = None) -> list:
+        """The same by several methods, out of one run of the model: a list of them, or one for each picture."""
         queries = () if query is None else tuple(map(int, query)) if isinstance(query, Iterable) else (int(query),)
         given = threshold is not None or bool(queries) or class_name is not None
-        wanted = Wanted(threshold, queries, class_name) if given else None
-        self.check(question, target, wanted)
-        job = Job(open_picture(image), question, target, wanted)
-        return self.explain_batch([job], [get_method(name) for name in methods], max_memory=max_memory)[0]
+        asked = Asked(question, tuple(target) if isinstance(target, list | tuple) else target,
+                      Wanted(threshold, queries, class_name) if given else None,
+                      tuple(dict.fromkeys((text,) if isinstance(text, str) else text)),
+                      starts_by_stream(start_layer, start_layer_text))
+        chosen = [get_method(name) for name in methods]
+        self.check(**vars(asked))
+        self.check_methods(chosen)
+        images = image if isinstance(image, list | tuple) else [image]
+        jobs = [asked.about(open_picture(one)) for one in images]
+        found = self.explain_batch(jobs, chosen, max_memory=max_memory)
+        return found if isinstance(image, list | tuple) else found[0]
 
-    def check(self, question: str | None = None, target: str | int | None = None,
-              wanted: Wanted | None = None) -> None:
+    def check(self, question: str | None = None, target: Target = None, wanted: Wanted | None = None,
+              texts: tuple[str, ...] = (), start_layers: Mapping[str, int] | None = None) -> None:
         """Raises UsageError where something that is asked cannot be asked of this model."""
-        self.task.check(question, target, wanted)
+        self.family.schedule_from(self.network.config, start_layers or {})
+        self.task.check(Asked(question, target, wanted, texts, start_layers or {}))
+
+    def check_methods(self, methods: Sequence[Method]) -> None:
+        """Raises UsageError for a method that has no sense of its own on this model."""
+        for method in methods:
+            if not self.takes(method):
+                raise UsageError(f"{method.name} says nothing of its own about {self.info.name}: it differs from "
+                                 f"{method.differs_across_streams_from} only where one stream attends to another.",
+                                 f"Ask for {method.differs_across_streams_from}.")
+
+    def takes(self, method: Method) -> bool:
+        """Whether a method has sense of its own: some differ from others only where streams attend to each other."""
+        sites = sites_of(self.family.schedule(self.network.config))
+        return not method.differs_across_streams_from or not all(site.is_self for site in sites)
 
     def explain_batch(self, jobs: Sequence[Job], methods: Sequence[Method], *,
                       max_memory: int | None = None) -> list[list[Result]]:
@@ -145,6 +209,12 @@ class Model:
         device, dtype = self.network.device, self.network.dtype
         return {name: value.to(device, dtype) if value.is_floating_point() else value.to(device)
                 for name, value in inputs.items()}
+
+
+def starts_by_stream(start_layer: int | None, start_layer_text: int | None) -> dict[str, int]:
+    """The start layers that were given, by stream."""
+    given = {"image": start_layer, "text": start_layer_text}
+    return {stream: start for stream, start in given.items() if start is not None}
 
 
 def load(name: str | Path, device: str = "cpu", dtype: str = "auto", *, revision: str | None = None,

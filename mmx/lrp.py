@@ -69,12 +69,14 @@ class _Ruled(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, mode: RuleMode, rule: Rule, output: Tensor, *inputs: Tensor) -> Tensor:
         ctx.mode, ctx.rule, ctx.count = mode, rule, len(inputs)
+        ctx.set_materialize_grads(False)
         ctx.save_for_backward(output)
         return output.view_as(output)
 
     @staticmethod
-    def backward(ctx: Any, received: Tensor) -> tuple:
-        if not ctx.mode.relevance:
+    def backward(ctx: Any, received: Tensor | None) -> tuple:
+        """A branch that nothing flows into, such as a divisor, needs no rule."""
+        if received is None or not ctx.mode.relevance:
             return (None, None, received, *(None,) * ctx.count)
         (output,) = ctx.saved_tensors
         return (None, None, None, *ctx.rule(received, output))
@@ -139,12 +141,21 @@ def _identity(mode: RuleMode, args: tuple, kwargs: dict) -> Found:
     return (args[0] if args else kwargs["input"],), lambda relevance, output: (relevance,)
 
 
-def _scaling(mode: RuleMode, args: tuple, kwargs: dict) -> Found:
-    """Multiplying by, or dividing by, a constant."""
+def _product(mode: RuleMode, args: tuple, kwargs: dict) -> Found:
+    """Elementwise: half to each of two activations, as in `matmul_rule`; all to an activation that is scaled.
+
+    So x · sigmoid(1.702 x), which is CLIP's GELU, passes relevance on unchanged, as every activation function does.
+    """
     a, b = args[:2]
     if _is_active(a) and _is_active(b):
-        return (a, b), _refuse("the product of two activations")
+        return (a, b), lambda relevance, output: tuple((relevance / 2).sum_to_size(one.shape) for one in (a, b))
     active = a if _is_active(a) else b
+    return (active,), lambda relevance, output: (relevance.expand_as(active),)
+
+
+def _quotient(mode: RuleMode, args: tuple, kwargs: dict) -> Found:
+    """All to the numerator: what divides only scales, as the deviation in a layer norm does."""
+    active = args[0] if _is_active(args[0]) else args[1]
     return (active,), lambda relevance, output: (relevance.expand_as(active),)
 
 
@@ -186,10 +197,11 @@ _RULES: dict[Callable, Callable[[RuleMode, tuple, dict], Found]] = {
     _F.linear: _linear,
     **dict.fromkeys((torch.matmul, Tensor.matmul, Tensor.__matmul__, torch.bmm, Tensor.bmm), _matmul),
     **dict.fromkeys((torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__), _add),
-    **dict.fromkeys((torch.mul, Tensor.mul, Tensor.__mul__, Tensor.__rmul__, torch.div, Tensor.div,
-                     Tensor.__truediv__), _scaling),
+    **dict.fromkeys((torch.mul, Tensor.mul, Tensor.__mul__, Tensor.__rmul__), _product),
+    **dict.fromkeys((torch.div, Tensor.div, Tensor.__truediv__), _quotient),
     **dict.fromkeys((_F.softmax, torch.softmax, Tensor.softmax, _F.layer_norm, torch.layer_norm, _F.dropout, _F.gelu,
-                     _F.relu, torch.relu, Tensor.relu, torch.tanh, Tensor.tanh, _F.silu), _identity),
+                     _F.relu, torch.relu, Tensor.relu, torch.tanh, Tensor.tanh, _F.silu, torch.sigmoid,
+                     Tensor.sigmoid), _identity),
 }
 # Moving values about is linear with ones and zeros: the plain backward is the rule.
 _SHAPING = {
@@ -198,5 +210,5 @@ _SHAPING = {
     torch.squeeze, Tensor.flatten, torch.flatten, Tensor.clone, Tensor.to, Tensor.float, Tensor.double, torch.cat,
     Tensor.view_as, Tensor.chunk, torch.chunk, Tensor.split, torch.split, Tensor.unbind, torch.unbind, Tensor.T.__get__,
     Tensor.requires_grad_, Tensor.mT.__get__, Tensor.index_select, torch.index_select, torch.gather, Tensor.gather,
-    Tensor.type,
+    Tensor.type, Tensor.t, torch.t,
 }

@@ -3,6 +3,7 @@
 A family describes itself with nothing but this: streams of tokens, and the steps that mix them.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -49,3 +50,10 @@ def self_sites(schedule: Schedule, stream: str, before: Site | None = None) -> t
             break
         found += [site for site in step if site.is_self and site.rows == stream]
     return tuple(found)
+
+
+def from_layers(schedule: Schedule, starts: Mapping[str, int]) -> Schedule:
+    """Without the self-attention of a stream before its layer `starts[stream]`; -1 is its last layer."""
+    left_out = {site for stream, start in starts.items() for site in self_sites(schedule, stream)[:start]}
+    steps = (tuple(site for site in step if site not in left_out) for step in schedule)
+    return tuple(step for step in steps if step)

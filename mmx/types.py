@@ -83,6 +83,14 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class Match:
+    """How well a picture and a text fit: the cosine of their embeddings, and the logit that a model makes of it."""
+
+    similarity: float
+    logit: float
+
+
+@dataclass(frozen=True)
 class ModelInfo:
     """Which model it was: `revision` is a hub commit, or "sha256:..." over a local folder's weights."""
 
@@ -93,14 +101,36 @@ class ModelInfo:
     dtype: str
 
 
+class Savable:
+    """What draws itself, in a notebook too, and is saved as a picture and a JSON file."""
+
+    def to_image(self) -> "Image":
+        raise NotImplementedError
+
+    def save(self, folder: str | Path, stem: str | None = None) -> tuple[Path, Path]:
+        """Writes `<stem>.<method>.png` and `.json` into `folder` (made if absent) and returns their paths.
+
+        Of a single detection, `<stem>.query-<number>.<method>.png` and `.json`.
+        """
+        from mmx.render.report import save_explanation
+
+        return save_explanation(self, Path(folder), stem)  # type: ignore[arg-type]
+
+    def _repr_png_(self) -> bytes:
+        from mmx.render.report import png_bytes
+
+        return png_bytes(self.to_image())
+
+
 @dataclass(frozen=True)
-class Explanation:
+class Explanation(Savable):
     """Why a model gave one answer to one question about one picture, or found one object, by one method.
 
     `scores` holds raw relevance by stream, unscaled and finite: "text" (tokens,), "image" (regions,), or, where
-    `grid` is (rows, cols), "image" (rows * cols,) over the whole picture, row by row.
+    `grid` is (rows, cols), "image" (rows * cols,) row by row over the part `view_xyxy_px` of the picture (None: all).
     `target` is the answer or class that is explained, `predictions` the most probable ones in order.
-    `detection` says which object it is; then there is no question.
+    `detection` says which object it is, `match` how well a text fits, which then stands in the place of the question.
+    `start_layers` says from which layer on each stream was read (-1: the last one alone), where that can be chosen.
     """
 
     picture: Picture
@@ -117,47 +147,52 @@ class Explanation:
     notes: tuple[str, ...] = ()
     grid: tuple[int, int] | None = None
     detection: Detection | None = None
+    view_xyxy_px: tuple[float, float, float, float] | None = None
+    match: Match | None = None
+    start_layers: dict[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: plain types only, in a stable order. Raises ValueError if a score is not finite."""
         from mmx.render.report import explanation_to_dict
 
-        return explanation_to_dict(self) if self.detection is None else self._alone().to_dict()
+        return explanation_to_dict(self) if self.grid is None else self._alone().to_dict()
 
     def to_image(self) -> "Image":
         """The picture with its regions' relevance over it, the shaded question and the answer."""
         from mmx.render.panel import explanation_panel
 
-        return explanation_panel(self) if self.detection is None else self._alone().to_image()
-
-    def save(self, folder: str | Path, stem: str | None = None) -> tuple[Path, Path]:
-        """Writes `<stem>.<method>.png` and `.json` into `folder` (made if absent) and returns their paths.
-
-        Of a detection, `<stem>.query-<number>.<method>.png` and `.json`.
-        """
-        from mmx.render.report import save_explanation
-
-        return save_explanation(self, Path(folder), stem)
-
-    def _repr_png_(self) -> bytes:
-        from mmx.render.report import png_bytes
-
-        return png_bytes(self.to_image())
+        return explanation_panel(self) if self.grid is None else self._alone().to_image()
 
     def _repr_html_(self) -> str:
         from mmx.render.report import explanation_html
 
-        return explanation_html(self) if self.detection is None else self._alone()._repr_html_()
+        return explanation_html(self) if self.grid is None else self._alone()._repr_html_()
 
-    def _alone(self) -> "Detections":
-        """A detection in the form of all detections of a picture."""
-        assert self.detection is not None
+    def _alone(self) -> "Detections | Explanations":
+        """A detection in the form of all detections of a picture; a class or a text in the form of several."""
+        if self.detection is None:
+            return Explanations(self.picture, self.method, self.model, (self,), self.versions, self.notes)
         wanted = Wanted(queries=(self.detection.query,), class_name=self.target.label)
         return Detections(self.picture, self.method, self.model, wanted, (self,), (), self.versions, self.notes)
 
 
+class Several(Savable):
+    """The explanations of one picture, as a sequence."""
+
+    explanations: tuple[Explanation, ...]
+
+    def __iter__(self) -> Iterator[Explanation]:
+        return iter(self.explanations)
+
+    def __len__(self) -> int:
+        return len(self.explanations)
+
+    def __getitem__(self, index: int) -> Explanation:
+        return self.explanations[index]
+
+
 @dataclass(frozen=True)
-class Detections:
+class Detections(Several):
     """Why a model found what it found in one picture, by one method: an explanation for each detection.
 
     `wanted` says which detections were asked for; `others` are the surest ones that were not. There may be none of
@@ -173,15 +208,6 @@ class Detections:
     versions: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
-    def __iter__(self) -> Iterator[Explanation]:
-        return iter(self.explanations)
-
-    def __len__(self) -> int:
-        return len(self.explanations)
-
-    def __getitem__(self, index: int) -> Explanation:
-        return self.explanations[index]
-
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: plain types only, in a stable order. Raises ValueError if a score is not finite."""
         from mmx.render.report import detections_to_dict
@@ -194,18 +220,44 @@ class Detections:
 
         return detection_sheet(self)
 
-    def save(self, folder: str | Path, stem: str | None = None) -> tuple[Path, Path]:
-        """Writes `<stem>.<method>.png` and `.json` into `folder` (made if absent) and returns their paths."""
-        from mmx.render.report import save_explanation
-
-        return save_explanation(self, Path(folder), stem)
-
-    def _repr_png_(self) -> bytes:
-        from mmx.render.report import png_bytes
-
-        return png_bytes(self.to_image())
-
     def _repr_html_(self) -> str:
         from mmx.render.report import detections_html
 
         return detections_html(self)
+
+
+@dataclass(frozen=True)
+class Explanations(Several):
+    """Why a model sees classes in one picture, or how it matches texts, by one method: an explanation for each.
+
+    They come as they were asked for, at least one.
+    """
+
+    picture: Picture
+    method: str
+    model: ModelInfo
+    explanations: tuple[Explanation, ...]
+    versions: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def of_texts(self) -> bool:
+        """Whether texts are explained, and not classes."""
+        return self.explanations[0].match is not None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form: plain types only, in a stable order. Raises ValueError if a score is not finite."""
+        from mmx.render.report import explanations_to_dict
+
+        return explanations_to_dict(self)
+
+    def to_image(self) -> "Image":
+        """The picture, then a panel for each class or text with its relevance, and the text's words shaded."""
+        from mmx.render.map_sheet import map_sheet
+
+        return map_sheet(self)
+
+    def _repr_html_(self) -> str:
+        from mmx.render.report import explanations_html
+
+        return explanations_html(self)

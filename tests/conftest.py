@@ -73,3 +73,49 @@ def tiny_detr(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network.save_pretrained(folder)
     DetrImageProcessor(size={"shortest_edge": 24, "longest_edge": 48}).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_vit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random ViT with five classes, two of one name, that takes pictures of 24 x 36 pixels in patches of 12."""
+    import torch
+    from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessor
+
+    folder = tmp_path_factory.mktemp("checkpoints") / "tiny-vit"
+    names = {0: "tabby, tabby cat", 1: "crane", 2: "crane", 3: "red circle", 4: "tiger, tabby"}
+    torch.manual_seed(3)
+    config = ViTConfig(hidden_size=16, num_hidden_layers=3, num_attention_heads=2, intermediate_size=24,
+                       image_size=[24, 36], patch_size=12, id2label=names,
+                       label2id={"tabby, tabby cat": 0, "crane": 2, "red circle": 3, "tiger, tabby": 4},
+                       initializer_range=0.5)
+    ViTForImageClassification(config).save_pretrained(folder)
+    ViTImageProcessor(size={"height": 24, "width": 36}).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random CLIP with letters and a few merges for a vocabulary, that sees the middle 32 x 32 pixels in 4 x 4."""
+    import string
+
+    import torch
+    from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizer
+
+    folder = tmp_path_factory.mktemp("checkpoints") / "tiny-clip"
+    merges = [("r", "e"), ("re", "d</w>"), ("c", "i"), ("r", "c"), ("l", "e</w>"), ("ci", "rc")]
+    pieces = [*string.ascii_lowercase, *(f"{letter}</w>" for letter in string.ascii_lowercase), "'", "'</w>",
+              *("".join(pair) for pair in merges), "<|startoftext|>", "<|endoftext|>"]
+    tower = {"num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 24, "initializer_range": 0.5,
+             "initializer_factor": 4.0}
+    torch.manual_seed(4)
+    config = CLIPConfig(
+        text_config={**tower, "hidden_size": 16, "vocab_size": len(pieces), "max_position_embeddings": 16,
+                     "bos_token_id": len(pieces) - 2, "eos_token_id": len(pieces) - 1,
+                     "pad_token_id": len(pieces) - 1},
+        vision_config={**tower, "hidden_size": 24, "image_size": 32, "patch_size": 8}, projection_dim=8,
+        initializer_factor=4.0)
+    CLIPModel(config).save_pretrained(folder)
+    CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}).save_pretrained(folder)
+    CLIPTokenizer(vocab={piece: number for number, piece in enumerate(pieces)}, merges=merges,
+                  model_max_length=16).save_pretrained(folder)
+    return folder

@@ -15,6 +15,8 @@ METHODS = {
     "detr": (*GRADIENT_ONLY, "ours_no_lrp_no_norm", "ablation_no_self_in_10", "ablation_no_aggregation",
              "ours_with_lrp", "transformer_att", "partial_lrp"),
     "visual_bert": (*GRADIENT_ONLY, "transformer_attribution", "partial_lrp"),
+    "clip": ("ours_no_lrp",),
+    "vit": ("ours_no_lrp", "transformer_attribution", "raw_attn", "rollout"),
 }
 
 

@@ -1,7 +1,7 @@
 """Runs what was asked for, some at a time. One request that fails is reported, and the others go on."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mmx.cli.progress import progress_bar
@@ -13,22 +13,21 @@ from mmx.explainer import Model
 from mmx.images import open_picture
 from mmx.methods import Method
 from mmx.render.report import save_sheet
-from mmx.tasks.base import Job, Result
-from mmx.types import Wanted
+from mmx.tasks.base import Asked, Job, Result
 
-Asked = tuple[Request, Job]
+Opened = tuple[Request, Job]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """How requests are answered, and where that is told."""
+    """How requests are answered, and where that is told. `asked` is what is asked of every picture."""
 
     model: Model
     methods: tuple[Method, ...]
     out: Path
     resume: bool
     report: BatchReport
-    wanted: Wanted | None = None
+    asked: Asked = field(default_factory=Asked)
     max_memory: int | None = None
 
     def run(self, requests: Sequence[Request], batch_size: int) -> None:
@@ -45,8 +44,9 @@ class Batch:
         try:
             if not request.image:
                 raise MmxError(f"The question '{request.question}' has no picture.", "Fill in its column image.")
-            self.model.check(request.question, request.target, self.wanted)
-            job = Job(open_picture(request.image), request.question, request.target, self.wanted)
+            asked = replace(self.asked, question=request.question, target=request.target)
+            self.model.check(**vars(asked))
+            job = asked.about(open_picture(request.image))
         except Exception as error:
             self.report.fail(request, error)
             return None
@@ -56,7 +56,7 @@ class Batch:
         self.report.skip(request, done)
         return None
 
-    def _explained(self, jobs: Sequence[Asked]) -> Iterator[tuple[Asked, list[Result]]]:
+    def _explained(self, jobs: Sequence[Opened]) -> Iterator[tuple[Opened, list[Result]]]:
         """Where a batch fails as one, its jobs are tried one by one."""
         if not jobs:
             return

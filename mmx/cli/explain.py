@@ -20,8 +20,11 @@ def explain(
         "--images", metavar="DIR", help="Where the pictures of --questions lie (default: beside that file).")] = None,
     method: Annotated[list[str] | None, typer.Option(
         "--method", "-m", help="Method by name, see 'mmx methods'; may be repeated; 'all' for all of them.")] = None,
-    target: Annotated[str | None, typer.Option(
-        "--target", "-t", help="The answer to explain, by text or index (default: the predicted one).")] = None,
+    target: Annotated[list[str] | None, typer.Option(
+        "--target", "-t", help="The answer or class to explain, by text or index (default: the predicted one); of "
+        "classes it may be repeated.")] = None,
+    text: Annotated[list[str] | None, typer.Option(
+        "--text", metavar="TEXT", help="Of a model that matches pictures and texts: a text; may be repeated.")] = None,
     threshold: Annotated[float | None, typer.Option(
         "--threshold", help="Of a model that finds objects: explain detections surer than this (default 0.5).")] = None,
     query: Annotated[list[int] | None, typer.Option(
@@ -29,6 +32,11 @@ def explain(
     class_name: Annotated[str | None, typer.Option(
         "--class", metavar="NAME", help="Explain detections of this class only; with --query, what speaks for it "
         "there.")] = None,
+    start_layer: Annotated[int | None, typer.Option(
+        "--start-layer", metavar="N", help="Of ViT and CLIP: read the image layers from this one on; -1 is the last "
+        "one alone (the default for CLIP, as in the reference), 0 reads all (the default for ViT).")] = None,
+    start_layer_text: Annotated[int | None, typer.Option(
+        "--start-layer-text", metavar="N", help="Of CLIP: the same for the text layers.")] = None,
     model: ModelName = None,
     revision: Revision = None,
     regions: Annotated[str | None, typer.Option(
@@ -42,34 +50,48 @@ def explain(
     batch_size: BatchSize = 16,
     max_memory: Annotated[str | None, typer.Option(
         "--max-memory", metavar="SIZE", help="What gradients may take, as 2GB or 500MB; more detections go through in "
-        "turns (default: 2 GiB, half of what is free on a GPU).")] = None,
+        "turns (default: 256 MiB, half of what is free on a GPU).")] = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Explain the answer to a question about a picture, or what a model finds in it.
+    """Explain the answer to a question about a picture, what a model sees or finds in it, or how texts match it.
 
-    Writes a PNG and a JSON file for each picture and method into --out. Examples:
+    Writes a PNG and a JSON file for each picture and method into --out. What is asked chooses the model where --model
+    does not: a question, --text, --threshold, --query or --class, or else a classifier. Examples:
 
     mmx explain photo.jpg --question "what color is the circle?"
 
+    mmx explain photo.jpg --text "a zebra" --text "an elephant" --model path/to/a/clip
+
+    mmx explain photo.jpg --target "tabby" --target 243 --model path/to/a/vit
+
     mmx explain photo.jpg --model path/to/a/detr --threshold 0.7
     """
+    from mmx.catalog import default_for
     from mmx.cli.batch import Batch
-    from mmx.cli.opening import chosen_methods, open_model, parse_memory, wanted_detections
+    from mmx.cli.opening import chosen_methods, fitting_methods, open_model, parse_memory, wanted_detections
     from mmx.cli.report import BatchReport
     from mmx.cli.requests import gather_requests
     from mmx.cli.results import result_folder
+    from mmx.explainer import starts_by_stream
+    from mmx.tasks.base import Asked
 
     report = BatchReport(as_json=as_json, quiet=quiet)
     try:
-        requests = gather_requests(images or [], question, questions, images_dir, target)
-        methods, memory = chosen_methods(method or ["relevance"]), parse_memory(max_memory)
-        wanted = wanted_detections(threshold, query, class_name)
+        asked = Asked("?" if questions is not None else question, tuple(target or ()) or None,
+                      wanted_detections(threshold, query, class_name), tuple(dict.fromkeys(text or ())),
+                      starts_by_stream(start_layer, start_layer_text))
+        requests = gather_requests(images or [], question, questions, images_dir, asked.target)
+        names, memory = method or ["relevance"], parse_memory(max_memory)
+        methods = chosen_methods(names)
+        default = default_for(question=asked.question is not None, texts=bool(asked.texts),
+                              detections=asked.wanted is not None)
         with result_folder(out):
-            loaded = open_model(model, revision, regions, device, dtype, quiet)
-            loaded.check("?" if questions is not None else question, target, wanted)
+            loaded = open_model(model, revision, regions, device, dtype, quiet, default)
+            loaded.check(**vars(asked))
+            methods = fitting_methods(methods, names, loaded, quiet)
             report.expect(requests, several_methods=len(methods) > 1)
-            Batch(loaded, methods, out, resume, report, wanted, memory).run(requests, batch_size)
+            Batch(loaded, methods, out, resume, report, asked, memory).run(requests, batch_size)
     except Exception as error:
         report.stop(error)
         raise

@@ -8,6 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from mmx.cli.maps import maps_in_short, print_maps
 from mmx.cli.output import one_line, print_result, terminal_width
 from mmx.cli.requests import Request
 from mmx.cli.results import Files
@@ -24,7 +25,7 @@ from mmx.errors import shown_path
 from mmx.render.detection_words import counted, surest_others
 from mmx.render.legend import percent
 from mmx.tasks.base import Result
-from mmx.types import Detections, Explanation
+from mmx.types import Detections, Explanation, Explanations
 
 _WIDEST_NAME, _WIDEST_QUESTION, _ANSWER, _METHOD = 26, 30, 16, 23
 
@@ -34,6 +35,8 @@ def print_block(results: Sequence[Result], files: Sequence[Files], sheet: Path |
     first = results[0]
     if isinstance(first, Detections):
         _print_detections(first)
+    elif isinstance(first, Explanations):
+        print_maps([one for one in results if isinstance(one, Explanations)])
     else:
         _print_answer([one for one in results if isinstance(one, Explanation)])
     picture, report = files[0]
@@ -102,6 +105,8 @@ class Rows:
         first = results[0]
         if isinstance(first, Detections):
             self._print([self._named(first)], plain(counted(first)), detections_in_short(first))
+        if isinstance(first, Explanations):
+            self._print([self._named(first)], *maps_in_short(first))
         for one in results:
             if isinstance(one, Explanation):
                 columns = [self._named(one), _fitted(one_line(one.question), self._question),

@@ -35,14 +35,15 @@ def methods(as_json: JsonFlag = False, debug: Debug = False) -> None:
 
 def models(as_json: JsonFlag = False, debug: Debug = False) -> None:
     """List the checkpoints: those that ship with mmx, then the usual ones on the hub."""
-    from mmx.catalog import DEFAULT_MODEL, catalog, entries_as_dicts
+    from mmx.catalog import DEFAULTS, QUESTIONS, catalog, entries_as_dicts
 
     if as_json:
         print_json(entries_as_dicts())
         return
     table = _table("checkpoint", "family", "task", "knows", "where")
+    defaults = {one.name: f" (default for {one.what})" for one in DEFAULTS} | {QUESTIONS.name: " (default)"}
     for entry in catalog():
-        name = entry.name + (" (default)" if entry.name == DEFAULT_MODEL else "")
+        name = entry.name + defaults.get(entry.name, "")
         table.add_row(name, entry.family, entry.task, entry.knows, "ships with mmx" if entry.shipped else "hub")
     print_result(table)
 
@@ -57,6 +58,7 @@ def _table(names: str, *columns: str) -> Table:
 
 
 def _described(method: "Method") -> Text:
-    more = {"Source": method.source, "Also named": ", ".join(method.aliases), "Departs": method.departs}
+    more = {"Source": method.source, "Also named": ", ".join(method.aliases), "Departs": method.departs,
+            "Where no stream attends to another, the same as": method.differs_across_streams_from}
     lines = (f"\n{what}: {text}" for what, text in more.items() if text)
     return Text.assemble(method.summary, ("".join(lines), "dim"))

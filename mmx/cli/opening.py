@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from mmx.catalog import DEFAULT_MODEL, FOR_PHOTOGRAPHS, default_model
+from mmx.catalog import QUESTIONS, Default, default_model, shipped_names
 from mmx.cli.output import print_note
 from mmx.errors import UsageError
 from mmx.explainer import Model, load
@@ -20,13 +20,17 @@ _MEMORY = re.compile(rf"([0-9]{{1,15}}(?:\.[0-9]{{1,9}})?)\s*({'|'.join(_BYTES)}
 
 
 def open_model(name: str | None, revision: str | None, regions: str | None, device: str, dtype: str,
-               quiet: bool) -> Model:
+               quiet: bool, default: Default = QUESTIONS) -> Model:
     """The model that was asked for, or the default one, which is then named on stderr."""
     options = parse_regions(regions)
-    chosen, origin = default_model(typer.get_app_dir("mmx")) if name is None else (name, "--model")
+    chosen, origin = default_model(typer.get_app_dir("mmx"), default.name) if name is None else (name, "--model")
+    if origin is None and chosen not in shipped_names():
+        raise UsageError(f"No model was named, and {chosen}, which is for {default.what}, does not ship with mmx yet.",
+                         f"Name one, as --model FOLDER or --model {default.for_photographs}.")
     if not quiet and origin is None:
-        print_note(f"using {DEFAULT_MODEL}, which ships with mmx and knows drawn shapes only; "
-                   f"for photographs: --model {FOR_PHOTOGRAPHS}")
+        said = "" if default is QUESTIONS else f" for {default.what}"
+        print_note(f"using {chosen}{said}, which ships with mmx and knows drawn shapes only; "
+                   f"for photographs: --model {default.for_photographs}")
     elif not quiet and origin != "--model":
         print_note(f"using {chosen}, as {origin} says")
     model = load(chosen, device, dtype, revision=revision, regions=options)
@@ -41,6 +45,18 @@ def chosen_methods(names: Sequence[str]) -> tuple[Method, ...]:
     """Each once, in the order given; "all" stands for every one."""
     found = [all_methods() if name == "all" else (get_method(name),) for name in names]
     return tuple(dict.fromkeys(method for several in found for method in several))
+
+
+def fitting_methods(methods: tuple[Method, ...], names: Sequence[str], model: Model, quiet: bool) -> tuple[Method, ...]:
+    """Of "all", those that have sense of their own on this model; one that is named and has none is refused."""
+    if "all" not in names:
+        model.check_methods(methods)
+    fitting = tuple(method for method in methods if model.takes(method))
+    left_out = [method.name for method in methods if method not in fitting]
+    if left_out and not quiet:
+        print_note(f"left out {', '.join(left_out)}: they differ from others only where one stream attends to another, "
+                   f"and {model.info.name} has no such attention")
+    return fitting
 
 
 def wanted_detections(threshold: float | None, queries: Sequence[int] | None, class_name: str | None) -> Wanted | None:

@@ -8,12 +8,13 @@ from rich.text import Text
 
 from mmx.cli.errors import as_told
 from mmx.cli.layout import Rows, print_block
+from mmx.cli.maps import print_shares
 from mmx.cli.output import print_error, print_json, print_note, print_result
 from mmx.cli.requests import Request
 from mmx.cli.results import Files
 from mmx.errors import MmxError, shown_path
 from mmx.tasks.base import Result
-from mmx.types import SCHEMA_VERSION
+from mmx.types import SCHEMA_VERSION, Explanations
 
 
 class BatchReport:
@@ -27,6 +28,7 @@ class BatchReport:
         self._skipped: list[dict[str, Any]] = []
         self._explained = self._files = 0
         self._rows: Rows | None = None
+        self._of_one_text: list[Explanations] = []
         self._said: set[str] = set()
 
     def expect(self, requests: Sequence[Request], several_methods: bool) -> None:
@@ -45,6 +47,9 @@ class BatchReport:
             print_block(explanations, files, sheet)
         else:
             self._rows.print(explanations)
+            first = explanations[0]
+            if isinstance(first, Explanations) and first.of_texts and len(first) == 1:
+                self._of_one_text.append(first)
         self._print_notes(explanations[0], said_before)
 
     def skip(self, request: Request, files: Sequence[Files]) -> None:
@@ -69,6 +74,8 @@ class BatchReport:
         if self._as_json:
             self._print_document()
         elif self._rows is not None or self._skipped:
+            if len(self._of_one_text) > 1 and not self._skipped:
+                print_shares(self._of_one_text)
             counts = ((self._explained, "explained"), (len(self._skipped), "there already"),
                       (len(self.failures), "failed"))
             told = ", ".join(f"{count} {what}" for count, what in counts if count)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mmx.datasets.questions import QuestionRow, read_questions
 from mmx.errors import UsageError, shown_path
+from mmx.tasks.base import Target
 
 _LONGEST_STEM = 150  # bytes; a file system takes 255, and method and ending follow
 
@@ -18,13 +19,13 @@ class Request:
 
     image: str
     question: str | None
-    target: str | None
+    target: Target
     stem: str
     row: str = ""
 
 
 def gather_requests(images: Sequence[str], question: str | None, questions: Path | None, images_dir: Path | None,
-                    target: str | None) -> list[Request]:
+                    target: Target) -> list[Request]:
     """The requests of a command line: every IMAGE with the one question or with none, or the rows of a file."""
     if questions is not None:
         if images or question is not None:
@@ -38,7 +39,7 @@ def gather_requests(images: Sequence[str], question: str | None, questions: Path
     return [Request(image, question, target, stem) for image, stem in zip(images, stems, strict=True)]
 
 
-def requests_of_rows(rows: Sequence[QuestionRow], target: str | None, file: str) -> list[Request]:
+def requests_of_rows(rows: Sequence[QuestionRow], target: Target, file: str) -> list[Request]:
     """`target` is for the rows that name none."""
     images = ["" if row.image == Path() else str(row.image) for row in rows]
     stems = unique_stems([row.id or row.image.stem for row in rows])

@@ -12,7 +12,9 @@ from mmx.explainer import Model
 from mmx.methods import Method
 from mmx.render.documents import wanted_to_dict
 from mmx.render.report import sheet_path
-from mmx.tasks.base import Job
+from mmx.tasks.base import Job, Target, targets_of
+from mmx.tasks.image_classification import ImageClassification
+from mmx.tasks.image_text_matching import ImageTextMatching
 from mmx.tasks.object_detection import ObjectDetection
 from mmx.types import SCHEMA_VERSION
 
@@ -60,14 +62,25 @@ def _answers(files: Files, model: Model, job: Job) -> bool:
 
 
 def _asks_the_same(written: dict, model: Model, job: Job) -> bool:
-    if isinstance(model.task, ObjectDetection):
-        return written["asked"] == wanted_to_dict(model.task.settled(job.wanted))
+    task = model.task
+    if isinstance(task, ObjectDetection):
+        return written["asked"] == wanted_to_dict(task.settled(job.wanted))
+    if isinstance(task, ImageTextMatching | ImageClassification):
+        starts = {**model.family.start_layers, **job.start_layers}
+        return written["start_layers"] == starts and _maps_the_same(written, task, job)
     return (written["question"] == job.question and written["region_provider"] == model.region_provider.name
             and _explains(written, job.target))
 
 
-def _explains(written: dict, target: str | int | None) -> bool:
+def _maps_the_same(written: dict, task: ImageTextMatching | ImageClassification, job: Job) -> bool:
+    if isinstance(task, ImageTextMatching):
+        return [one["text"] for one in written["texts"]] == list(job.texts)
+    return [one["index"] for one in written["classes"]] == task.indices(job.target, written["predictions"][0]["index"])
+
+
+def _explains(written: dict, target: Target) -> bool:
     explained = written["target"]
-    if target is None:
+    if not targets_of(target):
         return explained["index"] == written["predictions"][0]["index"]
+    (target,) = targets_of(target)
     return str(target).strip().lower() in (explained["label"].lower(), str(explained["index"]))

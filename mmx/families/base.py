@@ -12,7 +12,7 @@ from mmx.capture import Chosen, Outputs, Readout, ReferenceTraits
 from mmx.errors import UsageError
 from mmx.methods.base import Rows
 from mmx.registry import load_module, module_names
-from mmx.schedule import Schedule
+from mmx.schedule import Schedule, from_layers, self_sites
 
 Inputs = Mapping[str, Tensor]
 """What the model's forward takes, batched."""
@@ -26,6 +26,8 @@ class Family(ABC):
         task: what it does, in the words of `mmx models`.
         graph_roots: modules at whose output the gradient graph starts.
         readout_streams: the streams whose rows are read.
+        start_layers: by stream, the first layer that is read where none is asked for; -1 is the last one. A stream
+            that is absent is read from its first layer on, and nothing else can be asked.
         reference: where the reference's code treats this family otherwise than the others.
     """
 
@@ -33,11 +35,25 @@ class Family(ABC):
     task: ClassVar[str]
     graph_roots: ClassVar[tuple[str, ...]]
     readout_streams: ClassVar[tuple[str, ...]]
+    start_layers: ClassVar[Mapping[str, int]] = {}
     reference: ClassVar[ReferenceTraits] = ReferenceTraits()
 
     @abstractmethod
     def schedule(self, config: PreTrainedConfig) -> Schedule:
         """The attention sites of a model with this config, in order."""
+
+    def schedule_from(self, config: PreTrainedConfig, start_layers: Mapping[str, int]) -> Schedule:
+        """The sites that are read: each stream's from the layer that is asked for, or else from its default, on."""
+        schedule = self.schedule(config)
+        for stream, start in start_layers.items():
+            count = len(self_sites(schedule, stream))
+            if stream not in self.start_layers:
+                why = f"always reads all its {stream} layers" if count else f"has no {stream} layers of its own"
+                raise UsageError(f"{self.architecture} {why}: no start layer fits them.", "Leave it out.")
+            if not -count <= start < count:
+                raise UsageError(f"There is no {stream} layer {start}; the model has {count} (0 to {count - 1}, or -1 "
+                                 "for the last).")
+        return from_layers(schedule, {**self.start_layers, **start_layers})
 
     @abstractmethod
     def run(self, network: nn.Module, inputs: Inputs) -> Outputs:

@@ -15,4 +15,5 @@ METHOD = Method(
     source="Chefer, Gur & Wolf 2021, ablation of eq. 10",
     needs=("attention", "gradient"),
     rows=ablation_no_self_in_10,
+    differs_across_streams_from="relevance",
 )

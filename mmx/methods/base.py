@@ -24,6 +24,7 @@ class Method:
     Attributes:
         name: mmx's name; `aliases` holds the reference's.
         needs: what it reads of each attention map.
+        differs_across_streams_from: the method that this one equals where no stream attends to another.
         last_only: it reads only the last map of each pair of streams, so a backward may stop there.
         source: paper and equation.
         departs: where it differs from the paper, or from the reference's code.
@@ -40,6 +41,7 @@ class Method:
     aliases: tuple[str, ...] = ()
     departs: str = ""
     last_only: bool = False
+    differs_across_streams_from: str = ""
 
     def sites(self, need: Need, schedule: Schedule, readout_streams: Iterable[str]) -> tuple[Site, ...]:
         """The sites whose attention, gradient or LRP relevance this method reads."""

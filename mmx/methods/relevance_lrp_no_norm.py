@@ -16,4 +16,5 @@ METHOD = Method(
     needs=("attention", "gradient", "lrp"),
     rows=relevance_lrp_no_norm,
     aliases=("ours_with_lrp_no_normalization", "ours_with_lrp_no_norm"),
+    differs_across_streams_from="relevance-lrp",
 )

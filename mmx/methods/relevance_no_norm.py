@@ -16,4 +16,5 @@ METHOD = Method(
     needs=("attention", "gradient"),
     rows=relevance_no_norm,
     aliases=("ours_no_lrp_no_norm", "ours_no_lrp_no_normalization"),
+    differs_across_streams_from="relevance",
 )

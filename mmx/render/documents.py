@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from mmx.types import SCHEMA_VERSION, Detections, Explanation, ModelInfo, Picture, Prediction, Wanted
+from mmx.render.tokens import scored_words
+from mmx.types import SCHEMA_VERSION, Detections, Explanation, Explanations, ModelInfo, Picture, Prediction, Wanted
 
 
 def explanation_to_dict(explanation: Explanation) -> dict[str, Any]:
@@ -52,11 +53,29 @@ def detections_to_dict(detections: Detections) -> dict[str, Any]:
     }
 
 
+def explanations_to_dict(found: Explanations) -> dict[str, Any]:
+    """The JSON form of all classes or texts of a picture. Raises ValueError where `explanation_to_dict` does."""
+    first = found[0]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "model": _model(found.model),
+        "method": found.method,
+        "image": _image(found.picture),
+        "start_layers": dict(first.start_layers),
+        "predictions": [_prediction(prediction) for prediction in first.predictions],
+        "texts" if found.of_texts else "classes": [_mapped(explanation) for explanation in found],
+        "device": found.model.device,
+        "dtype": found.model.dtype,
+        "versions": dict(found.versions),
+        "notes": list(found.notes),
+    }
+
+
 def wanted_to_dict(wanted: Wanted) -> dict[str, Any]:
     return {"threshold": wanted.threshold, "queries": list(wanted.queries) or None, "class": wanted.class_name}
 
 
-def json_bytes(explanation: Explanation | Detections) -> bytes:
+def json_bytes(explanation: Explanation | Detections | Explanations) -> bytes:
     """The JSON form as an UTF-8 file."""
     text = json.dumps(explanation.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
     return (text + "\n").encode("utf-8", errors="backslashreplace")  # a lone surrogate: \udc80 is its JSON escape
@@ -75,16 +94,39 @@ def _model(model: ModelInfo) -> dict[str, str]:
 
 
 def _detection(explanation: Explanation) -> dict[str, Any]:
-    assert explanation.detection is not None and explanation.grid is not None
-    rows, columns = explanation.grid
-    scores = np.array(_stream(explanation, "image", rows * columns)).reshape(rows, columns)
+    assert explanation.detection is not None
     return {
         "query": explanation.detection.query,
         **_scored(explanation.target),
         "box_xyxy_px": _box(explanation.detection.box_xyxy_px),
         "predictions": [_prediction(prediction) for prediction in explanation.predictions],
-        "relevance": {"grid": [rows, columns], "scores": scores.tolist()},
+        "relevance": _map(explanation),
     }
+
+
+def _mapped(explanation: Explanation) -> dict[str, Any]:
+    """A class, or a text with its tokens as the model has them and its words as the reader typed them."""
+    relevance = {**_map(explanation), "box_xyxy_px": _box(explanation.view_xyxy_px or ())}
+    if explanation.match is None:
+        return {**_prediction(explanation.target), "relevance": relevance}
+    words = scored_words(explanation.question, explanation.tokens, explanation.scores["text"])
+    return {
+        "text": explanation.question,
+        "similarity": float(explanation.match.similarity),
+        "logit": float(explanation.match.logit),
+        "probability": float(explanation.target.probability),
+        "tokens": _tokens(explanation),
+        "words": [{"text": word.text, "score": float(word.score)} for word in words],
+        "relevance": relevance,
+        "notes": list(explanation.notes),
+    }
+
+
+def _map(explanation: Explanation) -> dict[str, Any]:
+    assert explanation.grid is not None
+    rows, columns = explanation.grid
+    scores = np.array(_stream(explanation, "image", rows * columns)).reshape(rows, columns)
+    return {"grid": [rows, columns], "scores": scores.tolist()}
 
 
 def _scored(prediction: Prediction) -> dict[str, Any]:

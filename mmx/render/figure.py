@@ -10,11 +10,12 @@ from PIL import Image
 from mmx.render.colors import WHITE, rgb, text_color_on
 from mmx.render.detection_words import counted, title
 from mmx.render.flow import Word
+from mmx.render.map_words import heading
 from mmx.render.panel import answer_lines, small_print
 from mmx.render.picture import picture_with_regions
 from mmx.render.tokens import scored_words, word_shades
 from mmx.render.typeset import clean
-from mmx.types import Detections, Explanation
+from mmx.types import Detections, Explanation, Explanations
 
 _FIGURE = "margin:0;max-width:720px;padding:16px;background:#fff;color:#111827;font:16px/1.6 sans-serif"
 _CHIP = "padding:.1em .2em;border-radius:.2em"
@@ -39,6 +40,12 @@ def detections_html(detections: Detections) -> str:
     alt = "; ".join([counted(detections), *map(title, detections)])
     picture = _image(sheet, alt)
     return f'<figure style="margin:0;max-width:1536px">{picture}</figure>'
+
+
+def explanations_html(found: Explanations) -> str:
+    """A `<figure>` with the sheet, and every class or text in words for those who cannot see it."""
+    alt = "; ".join(f"{one.question} {heading(one)}".strip() for one in found)
+    return f'<figure style="margin:0;max-width:1536px">{_image(found.to_image(), alt)}</figure>'
 
 
 def _image(image: Image.Image, alt: str) -> str:

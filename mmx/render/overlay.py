@@ -35,10 +35,17 @@ def overlay_regions(
     return canvas
 
 
-def overlay_map(image: Image.Image, strengths: np.ndarray, colormap: Colormap) -> Image.Image:
-    """Colours a picture by a coarse map, (rows, cols) in [-1, 1], that is spread smoothly over it."""
+def overlay_map(image: Image.Image, strengths: np.ndarray, colormap: Colormap,
+                view_xyxy_px: tuple[float, float, float, float] | None = None) -> Image.Image:
+    """Colours a picture by a coarse map, (rows, cols) in [-1, 1], that is spread smoothly over it.
+
+    Or over a part of it, `view_xyxy_px`, which may reach beyond its edge; what lies outside turns pale.
+    """
+    left, top, right, bottom = map(round, view_xyxy_px or (0, 0, *image.size))
     coarse = Image.fromarray(np.asarray(strengths, dtype=np.float32))
-    return _tinted(image, np.asarray(coarse.resize(image.size, Image.Resampling.BILINEAR)), colormap, _MAP_OPACITY)
+    field = Image.new("F", image.size)
+    field.paste(coarse.resize((max(1, right - left), max(1, bottom - top)), Image.Resampling.BILINEAR), (left, top))
+    return _tinted(image, np.asarray(field), colormap, _MAP_OPACITY)
 
 
 def _tinted(image: Image.Image, field: np.ndarray, colormap: Colormap,

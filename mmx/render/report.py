@@ -9,14 +9,18 @@ from PIL import Image
 
 from mmx.errors import UsageError
 from mmx.render.detection_methods import detection_methods_sheet
-from mmx.render.documents import detections_to_dict, explanation_to_dict, json_bytes
-from mmx.render.figure import detections_html, explanation_html
+from mmx.render.documents import detections_to_dict, explanation_to_dict, explanations_to_dict, json_bytes
+from mmx.render.figure import detections_html, explanation_html, explanations_html
 from mmx.render.files import write_atomically, write_together
+from mmx.render.map_methods import map_methods_sheet
 from mmx.render.sheet import comparison_sheet
-from mmx.types import Detections, Explanation
+from mmx.types import Detections, Explanation, Explanations
 
-__all__ = ["detections_html", "detections_to_dict", "explanation_html", "explanation_to_dict", "json_bytes",
-           "png_bytes", "save_explanation", "save_sheet", "sheet_path", "write_atomically"]
+__all__ = ["detections_html", "detections_to_dict", "explanation_html", "explanation_to_dict", "explanations_html",
+           "explanations_to_dict", "json_bytes", "png_bytes", "save_explanation", "save_sheet", "sheet_path",
+           "write_atomically"]
+
+Drawn = Explanation | Detections | Explanations
 
 
 def png_bytes(image: Image.Image) -> bytes:
@@ -26,36 +30,45 @@ def png_bytes(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def save_explanation(explanation: Explanation | Detections, folder: Path,
-                     stem: str | None = None) -> tuple[Path, Path]:
+def save_explanation(explanation: Drawn, folder: Path, stem: str | None = None) -> tuple[Path, Path]:
     """Writes `<stem>.<method>.png` and `.json` into `folder` and returns their paths.
 
     `stem` defaults to the name of the picture's file. Raises OutputError if they cannot be written.
     """
     stem = _stem_of(explanation.picture.source) if stem is None else _checked(stem)
-    detection = explanation.detection if isinstance(explanation, Explanation) else None
-    name = ".".join([stem, *([f"query-{detection.query}"] if detection else []), explanation.method])
+    name = ".".join([stem, *_which(explanation), explanation.method])
     picture, report = folder / f"{name}.png", folder / f"{name}.json"
     write_together({picture: png_bytes(explanation.to_image()), report: json_bytes(explanation)})
     return picture, report
+
+
+def _which(explanation: Drawn) -> list[str]:
+    """Which of a picture's explanations it is, where it stands alone."""
+    if not isinstance(explanation, Explanation) or explanation.grid is None:
+        return []
+    if explanation.detection is not None:
+        return [f"query-{explanation.detection.query}"]
+    return [f"{'class' if explanation.match is None else 'text'}-{explanation.target.index}"]
 
 
 def sheet_path(folder: Path, stem: str) -> Path:
     return folder / f"{stem}.methods.png"
 
 
-def save_sheet(explanations: Sequence[Explanation] | Sequence[Detections], folder: Path,
-               stem: str | None = None) -> Path:
+def save_sheet(explanations: Sequence[Drawn], folder: Path, stem: str | None = None) -> Path:
     """Writes `<stem>.methods.png`, the methods side by side on one picture, and returns its path."""
     path = sheet_path(folder, _stem_of(explanations[0].picture.source) if stem is None else _checked(stem))
     write_atomically(path, png_bytes(_side_by_side(explanations)))
     return path
 
 
-def _side_by_side(results: Sequence[Explanation] | Sequence[Detections]) -> Image.Image:
+def _side_by_side(results: Sequence[Drawn]) -> Image.Image:
     detections = [result for result in results if isinstance(result, Detections)]
     if detections:
         return detection_methods_sheet(detections)
+    maps = [result for result in results if isinstance(result, Explanations)]
+    if maps:
+        return map_methods_sheet(maps)
     return comparison_sheet([result for result in results if isinstance(result, Explanation)])
 
 

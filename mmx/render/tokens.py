@@ -13,13 +13,15 @@ from mmx.render.flow import Placed, Word, broken_into_lines, placed_line, reads_
 from mmx.render.typeset import Style, clean, draw_text
 from mmx.types import Token
 
+_APOSTROPHES = "'\u2019"
 _SCRIPTS_WITHOUT_SPACES = ("CJK", "HIRAGANA", "KATAKANA")
 
 
 def scored_words(question: str, tokens: Sequence[Token], scores: np.ndarray) -> list[Word]:
     """The question's words in order, each with the sum of its tokens' scores.
 
-    Tokens whose spans touch are one word, unless a mark or an ideograph stands where they meet. Special tokens
+    Tokens whose spans touch are one word, unless a mark or an ideograph stands where they meet; an apostrophe within
+    a word is no such mark. Special tokens
     and tokens without a span are no part of the question; what no token covers keeps the score 0.
     """
     words: list[Word] = []
@@ -76,10 +78,14 @@ def _without_outer_space(question: str, start: int, stop: int) -> tuple[int, int
 def _same_word(question: str, before: tuple[int, int, float], start: int) -> bool:
     if start != before[1]:
         return start < before[1]
-    return not _stands_alone(question[start - 1]) and not _stands_alone(question[start])
+    return not _stands_alone(question, start - 1) and not _stands_alone(question, start)
 
 
-def _stands_alone(char: str) -> bool:
+def _stands_alone(question: str, position: int) -> bool:
+    char = question[position]
+    around = question[max(0, position - 1):position], question[position + 1:position + 2]
+    if char in _APOSTROPHES and all(side.isalpha() for side in around):
+        return False
     name = unicodedata.name(char, "")
     return unicodedata.category(char)[0] in "PS" or name.startswith(_SCRIPTS_WITHOUT_SPACES)
 

@@ -3,8 +3,8 @@
 import hashlib
 import platform
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import version
@@ -12,25 +12,43 @@ from typing import TYPE_CHECKING
 
 from mmx.errors import UsageError
 from mmx.methods import Method
-from mmx.types import Detections, Explanation, Picture, Wanted
+from mmx.types import Detections, Explanation, Explanations, Picture, Wanted
 
 if TYPE_CHECKING:
     from mmx.explainer import Model
 
-Result = Explanation | Detections
+Result = Explanation | Detections | Explanations
+Target = str | int | tuple[str | int, ...] | None
+"""What is explained, by text or index, or several of them; None is the predicted one."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of a model; which of it fits is its task's to say.
+
+    `start_layers` has the first layer that is read by stream, for the streams of which one is asked for.
+    """
+
+    question: str | None = None
+    target: Target = None
+    wanted: Wanted | None = None
+    texts: tuple[str, ...] = ()
+    start_layers: Mapping[str, int] = field(default_factory=dict)
+
+    def about(self, picture: Picture) -> "Job":
+        return Job(picture, self.question, self.target, self.wanted, self.texts, self.start_layers)
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is asked about one picture: a question, or, of a model that finds objects, which detections.
-
-    `target` is an answer's text or index, None for the predicted one.
-    """
+    """What is asked about one picture; see `Asked`."""
 
     picture: Picture
     question: str | None = None
-    target: str | int | None = None
+    target: Target = None
     wanted: Wanted | None = None
+    texts: tuple[str, ...] = ()
+    start_layers: Mapping[str, int] = field(default_factory=dict)
 
 
 class Task(ABC):
@@ -49,13 +67,18 @@ class Task(ABC):
         """Reads what else of the checkpoint is needed, so that a broken file is one error and not one per picture."""
 
     @abstractmethod
-    def check(self, question: str | None, target: str | int | None, wanted: Wanted | None) -> None:
+    def check(self, asked: Asked) -> None:
         """Raises UsageError where something that is asked cannot be asked of this model."""
 
     @abstractmethod
     def explain_batch(self, jobs: Sequence[Job], methods: Sequence[Method],
                       max_memory: int | None = None) -> list[list[Result]]:
         """For each job, a result by each method."""
+
+
+def targets_of(target: Target) -> tuple[str | int, ...]:
+    """Each that was named; none where the prediction is wanted."""
+    return () if target is None else target if isinstance(target, tuple) else (target,)
 
 
 def seed_of(*parts: str) -> int:

@@ -8,7 +8,7 @@ from torch import Tensor
 from mmx.errors import UsageError
 from mmx.families.detr import Keep
 from mmx.methods import Method
-from mmx.tasks.base import Job, Result, Task, index_of, unknown_choice, versions
+from mmx.tasks.base import Asked, Job, Result, Task, index_of, targets_of, unknown_choice, versions
 from mmx.tasks.detections import Found, explain_detections
 from mmx.types import Candidate, Detection, Detections, Explanation, Prediction, Wanted
 
@@ -20,13 +20,13 @@ class ObjectDetection(Task):
     def load(self) -> None:
         _ = self.model.processor
 
-    def check(self, question: str | None, target: str | int | None, wanted: Wanted | None) -> None:
-        name = self.model.info.name
-        if question is not None or target is not None:
-            what = "a question does" if question is not None else "the target of a question does"
-            raise UsageError(f"{name} finds objects: {what} not fit it.",
+    def check(self, asked: Asked) -> None:
+        given = {"a question does": asked.question is not None,
+                 "the target of a question does": bool(targets_of(asked.target)), "a text does": bool(asked.texts)}
+        for what in (what for what, is_given in given.items() if is_given):
+            raise UsageError(f"{self.model.info.name} finds objects: {what} not fit it.",
                              "Leave it out; threshold, query and class say what is explained.")
-        self.settled(wanted)
+        self.settled(asked.wanted)
 
     def settled(self, wanted: Wanted | None) -> Wanted:
         """What is asked for in full: the threshold that holds, the class by its own name, each query once."""

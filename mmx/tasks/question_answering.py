@@ -1,7 +1,7 @@
 """Question answering: why one answer to one question about one picture."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -12,8 +12,9 @@ from mmx.errors import UsageError
 from mmx.families._vqa import VqaFamily
 from mmx.methods import Method
 from mmx.regions.base import RegionSet
-from mmx.tasks.base import Job, Result, Task, index_of, seed_of, unknown_choice, versions
-from mmx.types import Explanation, Picture, Prediction, Region, Token, Wanted
+from mmx.tasks.base import Asked, Job, Result, Target, Task, index_of, seed_of, targets_of, unknown_choice, versions
+from mmx.tasks.tokens import tokens_of
+from mmx.types import Explanation, Picture, Prediction, Region
 
 if TYPE_CHECKING:
     from mmx.explainer import Model
@@ -34,9 +35,11 @@ class QuestionAnswering(Task):
     def load(self) -> None:
         _ = self.model.tokenizer, self.model.region_provider
 
-    def check(self, question: str | None, target: str | int | None, wanted: Wanted | None) -> None:
-        name = self.model.info.name
-        if wanted is not None:
+    def check(self, asked: Asked) -> None:
+        name, question = self.model.info.name, asked.question
+        if asked.texts:
+            raise UsageError(f"{name} answers questions: a text does not fit it.", "Leave it out, and ask a question.")
+        if asked.wanted is not None:
             raise UsageError(f"{name} answers questions: threshold, query and class are for models that find objects.",
                              "Leave them out, and ask a question.")
         if question is None:
@@ -48,7 +51,9 @@ class QuestionAnswering(Task):
         if length > longest:
             raise UsageError(f"The question has {length} tokens; {name} takes {longest} at most.",
                              "Ask it in fewer words.")
-        self._answer_index(target)
+        if len(targets_of(asked.target)) > 1:
+            raise UsageError(f"{name} explains one answer at a time.", "Give one target.")
+        self._answer_index(asked.target)
 
     def explain_batch(self, jobs: Sequence[Job], methods: Sequence[Method],
                       max_memory: int | None = None) -> list[list[Result]]:
@@ -91,26 +96,14 @@ class QuestionAnswering(Task):
     def _prediction(self, index: int, probabilities: Tensor) -> Prediction:
         return Prediction(index, self.model.answers[index], float(probabilities[index]))
 
-    def _answer_index(self, target: str | int | None) -> int | None:
+    def _answer_index(self, target: Target) -> int | None:
         """An answer by its text, else by its index."""
-        if target is None:
+        if not targets_of(target):
             return None
+        (target,) = targets_of(target)
         index = index_of(target, self.model.answers)
         if index is None:
             text = str(target).strip()
             raise unknown_choice(f"'{text}' is not an answer that this model can give.", text, "answers",
                                  self.model.answers, _SHOWN_ANSWERS)
         return index
-
-
-def tokens_of(tokenizer: Any, question: str) -> tuple[tuple[Token, ...], tuple[str, ...]]:
-    """The tokens of a question as it was typed, and a note on the words that the tokenizer does not know."""
-    encoded = tokenizer(question, return_offsets_mapping=True, return_special_tokens_mask=True)
-    pieces = tokenizer.convert_ids_to_tokens(encoded["input_ids"])
-    tokens = tuple(
-        Token(piece if special else question[start:end], piece, bool(special), None if special else (start, end))
-        for piece, special, (start, end) in zip(pieces, encoded["special_tokens_mask"], encoded["offset_mapping"],
-                                                strict=True))
-    unknown = list(dict.fromkeys(token.text for token in tokens
-                                 if token.piece == tokenizer.unk_token and not token.special))
-    return tokens, (f"words that the model does not know: {', '.join(unknown)}",) if unknown else ()

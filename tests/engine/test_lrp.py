@@ -127,7 +127,7 @@ def test_relevance_of_several_targets_at_once_equals_one_by_one(block: Block) ->
 @pytest.mark.parametrize(("name", "run"), [
     ("cumsum", lambda x: torch.cumsum(x, dim=1)),
     ("exp", lambda x: x.exp()),
-    ("product of two activations", lambda x: x * x.relu()),
+    ("pow", lambda x: x.pow(2)),
     ("constant matrix", lambda x: x @ torch.ones(6, 6, dtype=torch.float64)),
 ])
 def test_a_function_without_a_rule_is_an_error_that_names_it(name: str, run) -> None:
@@ -139,11 +139,43 @@ def test_a_function_without_a_rule_is_an_error_that_names_it(name: str, run) -> 
         torch.autograd.grad(output.sum(), x)
 
 
+@pytest.mark.parametrize("run", [
+    lambda x: x * torch.sigmoid(1.702 * x),  # quick GELU, which is to pass relevance on as every activation does
+    lambda x: x * x[:1, :1].relu(),
+    lambda x: x / x.norm(dim=-1, keepdim=True),
+    lambda x: x / x.pow(2).sum(dim=-1, keepdim=True).pow(0.5),
+    lambda x: 3 * x / 7,
+])
+def test_products_and_quotients_keep_relevance(run) -> None:
+    x = double(2, 3, 6).requires_grad_()
+    relevance = double(2, 3, 6)
+    with RuleMode() as mode:
+        output = run(x)
+    plain = torch.autograd.grad(run(x), x, relevance)[0]
+    torch.testing.assert_close(torch.autograd.grad(output, x, relevance, retain_graph=True)[0], plain)
+    with mode.following_relevance():
+        (found,) = torch.autograd.grad(output, x, relevance)
+    assert found.sum().item() == pytest.approx(relevance.sum().item())
+
+
+def test_a_product_gives_half_to_each_factor_and_a_quotient_all_above() -> None:
+    a, b, relevance = double(2, 3, 4).requires_grad_(), double(2, 1, 4).requires_grad_(), double(2, 3, 4)
+    with RuleMode() as mode:
+        product, quotient = a * b, a / b
+    with mode.following_relevance():
+        to_a, to_b = torch.autograd.grad(product, (a, b), relevance)
+        above, below = torch.autograd.grad(quotient, (a, b), relevance, allow_unused=True)
+    torch.testing.assert_close(to_a, relevance / 2)
+    torch.testing.assert_close(to_b, relevance.sum(dim=1, keepdim=True) / 2)
+    torch.testing.assert_close(above, relevance)
+    assert below is None
+
+
 def test_a_function_without_a_rule_beside_the_path_does_no_harm(block: Block) -> None:
     x = double(1, 2, 6).requires_grad_()
     with RuleMode() as mode:
         output = block(x)
-        output.sigmoid()
+        output.exp()
     with mode.following_relevance():
         assert torch.autograd.grad(output.sum(), x)[0].isfinite().all()
 
