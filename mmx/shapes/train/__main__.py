@@ -14,6 +14,8 @@ class Trainable(StrEnum):
     LXMERT = "shapes-lxmert"
     VISUAL_BERT = "shapes-visual-bert"
     DETR = "shapes-detr"
+    VIT = "shapes-vit"
+    CLIP = "shapes-clip"
 
 
 def train(
@@ -41,6 +43,14 @@ def train(
         from mmx.shapes.train.detr import train_detr
 
         train_detr(folder, seed=seed, **given)
+    elif name is Trainable.VIT:
+        from mmx.shapes.train.vit import train_vit
+
+        train_vit(folder, seed=seed, **given)
+    elif name is Trainable.CLIP:
+        from mmx.shapes.train.clip import train_clip
+
+        train_clip(folder, seed=seed, **given)
     else:
         from mmx.shapes.train.vqa import train_vqa
 

@@ -20,7 +20,7 @@ from transformers.loss.loss_for_object_detection import HungarianMatcher, ImageL
 from mmx.catalog import WEIGHTS
 from mmx.regions.fcos import load_detector
 from mmx.shapes.train.loop import seed_everything, train
-from mmx.shapes.train.pool import GROUND, Pool, draw_pool, normalized
+from mmx.shapes.train.pool import GROUND, Pool, draw_pool, names_loss, normalized
 from mmx.shapes.train.regions import SETTINGS
 from mmx.shapes.world import CLASSES
 
@@ -54,9 +54,7 @@ def _draws(scenes: int, batch_size: int, seed: int) -> Iterator[Tensor]:
 
 def _cells_loss(classes: Tensor, boxes: Tensor, pool: Pool, scenes: Tensor) -> Tensor:
     """Loss of what every cell says lies there: `classes` (batch, cells, labels + 1), `boxes` (batch, cells, 4)."""
-    weight = torch.ones(GROUND + 1)
-    weight[GROUND] = _GROUND_WEIGHT
-    named = nn.functional.cross_entropy(classes.transpose(1, 2), pool.names_of_cells(scenes).flatten(1), weight)
+    named = names_loss(classes, pool.names_of_cells(scenes), _GROUND_WEIGHT)
     things = pool.cells[scenes].flatten(1)
     sample, cell = (things >= 0).nonzero(as_tuple=True)
     found, wanted = boxes[sample, cell], pool.boxes[scenes][sample, things[sample, cell]]

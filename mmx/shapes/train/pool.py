@@ -4,15 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from mmx.shapes.world import CLASSES, draw_scene, render
 
 GROUND = len(CLASSES)
 _MOST_THINGS = 7
-_MEAN = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
-_STD = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
@@ -38,6 +37,13 @@ class Pool:
         """The class of every cell, (scenes, g, g); GROUND where there is nothing."""
         cells = self.cells[scenes]
         return self.labels[scenes].gather(1, cells.flatten(1).clamp(min=0)).view_as(cells).where(cells >= 0, GROUND)
+
+
+def names_loss(logits: Tensor, names: Tensor, ground_weight: float) -> Tensor:
+    """Cross entropy of what each cell says lies there, `logits` (batch, cells, classes + 1), `names` (batch, g, g)."""
+    weight = torch.ones(GROUND + 1)
+    weight[GROUND] = ground_weight
+    return nn.functional.cross_entropy(logits.transpose(1, 2), names.flatten(1), weight)
 
 
 class _Scenes(Dataset):
@@ -76,5 +82,5 @@ def turned(images: Tensor, quarters: int, mirrored: bool) -> Tensor:
 
 
 def normalized(pixels: Tensor) -> Tensor:
-    """uint8 pixels (batch, 3, H, W) as DETR's image processor hands them to a network."""
-    return (pixels.float() / 255 - _MEAN) / _STD
+    """uint8 pixels (batch, 3, H, W) as the image processors of the shipped checkpoints hand them to a network."""
+    return (pixels.float() / 255 - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
