@@ -25,7 +25,7 @@ from mmx.shapes.world import CLASSES, Scene, draw_scene
 
 _FIRST_SCENE = 500_000_000
 _LONGEST_CAPTION = 32
-_MERGES = 60
+_MERGES = 44
 _EXAM_CAPTIONS = 16
 _WORD_END = "</w>"
 
