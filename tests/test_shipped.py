@@ -17,7 +17,7 @@ from mmx.shapes.evaluate import evaluate
 from mmx.shapes.exams import exam_of
 
 SAMPLES = Path(__file__).parents[1] / "sample_inputs"
-ANSWERING = ("shapes-lxmert",)
+ANSWERING = ("shapes-lxmert", "shapes-visual-bert")
 
 
 @pytest.fixture(scope="module", params=ANSWERING)
