@@ -24,13 +24,17 @@ Record = tuple[int, dict[str, Any]]
 
 @dataclass(frozen=True)
 class QuestionRow:
-    """One question: an empty image is `Path()`, an empty question "", and `line` is where the row begins."""
+    """One question: an empty image is `Path()`, an empty question "", and `line` is where the row begins.
+
+    `answers` is what the row gives as `answers` or `answer`, in whatever form.
+    """
 
     image: Path
     question: str
     target: str | None
     line: int
     id: str | None
+    answers: Any = None
 
 
 def read_questions(path: Path, images: Path | None = None) -> list[QuestionRow]:
@@ -132,7 +136,8 @@ def _object(item: Any, path: Path, line: int) -> dict[str, Any]:
 
 def _row(record: dict[str, Any], line: int, path: Path, folder: Path) -> QuestionRow:
     image, question, target, identity = (_field(record, name, path, line) for name in FIELDS)
-    return QuestionRow(folder / image if image else Path(), question or "", target, line, identity)
+    return QuestionRow(folder / image if image else Path(), question or "", target, line, identity,
+                       record.get("answers", record.get("answer")))
 
 
 def _field(record: dict[str, Any], name: str, path: Path, line: int) -> str | None:

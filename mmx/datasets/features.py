@@ -1,0 +1,117 @@
+"""Region features that were computed before: LXMERT's .tsv, or MMF's for VisualBERT as .npy files or in an LMDB.
+
+MMF writes `NAME.npy`, features (n, dim), beside `NAME_info.npy`, a pickled dict with bbox (n, 4) in pixels,
+image_width, image_height, num_boxes, objects and cls_prob; its LMDB holds all of that in one pickled dict a picture.
+"""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmx.datasets._plain_pickle import plain_unpickled, read_npy
+from mmx.datasets.obj36 import Features, Obj36
+from mmx.errors import ImageError, UsageError, shown_path
+
+_INFO = "_info.npy"
+
+
+class MmfFeatures(ABC):
+    """MMF's features, by the picture's name in its data set. `sha256` is over names and sizes, not over contents."""
+
+    def __init__(self, path: Path, sha256: str) -> None:
+        self.path, self.sha256 = path, sha256
+
+    def __getitem__(self, image: str) -> Features:
+        """Raises ImageError where the picture lacks or what is there of it is broken."""
+        try:
+            found = self._read(image)
+            if found is not None:
+                return _features(found)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            why = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+            raise ImageError(f"The features of {image} in {shown_path(self.path)} are broken ({why}).",
+                             "Get them again.") from error
+        raise ImageError(f"{shown_path(self.path)} has no features of {image}.", "Is it of another split?")
+
+    @abstractmethod
+    def _read(self, image: str) -> Mapping[str, Any] | None:
+        """What MMF wrote about a picture, or None if there is nothing."""
+
+
+class NpyFeatures(MmfFeatures):
+    """A folder of NAME.npy and NAME_info.npy."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, _hash_of(sorted(folder.glob("*.npy"))))
+
+    def _read(self, image: str) -> Mapping[str, Any] | None:
+        features, info = self.path / f"{image}.npy", self.path / f"{image}{_INFO}"
+        if not features.is_file():
+            return None
+        array = read_npy(features.read_bytes())
+        if array.dtype.hasobject and array.ndim == 0:
+            return array.item()
+        if not info.is_file():
+            raise ValueError(f"there is no {info.name} with its boxes")
+        return {**read_npy(info.read_bytes()).item(), "features": array}
+
+
+class LmdbFeatures(MmfFeatures):
+    """An LMDB, in a folder or in a single file; names may have folders before them, as in "val2014/NAME"."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            import lmdb
+        except ImportError as error:
+            raise UsageError(f"Reading {shown_path(path)} needs the package lmdb.",
+                             "Install it: pip install 'mmx[lmdb]'.") from error
+        super().__init__(path, _hash_of([path / "data.mdb" if path.is_dir() else path]))
+        try:
+            self._database = lmdb.open(str(path), subdir=path.is_dir(), readonly=True, lock=False, readahead=False)
+            with self._database.begin() as reading:
+                keys = plain_unpickled(reading.get(b"keys") or b"")
+        except (lmdb.Error, ValueError) as error:
+            raise UsageError(f"{shown_path(path)} is no LMDB of MMF's features ({error}).", "Get it again.") from error
+        self._keys = {bytes(key).decode().rpartition("/")[2]: bytes(key) for key in keys}
+
+    def _read(self, image: str) -> Mapping[str, Any] | None:
+        if image not in self._keys:
+            return None
+        with self._database.begin() as reading:
+            return plain_unpickled(reading.get(self._keys[image]) or b"")
+
+
+FeatureFile = Obj36 | MmfFeatures
+
+
+def open_features(path: Path) -> FeatureFile:
+    """By what it is: LXMERT's .tsv, a folder of .npy files, or an LMDB. UsageError where it is none of them."""
+    if (path.is_dir() and (path / "data.mdb").is_file()) or (path.is_file() and path.suffix in (".lmdb", ".mdb")):
+        return LmdbFeatures(path)
+    if path.is_dir():
+        if next(path.glob("*.npy"), None) is None:
+            raise UsageError(f"{shown_path(path)} holds no .npy files and no data.mdb.", "Give MMF's folder of them.")
+        return NpyFeatures(path)
+    return Obj36(path)
+
+
+def _features(found: Mapping[str, Any]) -> Features:
+    """Without padding: `num_boxes` says how many of the rows are regions."""
+    features = np.asarray(found["features"], dtype=np.float32)
+    boxes = np.asarray(found["bbox"], dtype=np.float32)
+    number = min(int(found.get("num_boxes") or len(features)), len(features))
+    if features.ndim != 2 or boxes.ndim != 2 or boxes.shape[1] != 4 or len(boxes) < number or not number:
+        raise ValueError(f"features {features.shape} and boxes {boxes.shape} do not fit {number} regions")
+    side = np.array([float(found["image_width"]), float(found["image_height"])] * 2, dtype=np.float32)
+    shares = np.asarray(found["cls_prob"], dtype=np.float32) if found.get("cls_prob") is not None else None
+    confidences = shares[:number, 1:].max(axis=1) if shares is not None and shares.ndim == 2 else np.ones(number)
+    return Features(np.clip(boxes[:number] / side, 0, 1), features[:number], confidences.astype(np.float32))
+
+
+def _hash_of(paths: list[Path]) -> str:
+    told = "\n".join(f"{path.name} {path.stat().st_size}" for path in paths)
+    return hashlib.sha256(told.encode()).hexdigest()
