@@ -7,6 +7,7 @@ import stat
 import warnings
 from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,13 @@ def _picture_from_file(path: str | Path) -> Picture:
             file.seek(0)
             image, notes = _upright_rgb(Image.open(file), name)
     return Picture(image, str(path), digest, notes)
+
+
+def picture_from_bytes(content: bytes, name: str) -> Picture:
+    """Reads the content of a picture's file, which is called `name`."""
+    with _refusals(shown_path(name)):
+        image, notes = _upright_rgb(Image.open(BytesIO(content)), shown_path(name))
+    return Picture(image, name, hashlib.sha256(content).hexdigest(), notes)
 
 
 def _picture_from_memory(given: Image.Image) -> Picture:
