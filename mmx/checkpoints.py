@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,15 +12,19 @@ from typing import Any, TypeVar
 
 import torch
 import transformers
+from safetensors.torch import load_file
 from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer, PreTrainedConfig, PreTrainedModel
 
-from mmx.catalog import WEIGHTS, catalog, shipped_names
+from mmx import hub
+from mmx.catalog import TOKENIZERS, WEIGHTS, catalog, shipped_names
 from mmx.errors import CheckpointError, MmxError, UsageError
+from mmx.hub import WEIGHT_FILES
 from mmx.registry import unknown_name
 
-_WEIGHT_FILES = ("*.safetensors", "pytorch_model*.bin")
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
+_OLD_BUFFER = "position_ids"
+"""What older versions of transformers saved beside the weights: it can be left out."""
 _SAVE_ANEW = "Get the checkpoint again, or save it anew with save_pretrained."
 
 T = TypeVar("T")
@@ -28,28 +32,24 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Source:
-    """Where a checkpoint is: `location` is a folder or a hub id, `name` what the user calls it."""
+    """Where a checkpoint is: `folder` on this disk; `name` is what the user calls it, `commit` the hub's, if any."""
 
     name: str
-    location: str
+    folder: Path
     shipped: bool = False
-    revision: str | None = None
-
-    @property
-    def folder(self) -> Path | None:
-        return Path(self.location) if Path(self.location).is_dir() else None
+    commit: str | None = None
 
 
 def resolve(name: str | Path, revision: str | None = None) -> Source:
-    """What a name stands for: a shipped checkpoint, a local folder, or else a hub id "owner/name"."""
+    """What a name stands for: a shipped checkpoint, a local folder, or else a hub id, which is fetched if need be."""
     text = str(name)
     if text in shipped_names():
-        return Source(text, str(WEIGHTS / text), shipped=True)
+        return Source(text, WEIGHTS / text, shipped=True)
     if not text.strip():
         raise UsageError("The name of the checkpoint is empty.", "Give one that 'mmx models' lists, or a folder.")
     path = os.path.expanduser(text)
     if os.path.isdir(path):
-        return Source(text, path)
+        return Source(text, Path(path))
     if os.path.exists(path):
         raise UsageError(f"{text} is a file; a checkpoint is a folder in from_pretrained layout.")
     owner, slash, rest = text.partition("/")
@@ -57,15 +57,15 @@ def resolve(name: str | Path, revision: str | None = None) -> Source:
         if slash:
             raise UsageError(f"There is no checkpoint folder {text}.")
         raise unknown_name("checkpoint", text, [entry.name for entry in catalog()])
-    return Source(text, text, revision=revision)
+    folder = hub.cached_folder(text, revision) or hub.fetch(text, revision)
+    return Source(text, folder, commit=folder.name)
 
 
 def read_config(source: Source) -> PreTrainedConfig:
-    if source.folder is not None and not (source.folder / "config.json").is_file():
+    if not (source.folder / "config.json").is_file():
         raise CheckpointError(f"{source.name} has no config.json.", "Is it a folder written by save_pretrained?")
     _quiet()
-    return _reading(source, "config", lambda: AutoConfig.from_pretrained(
-        source.location, revision=source.revision, trust_remote_code=False))
+    return _reading(source, "config", lambda: AutoConfig.from_pretrained(source.folder, trust_remote_code=False))
 
 
 def load_network(source: Source, architecture: str, *, device: str = "cpu", dtype: str = "float32") -> PreTrainedModel:
@@ -74,38 +74,69 @@ def load_network(source: Source, architecture: str, *, device: str = "cpu", dtyp
     Raises:
         CheckpointError: the files are missing, broken, or lack weights that the class needs.
     """
-    if source.folder is not None and not any(list(source.folder.glob(kind)) for kind in _WEIGHT_FILES):
+    return load_with_leftovers(source, architecture, device=device, dtype=dtype)[0]
+
+
+def load_with_leftovers(source: Source, architecture: str, *, device: str = "cpu",
+                        dtype: str = "float32") -> tuple[PreTrainedModel, tuple[str, ...]]:
+    """The same, and the names of weights that the class has no place for."""
+    if not any(list(source.folder.glob(kind)) for kind in WEIGHT_FILES):
         raise CheckpointError(f"{source.name} has no weights (model.safetensors or pytorch_model.bin).")
     _quiet()
     network, found = _reading(source, "weights", lambda: getattr(transformers, architecture).from_pretrained(
-        source.location, revision=source.revision, attn_implementation="eager", dtype=DTYPES[dtype],
+        source.folder, attn_implementation="eager", dtype=DTYPES[dtype],
         weights_only=True, ignore_mismatched_sizes=True, output_loading_info=True))
-    lacking = sorted({*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])})
-    if lacking:
-        named = ", ".join(lacking[:3]) + (", ..." if len(lacking) > 3 else "")
-        raise CheckpointError(f"{source.name} lacks {len(lacking)} weights that {architecture} needs, or has them in "
-                              f"another shape: {named}.", f"Save the checkpoint from {architecture}.")
-    return network.to(device).eval().requires_grad_(False)
+    missing, other = sorted(found["missing_keys"]), sorted(key for key, *_ in found["mismatched_keys"])
+    left = tuple(sorted(key for key in found["unexpected_keys"] if not key.endswith(_OLD_BUFFER)))
+    if missing or other:
+        told = [text for names, text in ((missing, f"lacks {{}} weights that {architecture} needs"),
+                                         (other, "has {} in another shape"), (left, "has {} that fit nowhere"))
+                if names for text in [f"{text.format(len(names))}: {named(names)}"]]
+        saved = [one for one in network.config.architectures or () if one != architecture]
+        why = f"It was saved from {saved[0]}. " if saved and missing else ""
+        raise CheckpointError(f"{source.name} {'; '.join(told)}.", f"{why}Give a checkpoint of {architecture}.")
+    return network.to(device).eval().requires_grad_(False), left
+
+
+def named(names: Sequence[str]) -> str:
+    """The first three of many."""
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def load_tokenizer(source: Source) -> Any:
-    tokenizer = _reading(source, "tokenizer", lambda: AutoTokenizer.from_pretrained(
-        source.location, revision=source.revision, trust_remote_code=False))
+    """The checkpoint's own, or the one that is known to go with it."""
+    folder = source.folder
+    if source.name in TOKENIZERS and not any((folder / name).is_file() for name in hub.TOKENIZER_FILES):
+        other = TOKENIZERS[source.name]
+        folder = (hub.cached_folder(other, kinds=hub.TOKENIZER_FILES) or hub.fetch(other, kinds=hub.TOKENIZER_FILES))
+    tokenizer = _reading(source, "tokenizer", lambda: AutoTokenizer.from_pretrained(folder, trust_remote_code=False))
     if not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):  # transformers makes one up, without words
         raise CheckpointError(f"{source.name} has no tokenizer, or one without words.",
-                              "Save it there with the tokenizer's save_pretrained.")
+                              "Save it there with the tokenizer's save_pretrained, or put its vocab.txt there.")
     return tokenizer
 
 
 def load_processor(source: Source) -> Any:
     return _reading(source, "image processor", lambda: AutoImageProcessor.from_pretrained(
-        source.location, revision=source.revision, trust_remote_code=False))
+        source.folder, trust_remote_code=False))
+
+
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a .safetensors or .bin file by name; nothing in it is ever run. Raises CheckpointError."""
+    try:
+        found = load_file(path) if path.suffix == ".safetensors" else torch.load(
+            path, map_location="cpu", weights_only=True)
+    except Exception as error:  # safetensors, torch and pickle each raise their own kinds
+        raise CheckpointError(f"The weights in {path} cannot be read: {_reason(error)}", "Get it again.") from error
+    if not isinstance(found, dict) or not all(isinstance(value, torch.Tensor) for value in found.values()):
+        raise CheckpointError(f"{path} holds no tensors by name.", "Get the file again.")
+    return found
 
 
 def read_extra(source: Source, file_name: str) -> dict[str, Any] | None:
     """A JSON file of mmx's own beside the weights of a local checkpoint, or None if it has none."""
-    path = source.folder / file_name if source.folder else None
-    if path is None or not path.is_file():
+    path = source.folder / file_name
+    if not path.is_file():
         return None
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -120,7 +151,7 @@ def read_extra(source: Source, file_name: str) -> dict[str, Any] | None:
 def content_hash(folder: Path) -> str:
     """ "sha256:..." over the names and bytes of a local checkpoint's config and weights."""
     total = hashlib.sha256()
-    files = [folder / "config.json", *sorted(path for kind in _WEIGHT_FILES for path in folder.glob(kind))]
+    files = [folder / "config.json", *sorted(path for kind in WEIGHT_FILES for path in folder.glob(kind))]
     for path in files:
         total.update(path.name.encode())
         with path.open("rb") as file:
@@ -128,11 +159,9 @@ def content_hash(folder: Path) -> str:
     return f"sha256:{total.hexdigest()}"
 
 
-def revision_of(source: Source, config: PreTrainedConfig) -> str:
+def revision_of(source: Source) -> str:
     """The hub commit that was loaded, or the content hash of a local folder."""
-    if source.folder is not None:
-        return content_hash(source.folder)
-    return getattr(config, "_commit_hash", None) or source.revision or "main"
+    return source.commit or content_hash(source.folder)
 
 
 def pick_device(wanted: str) -> str:
@@ -165,8 +194,7 @@ def _reading(source: Source, what: str, read: Callable[[], T]) -> T:
     except MmxError:
         raise
     except Exception as error:  # transformers, safetensors and the hub each raise their own kinds
-        raise CheckpointError(f"The {what} of {source.name} cannot be loaded: {_reason(error)}",
-                              _SAVE_ANEW if source.folder else _not_found()) from error
+        raise CheckpointError(f"The {what} of {source.name} cannot be loaded: {_reason(error)}", _SAVE_ANEW) from error
 
 
 def _reason(error: Exception) -> str:
@@ -175,11 +203,6 @@ def _reason(error: Exception) -> str:
         return "they are no plain tensors, and unpickling them could run code. Only safetensors files are always safe."
     reason = " ".join([first, *more[:1]] if first.endswith(":") else [first])
     return reason if reason.endswith(".") else f"{reason}."
-
-
-def _not_found() -> str:
-    shipped = f" These ship with mmx: {', '.join(shipped_names())}." if shipped_names() else ""
-    return f"It is no folder here, nothing is cached under that id, and the hub gave nothing.{shipped}"
 
 
 def _quiet() -> None:

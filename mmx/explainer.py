@@ -10,21 +10,23 @@ from torch import Tensor, nn
 
 from mmx import checkpoints
 from mmx.engine import attribute
-from mmx.errors import CheckpointError, UsageError
+from mmx.errors import UsageError
 from mmx.families._vqa import VqaFamily
 from mmx.families.base import Family, get_family
 from mmx.images import open_picture
 from mmx.methods import Method, get_method
 from mmx.perturbation.perturb import Perturbation, perturb
-from mmx.regions.base import RegionProvider, make_provider
+from mmx.regions.base import RegionProvider, RegionSet
 from mmx.schedule import sites_of
 from mmx.tasks.base import Asked, Job, Result, Target, Task, seed_of, versions
 from mmx.tasks.image_classification import ImageClassification
 from mmx.tasks.image_text_matching import ImageTextMatching
 from mmx.tasks.object_detection import ObjectDetection
+from mmx.tasks.precomputed import PrecomputedRegions
 from mmx.tasks.question_answering import QuestionAnswering
 from mmx.tasks.tokens import tokens_of
-from mmx.types import ModelInfo, Wanted
+from mmx.tasks.vqa_parts import NOTHING_GIVEN, Given, VqaParts
+from mmx.types import ModelInfo, Picture, Wanted
 
 __all__ = ["Job", "Model", "load", "seed_of", "tokens_of", "versions"]
 
@@ -40,9 +42,10 @@ class Model:
     """A checkpoint with its family and what else it needs; what `mmx.load` returns."""
 
     def __init__(self, source: checkpoints.Source, network: nn.Module, family: Family, info: ModelInfo,
-                 regions: Mapping[str, Any] | None = None) -> None:
+                 given: Given = NOTHING_GIVEN, leftovers: Sequence[str] = ()) -> None:
         self.source, self.network, self.family, self.info = source, network, family, info
-        self._regions = regions
+        self.leftovers = tuple(leftovers)
+        self._given = given
 
     @cached_property
     def task(self) -> Task:
@@ -61,40 +64,36 @@ class Model:
         return checkpoints.load_processor(self.source)
 
     @cached_property
-    def region_provider(self) -> RegionProvider:
-        """The one asked for at load, else the one that the checkpoint names, else a plain grid."""
-        try:
-            return make_provider(self.region_options, self.info.device,
-                                 self._vqa.region_features(self.network.config))
-        except (UsageError, LookupError, TypeError, ValueError) as error:
-            if self._regions is not None:
-                raise
-            why = str(error) if isinstance(error, UsageError | ValueError) else repr(error)
-            raise CheckpointError(f"The regions.json of {self.info.name} cannot be used: {why}") from error
+    def _parts(self) -> VqaParts:
+        return VqaParts(self.source, self._vqa, self.network.config, self.info.device, self._given)
+
+    @property
+    def region_provider(self) -> RegionProvider | PrecomputedRegions:
+        """The one asked for at load, else the one that the checkpoint was trained on, else a plain grid."""
+        return self._parts.region_provider
 
     @property
     def region_options(self) -> dict[str, Any]:
         """Which region provider it is, and how it is set."""
-        return dict(self._regions or checkpoints.read_extra(self.source, "regions.json") or {"provider": "grid"})
+        return self._parts.region_options
+
+    def regions_of(self, pictures: Sequence[Picture]) -> list[RegionSet]:
+        return self._parts.regions_of(pictures)
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a reader of every result of this model must know."""
-        return self.task.warnings
+        left = (f"{self.info.name} has {len(self.leftovers)} weights that fit nowhere in {self.family.architecture}: "
+                f"{checkpoints.named(self.leftovers)}",) if self.leftovers else ()
+        return (*left, *self.task.warnings)
 
-    @cached_property
+    @property
     def region_warnings(self) -> tuple[str, ...]:
-        own = checkpoints.read_extra(self.source, "regions.json")
-        if self._regions is not None and own not in (None, dict(self._regions)):
-            return (f"{self.info.name} was trained on other regions than these: its answers mean little",)
-        if self._regions is not None or own is not None:
-            return ()
-        return (f"{self.info.name} names no region detector, so regions are cells of a plain grid: a model that was "
-                "trained on detector features answers at random from these",)
+        return self._parts.warnings
 
-    @cached_property
+    @property
     def answers(self) -> list[str]:
-        return self._vqa.answers(self.network.config)
+        return self._parts.answers
 
     @property
     def _vqa(self) -> VqaFamily:
@@ -218,14 +217,18 @@ def starts_by_stream(start_layer: int | None, start_layer_text: int | None) -> d
 
 
 def load(name: str | Path, device: str = "cpu", dtype: str = "auto", *, revision: str | None = None,
-         regions: Mapping[str, Any] | None = None) -> Model:
+         regions: Mapping[str, Any] | None = None, features: str | Path | None = None,
+         answers: str | Path | Sequence[str] | None = None) -> Model:
     """A model by shipped name, local `from_pretrained` folder or hub id.
 
     Args:
         device: "auto", "cpu", "cuda" or "mps".
         dtype: "auto" (float32), "float32", "float64", "bfloat16" or "float16".
-        regions: a region provider's options, {"provider": "grid", "rows": 6, "columns": 6}; by default the
-            checkpoint's own.
+        revision: branch, tag or commit of a hub checkpoint.
+        regions: a region provider's options, {"provider": "grid", "rows": 6, "columns": 6} or {"provider": "frcnn",
+            "checkpoint": FOLDER}; by default the checkpoint's own.
+        features: a file or folder of region features that were computed before, in the place of a region provider.
+        answers: what the answers are called, by index, or a file that says so (a JSON array, or one a line).
 
     Raises:
         UsageError: no such name, family, device or dtype.
@@ -235,8 +238,11 @@ def load(name: str | Path, device: str = "cpu", dtype: str = "auto", *, revision
     source = checkpoints.resolve(name, revision)
     config = checkpoints.read_config(source)
     family = get_family(config.model_type)
-    if regions is not None and not isinstance(family, VqaFamily):
-        raise UsageError(f"{source.name} takes no regions: it looks at the whole picture.", "Leave regions out.")
-    network = checkpoints.load_network(source, family.architecture, device=device, dtype=dtype)
-    info = ModelInfo(source.name, config.model_type, checkpoints.revision_of(source, config), device, dtype)
-    return Model(source, network, family, info, regions)
+    given = Given(regions, None if features is None else Path(features),
+                  Path(answers) if isinstance(answers, str) else answers)
+    if given != NOTHING_GIVEN and not isinstance(family, VqaFamily):
+        raise UsageError(f"{source.name} takes no regions, features or answers: it looks at the whole picture.",
+                         "Leave them out.")
+    network, leftovers = checkpoints.load_with_leftovers(source, family.architecture, device=device, dtype=dtype)
+    info = ModelInfo(source.name, config.model_type, checkpoints.revision_of(source), device, dtype)
+    return Model(source, network, family, info, given, leftovers)

@@ -12,7 +12,7 @@ from mmx.errors import MmxError
 from mmx.explainer import Model
 from mmx.images import open_picture
 from mmx.methods import Method
-from mmx.render.report import save_sheet
+from mmx.render.report import save_page, save_sheet
 from mmx.tasks.base import Asked, Job, Result
 
 Opened = tuple[Request, Job]
@@ -20,7 +20,7 @@ Opened = tuple[Request, Job]
 
 @dataclass(frozen=True)
 class Batch:
-    """How requests are answered, and where that is told. `asked` is what is asked of every picture."""
+    """How requests are answered, and where that is told. `asked` is asked of every picture; `html`: a page too."""
 
     model: Model
     methods: tuple[Method, ...]
@@ -29,6 +29,7 @@ class Batch:
     report: BatchReport
     asked: Asked = field(default_factory=Asked)
     max_memory: int | None = None
+    html: bool = False
 
     def run(self, requests: Sequence[Request], batch_size: int) -> None:
         with progress_bar(len(requests), self.report.quiet) as advance:
@@ -50,7 +51,7 @@ class Batch:
         except Exception as error:
             self.report.fail(request, error)
             return None
-        done = finished_files(self.model, job, request.stem, self.methods, self.out) if self.resume else None
+        done = finished_files(self.model, job, request.stem, self.methods, self.out, self.html) if self.resume else None
         if done is None:
             return job
         self.report.skip(request, done)
@@ -74,7 +75,8 @@ class Batch:
         try:
             files = [explanation.save(self.out, request.stem) for explanation in explanations]
             sheet = save_sheet(explanations, self.out, request.stem) if len(explanations) > 1 else None
+            page = save_page(explanations, self.out, request.stem) if self.html else None
         except Exception as error:
             self.report.fail(request, error)
             return
-        self.report.add(explanations, files, sheet, said_before=self.model.warnings)
+        self.report.add(explanations, files, sheet, page, said_before=self.model.warnings)

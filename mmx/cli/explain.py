@@ -40,9 +40,19 @@ def explain(
     model: ModelName = None,
     revision: Revision = None,
     regions: Annotated[str | None, typer.Option(
-        "--regions", metavar="KIND", help="Where regions come from: 'grid' or 'grid:ROWSxCOLUMNS' "
-        "(default: what the checkpoint names).")] = None,
+        "--regions", metavar="KIND", help="Where regions come from: 'frcnn' or 'frcnn:FOLDER' (the Visual Genome "
+        "detector), 'frcnn-iccv21' (with channels as in the reference), 'grid' or 'grid:ROWSxCOLUMNS' (default: what "
+        "the checkpoint was trained on).")] = None,
+    features: Annotated[Path | None, typer.Option(
+        "--features", metavar="FILE", help="Instead of --regions: features computed before, by the pictures' names: "
+        "LXMERT's .tsv, or MMF's LMDB or folder of .npy files.")] = None,
+    answers: Annotated[Path | None, typer.Option(
+        "--answers", metavar="FILE", help="What the model's answers are called, where its config does not say: a JSON "
+        "array, or one a line.")] = None,
     out: Out = Path("mmx-out"),
+    html: Annotated[bool, typer.Option(
+        "--html", help="Write an HTML file for each picture as well, with all of it inside: to read, mail or "
+        "print.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Leave out what is in --out already.")] = False,
     as_json: JsonFlag = False,
     device: Device = "auto",
@@ -87,11 +97,11 @@ def explain(
         default = default_for(question=asked.question is not None, texts=bool(asked.texts),
                               detections=asked.wanted is not None)
         with result_folder(out):
-            loaded = open_model(model, revision, regions, device, dtype, quiet, default)
+            loaded = open_model(model, revision, regions, device, dtype, quiet, default, features, answers)
             loaded.check(**vars(asked))
             methods = fitting_methods(methods, names, loaded, quiet)
             report.expect(requests, several_methods=len(methods) > 1)
-            Batch(loaded, methods, out, resume, report, asked, memory).run(requests, batch_size)
+            Batch(loaded, methods, out, resume, report, asked, memory, html).run(requests, batch_size)
     except Exception as error:
         report.stop(error)
         raise

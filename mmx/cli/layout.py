@@ -30,7 +30,7 @@ from mmx.types import Detections, Explanation, Explanations
 _WIDEST_NAME, _WIDEST_QUESTION, _ANSWER, _METHOD = 26, 30, 16, 23
 
 
-def print_block(results: Sequence[Result], files: Sequence[Files], sheet: Path | None) -> None:
+def print_block(results: Sequence[Result], files: Sequence[Files], sheet: Path | None, page: Path | None) -> None:
     """What was asked about one picture, by one method or several."""
     first = results[0]
     if isinstance(first, Detections):
@@ -43,8 +43,9 @@ def print_block(results: Sequence[Result], files: Sequence[Files], sheet: Path |
     if len(files) > 1:
         picture = picture.with_name(picture.name.removesuffix(f"{first.method}.png") + "*.png")
     print_result(Text.assemble(("  wrote    ", "dim"), f"{shown_path(picture)} and {report.suffix}"))
-    if sheet is not None:
-        print_result(Text.assemble(("  together ", "dim"), shown_path(sheet)))
+    for what, path in (("together", sheet), ("page", page)):
+        if path is not None:
+            print_result(Text.assemble((f"  {what:<8} ", "dim"), shown_path(path)))
 
 
 def _print_answer(explanations: Sequence[Explanation]) -> None:

@@ -1,4 +1,4 @@
-"""`mmx methods` and `mmx models`: what there is."""
+"""`mmx methods`: what there is, and how lists look."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,7 +25,7 @@ def methods(as_json: JsonFlag = False, debug: Debug = False) -> None:
                      "summary": method.summary, "source": method.source, "departs": method.departs}
                     for method in found])
         return
-    table = _table("method", "needs", "what it is")
+    table = names_table("method", "needs", "what it is")
     for method in found:
         table.add_row(method.name, "\n".join(method.needs) or "nothing", _described(method))
         table.add_row()
@@ -33,22 +33,7 @@ def methods(as_json: JsonFlag = False, debug: Debug = False) -> None:
     print_result(Text("LRP is reported to be patented for commercial use; the default method does not use it.", "dim"))
 
 
-def models(as_json: JsonFlag = False, debug: Debug = False) -> None:
-    """List the checkpoints: those that ship with mmx, then the usual ones on the hub."""
-    from mmx.catalog import DEFAULTS, QUESTIONS, catalog, entries_as_dicts
-
-    if as_json:
-        print_json(entries_as_dicts())
-        return
-    table = _table("checkpoint", "family", "task", "knows", "where")
-    defaults = {one.name: f" (default for {one.what})" for one in DEFAULTS} | {QUESTIONS.name: " (default)"}
-    for entry in catalog():
-        name = entry.name + defaults.get(entry.name, "")
-        table.add_row(name, entry.family, entry.task, entry.knows, "ships with mmx" if entry.shipped else "hub")
-    print_result(table)
-
-
-def _table(names: str, *columns: str) -> Table:
+def names_table(names: str, *columns: str) -> Table:
     """Names are there to be typed: they are never cut."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column(names, style="bold", no_wrap=True, overflow="fold")

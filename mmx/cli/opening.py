@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -20,7 +21,8 @@ _MEMORY = re.compile(rf"([0-9]{{1,15}}(?:\.[0-9]{{1,9}})?)\s*({'|'.join(_BYTES)}
 
 
 def open_model(name: str | None, revision: str | None, regions: str | None, device: str, dtype: str,
-               quiet: bool, default: Default = QUESTIONS) -> Model:
+               quiet: bool, default: Default = QUESTIONS, features: Path | None = None,
+               answers: Path | None = None) -> Model:
     """The model that was asked for, or the default one, which is then named on stderr."""
     options = parse_regions(regions)
     chosen, origin = default_model(typer.get_app_dir("mmx"), default.name) if name is None else (name, "--model")
@@ -33,7 +35,7 @@ def open_model(name: str | None, revision: str | None, regions: str | None, devi
                    f"for photographs: --model {default.for_photographs}")
     elif not quiet and origin != "--model":
         print_note(f"using {chosen}, as {origin} says")
-    model = load(chosen, device, dtype, revision=revision, regions=options)
+    model = load(chosen, device, dtype, revision=revision, regions=options, features=features, answers=answers)
     # A broken tokenizer or detector is one error, not one for each picture.
     model.task.load()
     for note in () if quiet else model.warnings:
@@ -52,6 +54,10 @@ def fitting_methods(methods: tuple[Method, ...], names: Sequence[str], model: Mo
     if "all" not in names:
         model.check_methods(methods)
     fitting = tuple(method for method in methods if model.takes(method))
+    unsteady = [method.name for method in fitting if "lrp" in method.needs]
+    if unsteady and model.info.dtype in ("bfloat16", "float16") and not quiet:
+        print_note(f"LRP relevance can be several times too large or small in {model.info.dtype}: take float32 for "
+                   f"{', '.join(unsteady)}")
     left_out = [method.name for method in methods if method not in fitting]
     if left_out and not quiet:
         print_note(f"left out {', '.join(left_out)}: they differ from others only where one stream attends to another, "
@@ -78,12 +84,16 @@ def parse_memory(text: str | None) -> int | None:
 
 
 def parse_regions(text: str | None) -> dict[str, Any] | None:
-    """ "grid" or "grid:6x8" as a region provider's options."""
+    """ "grid", "grid:6x8", "frcnn" or "frcnn:FOLDER" as a region provider's options."""
     if text is None:
         return None
     kind, colon, size = text.partition(":")
+    if kind in ("frcnn", "frcnn-iccv21"):
+        channels = {"channels": "reference"} if kind == "frcnn-iccv21" else {}
+        return {"provider": "frcnn", **channels, **({"checkpoint": size} if size else {})}
     if kind != "grid":
-        raise UsageError(f"--regions '{text}' is not known.", "Give 'grid' or 'grid:ROWSxCOLUMNS'.")
+        raise UsageError(f"--regions '{text}' is not known.",
+                         "Give 'grid', 'grid:ROWSxCOLUMNS', 'frcnn' or 'frcnn:FOLDER'.")
     if not colon:
         return {"provider": "grid"}
     rows, _, columns = size.lower().partition("x")

@@ -35,16 +35,17 @@ class BatchReport:
         """One is told in full, many in a row each."""
         self._rows = Rows(requests, several_methods) if len(requests) > 1 else None
 
-    def add(self, explanations: Sequence[Result], files: Sequence[Files], sheet: Path | None,
+    def add(self, explanations: Sequence[Result], files: Sequence[Files], sheet: Path | None, page: Path | None,
             said_before: Sequence[str] = ()) -> None:
         self._explained += 1
-        self._files += sum(map(len, files)) + (sheet is not None)
+        self._files += sum(map(len, files)) + (sheet is not None) + (page is not None)
         if self._as_json:
             self._documents += [{**one.to_dict(), "files": [str(path) for path in paths],
-                                 "sheet": None if sheet is None else str(sheet)}
+                                 "sheet": None if sheet is None else str(sheet),
+                                 "html": None if page is None else str(page)}
                                 for one, paths in zip(explanations, files, strict=True)]
         elif self._rows is None:
-            print_block(explanations, files, sheet)
+            print_block(explanations, files, sheet, page)
         else:
             self._rows.print(explanations)
             first = explanations[0]

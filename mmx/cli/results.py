@@ -11,7 +11,7 @@ from mmx.errors import OutputError, shown_path
 from mmx.explainer import Model
 from mmx.methods import Method
 from mmx.render.documents import wanted_to_dict
-from mmx.render.report import sheet_path
+from mmx.render.report import page_path, sheet_path
 from mmx.tasks.base import Job, Target, targets_of
 from mmx.tasks.image_classification import ImageClassification
 from mmx.tasks.image_text_matching import ImageTextMatching
@@ -42,11 +42,13 @@ def result_folder(folder: Path) -> Iterator[None]:
                 folder.rmdir()
 
 
-def finished_files(model: Model, job: Job, stem: str, methods: Sequence[Method], out: Path) -> list[Files] | None:
+def finished_files(model: Model, job: Job, stem: str, methods: Sequence[Method], out: Path,
+                   html: bool = False) -> list[Files] | None:
     """The files that answer this very question with this very model, or None if one of them is not there."""
     found = [(out / f"{stem}.{method.name}.png", out / f"{stem}.{method.name}.json") for method in methods]
-    has_sheet = len(methods) < 2 or sheet_path(out, stem).is_file()
-    return found if has_sheet and all(_answers(files, model, job) for files in found) else None
+    beside = [*([sheet_path(out, stem)] if len(methods) > 1 else []), *([page_path(out, stem)] if html else [])]
+    is_whole = all(path.is_file() for path in beside) and all(_answers(files, model, job) for files in found)
+    return found if is_whole else None
 
 
 def _answers(files: Files, model: Model, job: Job) -> bool:

@@ -40,10 +40,14 @@ class VqaFamily(Family):
         return Chosen(outputs["logits"][samples, answers], samples)
 
     def answers(self, config: PreTrainedConfig) -> list[str]:
-        """The text of every answer; "answer 7" where the config does not name them."""
-        count = self.answer_count(config)
-        names = config.id2label if len(config.id2label) == count else {}
-        return [str(names.get(index, f"answer {index}")) for index in range(count)]
+        """The text of every answer; "answer 7" where the config does not name it, or calls it "LABEL_7"."""
+        names = config.id2label if self.names_answers(config) else {}
+        return [str(names.get(index, f"answer {index}")) for index in range(self.answer_count(config))]
+
+    def names_answers(self, config: PreTrainedConfig) -> bool:
+        """Whether the config says what the answers are."""
+        names = config.id2label
+        return len(names) == self.answer_count(config) and names != {index: f"LABEL_{index}" for index in names}
 
     @abstractmethod
     def answer_count(self, config: PreTrainedConfig) -> int:

@@ -33,7 +33,7 @@ class QuestionAnswering(Task):
         return self.model.region_warnings
 
     def load(self) -> None:
-        _ = self.model.tokenizer, self.model.region_provider
+        _ = self.model.tokenizer, self.model.region_provider, self.model.answers
 
     def check(self, asked: Asked) -> None:
         name, question = self.model.info.name, asked.question
@@ -73,8 +73,8 @@ class QuestionAnswering(Task):
 
     def _regions_of(self, pictures: Sequence[Picture]) -> list[RegionSet]:
         """A picture that several questions are about is looked at once."""
-        distinct = {picture.sha256: picture.image for picture in pictures}
-        found = dict(zip(distinct, self.model.region_provider.regions(list(distinct.values())), strict=True))
+        distinct = {picture.sha256: picture for picture in pictures}
+        found = dict(zip(distinct, self.model.regions_of(list(distinct.values())), strict=True))
         return [found[picture.sha256] for picture in pictures]
 
     def _explanation(self, job: Job, regions: RegionSet, target: int | None, probabilities: Tensor, method: str,

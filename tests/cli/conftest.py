@@ -13,10 +13,14 @@ from mmx.cli.app import main
 
 @pytest.fixture
 def mmx(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture, tmp_path: Path) -> Command:
-    for name in ("MMX_MODEL", "MMX_DEBUG", "FORCE_COLOR", "HF_HOME"):
+    for name in ("MMX_MODEL", "MMX_DEBUG", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("HOME", str(tmp_path))
+    # As a machine without a network and with an empty cache.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HOME", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments: object) -> Outcome:

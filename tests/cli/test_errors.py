@@ -31,7 +31,7 @@ MISUSE = {
     ("explain", "scene.png", "-q", "red?", "--dtype", "float23"): "Did you mean 'float32'?",
     ("explain", "scene.png", "-q", "red?", "--device", "tpu"): "There are: auto, cpu, cuda, mps.",
     ("explain", "scene.png", "-q", "red?", "--device", "cpu:x"): "There are: auto, cpu, cuda, mps.",
-    ("explain", "scene.png", "-q", "red?", "--regions", "detr"): "Give 'grid' or 'grid:ROWSxCOLUMNS'.",
+    ("explain", "scene.png", "-q", "red?", "--regions", "detr"): "Give 'grid', 'grid:ROWSxCOLUMNS', 'frcnn'",
     ("explain", "scene.png", "-q", "red?", "--regions", "grid:"): "grid:6x8",
     ("explain", "scene.png", "-q", "red?", "--regions", "grid:0x4"): "grid:6x8",
     ("explain", "scene.png", "-q", "red?", "--regions", "grid:9999x4"): "grid:6x8",

@@ -142,3 +142,23 @@ def test_quiet_says_results_and_errors_only(ask: Command, picture: Path) -> None
     assert outcome.code == 1
     assert outcome.error.startswith("gone.png")
     assert str(picture) in outcome.out
+
+
+def test_html_is_one_more_file_for_each_picture(ask: Command, picture: Path, tmp_path: Path) -> None:
+    outcome = ask(picture, "-q", "what <b>color</b> is the circle?", "--html")
+    page = tmp_path / "out" / "scene.html"
+    assert outcome.code == 0
+    assert outcome.out.splitlines()[-1].split() == ["page", str(page)]
+    assert "<b>" not in page.read_text() and "&lt;" in page.read_text()
+    several = json.loads(ask(picture, *QUESTION, "--html", "-m", "relevance", "-m", "rollout", "--json").out)
+    assert {one["html"] for one in several["explanations"]} == {str(page)}
+    assert "rollout" in page.read_text()
+
+
+def test_html_that_is_missing_is_made_up_for(ask: Command, picture: Path, tmp_path: Path) -> None:
+    ask(picture, picture, *QUESTION, "--html")
+    page = tmp_path / "out" / "scene-1.html"
+    page.unlink()
+    resumed = ask(picture, picture, *QUESTION, "--html", "--resume")
+    assert resumed.out.splitlines()[-1].startswith("1 explained, 1 there already")
+    assert page.is_file()

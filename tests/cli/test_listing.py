@@ -41,7 +41,12 @@ def test_models(mmx: Command) -> None:
     listed = json.loads(mmx("models", "--json").out)
     assert (outcome.code, outcome.err) == (0, "")
     assert "unc-nlp/lxmert-vqa-uncased" in [entry["name"] for entry in listed]
-    assert [line.split()[0] for line in outcome.out.splitlines()[1:]] == [entry["name"] for entry in listed]
+    table, _, _ = outcome.out.partition("\n\n")
+    assert [line.split()[0] for line in table.splitlines()[1:]] == [entry["name"] for entry in listed]
+    places = [entry["where"] for entry in listed]
+    assert set(places) == {"shipped", "hub"}
+    assert places == sorted(places, key=("shipped", "hub").index)
+    assert all(entry["size_mb"] > 0 and entry["licence"] for entry in listed)
 
 
 def test_version(mmx: Command) -> None:

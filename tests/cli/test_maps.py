@@ -185,5 +185,5 @@ def test_what_is_asked_chooses_the_model(mmx: Command, request: pytest.FixtureRe
     outcome = mmx("explain", picture, *asked)
     assert outcome.code == 0
     assert outcome.err.startswith(f"note: using {name} for {what}, which ships with mmx and knows drawn shapes only; ")
-    [row] = [line for line in mmx("models").out.splitlines() if line.startswith(name)]
-    assert f"(default for {what})" in row
+    [defaults] = [line for line in mmx("models").out.splitlines() if line.startswith("default")]
+    assert f"{name} for {what}" in defaults

@@ -63,9 +63,9 @@ class CountedRegions:
 @pytest.fixture
 def provider(model: Model):
     provider = CountedRegions()
-    model.region_provider = provider
+    model._parts.region_provider = provider
     yield provider
-    del model.region_provider
+    del model._parts.region_provider
 
 
 def job(question: str, regions: int, target: str | int | None = None) -> Job:

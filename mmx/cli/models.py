@@ -1,0 +1,143 @@
+"""`mmx models`: which checkpoints there are, fetching one, and looking one over."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from mmx.cli.listing import JsonFlag, names_table
+from mmx.cli.options import Debug, Device, Dtype, Quiet, Revision
+from mmx.cli.output import print_json, print_note, print_result
+from mmx.errors import MmxError
+
+if TYPE_CHECKING:
+    from mmx.catalog import CatalogEntry
+    from mmx.inspection import Finding
+
+models_app = typer.Typer(name="models", invoke_without_command=True)
+
+_MARKS = {True: ("ok", "green"), False: ("FAILS", "bold red"), None: ("", "")}
+_SIGNS = {True: "works", False: "fails", None: "note"}
+
+
+@models_app.callback()
+def models(context: typer.Context, as_json: JsonFlag = False, debug: Debug = False) -> None:
+    """List the checkpoints that mmx knows, fetch one ('pull'), or look one over, your own too ('check')."""
+    if context.invoked_subcommand is not None:
+        return
+    from mmx.catalog import catalog
+    from mmx.hub import cached_folder
+
+    def place(entry: "CatalogEntry") -> str:
+        return "shipped" if entry.shipped else "cached" if cached_folder(entry.name) else "hub"
+
+    found = catalog()
+    if as_json:
+        print_json([{**asdict(entry), "where": place(entry)} for entry in found])
+        return
+    table = names_table("checkpoint", "family", "MB", "licence", "where")
+    for entry in found:
+        table.add_row(entry.name, entry.family, f"{entry.size_mb:g}", entry.licence, place(entry))
+    print_result(table)
+    notes = names_table("", "")
+    for what, told in _notes(found).items():
+        notes.add_row(Text(what, "not bold"), Text(told, "dim"))
+    print_result(notes)
+
+
+def _notes(entries: "Sequence[CatalogEntry]") -> dict[str, str]:
+    """What the table has no room for."""
+    from mmx.catalog import DEFAULTS, QUESTIONS
+
+    tasks: dict[str, dict[str, None]] = {}
+    needs: dict[str, list[str]] = {}
+    for entry in entries:
+        tasks.setdefault(entry.task, {})[entry.family] = None
+        for need in entry.needs:
+            needs.setdefault(need, []).append(entry.name)
+    names = [entry.name for entry in entries]
+    default = [f"{one.name} for {one.what}" for one in (QUESTIONS, *DEFAULTS[1:]) if one.name in names]
+    return {
+        "tasks": "; ".join(f"{task}: {', '.join(families)}" for task, families in tasks.items()),
+        "default": "; ".join(default),
+        "needed": "; ".join(f"{need} by {' and '.join(by)}" for need, by in needs.items()),
+        "licence": "(code): of its authors' code, where none is given with the weights",
+        "hub": "fetched when first used, or by 'mmx models pull NAME'; any other checkpoint of these families works "
+               "too, by hub id or folder: try 'mmx models check NAME'",
+    }
+
+
+@models_app.command()
+def pull(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A hub id, such as unc-nlp/lxmert-vqa-uncased.")],
+    revision: Revision = None,
+    device: Device = "auto",
+    as_json: JsonFlag = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Fetch a checkpoint with all that it needs into the local cache, and look it over.
+
+    The cache, a token and a mirror are those of the Hugging Face hub: HF_HOME, HF_TOKEN, HF_ENDPOINT.
+    """
+    from mmx.catalog import catalog, shipped_names
+    from mmx.pulling import pull_all
+    from mmx.registry import unknown_name
+
+    if name in shipped_names():
+        print_note(f"{name} ships with mmx: there is nothing to fetch")
+    elif not Path(name).expanduser().is_dir():
+        if "/" not in name:
+            raise unknown_name("checkpoint", name, [entry.name for entry in catalog()])
+        for told in pull_all(name, revision):
+            if not quiet:
+                print_note(told)
+    _look_over(name, revision, device, "auto", as_json)
+
+
+@models_app.command()
+def check(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A shipped name, a hub id, or a from_pretrained folder.")],
+    revision: Revision = None,
+    regions: Annotated[str | None, typer.Option("--regions", metavar="KIND", help="See 'mmx explain --help'.")] = None,
+    answers: Annotated[Path | None, typer.Option("--answers", metavar="FILE", help="What its answers are called.")]
+    = None,
+    features: Annotated[Path | None, typer.Option("--features", metavar="FILE", help="See 'mmx explain --help'.")]
+    = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    as_json: JsonFlag = False,
+    debug: Debug = False,
+) -> None:
+    """Look a checkpoint over: does it load, can every attention map be trusted, what else does it need?
+
+    The first thing to run on a checkpoint of your own. Exit code 1 where something fails.
+    """
+    _look_over(name, revision, device, dtype, as_json, regions, answers, features)
+
+
+def _look_over(name: str, revision: str | None, device: str, dtype: str, as_json: bool, regions: str | None = None,
+               answers: Path | None = None, features: Path | None = None) -> None:
+    from mmx.cli.opening import parse_regions
+    from mmx.inspection import inspect
+
+    given = {"regions": parse_regions(regions), "answers": answers, "features": features}
+    found = list(inspect(name, revision, device, dtype, **given))
+    if as_json:
+        print_json({"name": name, "works": _works(found), "findings": [
+            {"what": one.what, "result": _SIGNS[one.works], "told": one.told} for one in found]})
+    else:
+        table = names_table("looked at", "", "found")
+        for one in found:
+            table.add_row(one.what, Text(*_MARKS[one.works]), Text(one.told))
+        print_result(table)
+    if not _works(found):
+        failed = [one.what for one in found if one.works is False]
+        raise MmxError(f"{name} does not work with mmx as it is: {', '.join(failed)} failed.")
+
+
+def _works(found: "Iterable[Finding]") -> bool:
+    return all(one.works is not False for one in found)

@@ -1,0 +1,145 @@
+"""The Hugging Face hub: what of it lies in the local cache, and fetching what does not.
+
+What is cached is used as it is, without asking the network. Cache, mirror, token and offline mode are those of
+`huggingface_hub`: HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE, TRANSFORMERS_OFFLINE and the proxies'.
+"""
+
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.request import urlopen
+
+from mmx.catalog import REVISIONS, Vocabulary, shipped_names
+from mmx.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from huggingface_hub.hf_api import ModelInfo
+
+MARKERS = ("config.json", "config.yaml")
+WEIGHT_FILES = ("*.safetensors", "pytorch_model*.bin")
+TOKENIZER_FILES = ("tokenizer.json", "vocab.txt")
+_SMALL_FILES = ("*.json", "*.txt", "*.yaml", "*.model")
+_PATIENCE_S = 5
+
+
+def cached_folder(name: str, revision: str | None = None, kinds: Sequence[str] = WEIGHT_FILES) -> Path | None:
+    """Where a hub checkpoint lies in the local cache, with files of these kinds, or None. Asks no network."""
+    from huggingface_hub import try_to_load_from_cache
+
+    for marker in MARKERS:
+        found = try_to_load_from_cache(name, marker, revision=revision or REVISIONS.get(name))
+        folder = Path(found).parent if isinstance(found, str) else None
+        if folder is not None and any(path.exists() for kind in kinds for path in folder.glob(kind)):
+            return folder
+    return None
+
+
+def fetch(name: str, revision: str | None = None, kinds: Sequence[str] = WEIGHT_FILES) -> Path:
+    """Downloads what of a hub checkpoint is not cached, and gives its folder.
+
+    Args:
+        kinds: of the files beside its settings, the first kind that it has.
+
+    Raises:
+        CheckpointError: there is no such checkpoint, or the hub cannot be reached.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    revision = revision or REVISIONS.get(name)
+    wanted = _wanted_files([one.rfilename for one in _ask(name, revision).siblings or ()], kinds)
+    silent = are_progress_bars_disabled()
+    (enable_progress_bars if sys.stderr.isatty() else disable_progress_bars)()
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
+    except Exception as error:  # the hub, its transport and the disk each raise their own kinds
+        raise CheckpointError(f"{name} could not be fetched from the hub: {_first_line(error)}.",
+                              "Try again: what has come already is kept.") from error
+    finally:
+        (disable_progress_bars if silent else enable_progress_bars)()
+
+
+def is_offline() -> bool:
+    """Whether the user forbids the network."""
+    from huggingface_hub import constants
+
+    return constants.HF_HUB_OFFLINE
+
+
+def _ask(name: str, revision: str | None) -> "ModelInfo":
+    """What the hub says of a checkpoint: asked once and not for long, where its own client tries for half a minute."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.constants import HF_HUB_CACHE
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+
+    there = f"{name}@{revision}" if revision else name
+    if is_offline():
+        raise _missing(there, "HF_HUB_OFFLINE forbids fetching it", HF_HUB_CACHE)
+    try:
+        return HfApi().model_info(name, revision=revision, timeout=_PATIENCE_S)
+    except RevisionNotFoundError as error:
+        raise CheckpointError(f"{name} has no revision '{revision}' on the hub.", "Leave --revision out.") from error
+    except GatedRepoError as error:
+        raise CheckpointError(f"{name} is given out on request only.", "Ask for it on the hub, then set HF_TOKEN, or "
+                              "run 'hf auth login'.") from error
+    except RepositoryNotFoundError as error:
+        raise CheckpointError(f"There is no checkpoint {name} on the hub, or it is private.",
+                              "Check the name; for a private one set HF_TOKEN.") from error
+    except Exception as error:
+        raise _missing(there, f"the hub cannot be reached ({_first_line(error)})", HF_HUB_CACHE) from error
+
+
+def _missing(name: str, why: str, cache: str) -> CheckpointError:
+    shipped = f", or take one that ships with mmx: {', '.join(shipped_names())}" if shipped_names() else ""
+    return CheckpointError(f"{name} is not in the local cache ({cache}), and {why}.",
+                           f"Where there is a network, run 'mmx models pull {name.partition('@')[0]}' and take the "
+                           f"cache along (HF_HOME); or name a folder that holds the checkpoint{shipped}.")
+
+
+def _wanted_files(names: Sequence[str], kinds: Sequence[str]) -> list[str]:
+    """Settings, and what of the first of the kinds there is, of what lies at the top of a checkpoint."""
+    top = [name for name in names if "/" not in name]
+    others = next((found for kind in kinds if (found := [name for name in top if fnmatch(name, kind)])), [])
+    return [*(name for name in top if any(fnmatch(name, kind) for kind in _SMALL_FILES)), *others]
+
+
+def fetch_vocabulary(vocabulary: Vocabulary) -> list[str]:
+    """The lines of a vocabulary, out of the cache (HF_HOME/mmx) or else from where its authors keep it.
+
+    Raises:
+        CheckpointError: it is not cached and cannot be fetched, or it is not what it was.
+    """
+    from huggingface_hub.constants import HF_HOME
+
+    path = Path(HF_HOME) / "mmx" / vocabulary.file_name
+    if not path.is_file():
+        content = _download(vocabulary)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            file.write(content)
+        os.replace(file.name, path)
+    return vocabulary.parse(path.read_bytes())
+
+
+def _download(vocabulary: Vocabulary) -> bytes:
+    if is_offline():
+        raise CheckpointError(f"{vocabulary.what} are not cached, and HF_HUB_OFFLINE forbids fetching them.")
+    try:
+        with urlopen(vocabulary.url, timeout=_PATIENCE_S) as reply:
+            content = reply.read()
+    except OSError as error:
+        raise CheckpointError(f"{vocabulary.what} cannot be fetched from {vocabulary.url} ({_first_line(error)}).") \
+            from error
+    if vocabulary.sha256 not in (None, hashlib.sha256(content).hexdigest()):
+        raise CheckpointError(f"{vocabulary.what} at {vocabulary.url} are no longer what they were.")
+    vocabulary.parse(content)
+    return content
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".:")
