@@ -32,6 +32,16 @@ def check(shared: Path) -> ModuleType:
     return module
 
 
+@pytest.mark.parametrize("family", ["lxmert", "visual_bert"])
+def test_perturbation_equals_the_references(check: ModuleType, family: str, monkeypatch: pytest.MonkeyPatch,
+                                            capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["check.py", family, "--part", "perturb"])
+    assert check.main() == 0, capsys.readouterr().out
+    made, _, failed = capsys.readouterr().out.splitlines()[-1].partition(" passed, ")
+    assert int(made) > 80
+    assert failed == "0 failed"
+
+
 @pytest.mark.parametrize(("family", "method"), [(family, name) for family, names in METHODS.items() for name in names])
 def test_scores_equal_the_references(check: ModuleType, family: str, method: str, monkeypatch: pytest.MonkeyPatch,
                                      capsys: pytest.CaptureFixture[str]) -> None:

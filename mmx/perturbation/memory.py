@@ -4,7 +4,8 @@ import torch
 from torch import nn
 
 _CPU_BYTES = 2 * 2**30
-_MOST_TOKENS = {"cpu": 1024, "cuda": 65536}  # more gains nothing; a CPU grows slower where its caches are full
+_CPU_VALUES = 800_000  # of the widest activation: a CPU grows slower where its caches are full
+_MOST_TOKENS = 65536  # more gains nothing
 _MOST_SAMPLES = 64  # a killed run loses as many
 _USUAL_SAMPLE = 128  # words and regions
 _KEPT_FOR_BACKWARD = 6  # copies of every activation: its function's own, gradient, LRP relevance
@@ -15,7 +16,8 @@ def tokens_at_once(network: nn.Module, max_memory: int | None = None) -> int:
     """Words and regions that one forward without gradients takes at most."""
     widest = max(max(module.in_features, module.out_features) for module in _linears(network))
     allowed = _memory(network, max_memory) // (_KEPT_FORWARD * widest * _bytes_each(network))
-    return max(1, min(allowed, _MOST_TOKENS.get(_device(network).type, _MOST_TOKENS["cpu"])))
+    useful = _MOST_TOKENS if _device(network).type == "cuda" else _CPU_VALUES // widest
+    return max(1, min(allowed, useful))
 
 
 def samples_at_once(network: nn.Module, max_memory: int | None = None) -> int:

@@ -45,8 +45,7 @@ def perturb(network: nn.Module, family: VqaFamily, inputs: Inputs, scores: Mappi
     plan = protocol_named(protocol, family, steps)
     parts = parts_of(family, inputs, padding_counts=plan.is_reference)
     ranked = scores[modality].to(network.device)
-    ties = None if plan.is_reference else drawn_ties([seed + i for i in range(len(ranked))], ranked.shape[1]).to(
-        ranked.device)
+    ties = None if plan.is_reference else drawn_ties([seed + i for i in range(len(ranked))], ranked.shape[1])
     kept = kept_by_step(ranked, modality, sign, plan, parts, ties)
     if modality == "image" and plan.unmasks_regions:
         inputs = {name: value for name, value in inputs.items() if name != "visual_attention_mask"}

@@ -44,10 +44,9 @@ class Protocol:
 
     def kept_counts(self, modality: str, removable: Tensor) -> Tensor:
         """How many of `removable` (batch,) words or regions each step keeps, (batch, steps)."""
-        shares = torch.tensor(self.steps[modality], dtype=torch.float64, device=removable.device)
-        if self.is_reference:
-            return ((1 - shares) * removable[:, None].double()).long()
-        return removable[:, None] - (shares * removable[:, None].double() + 0.5).floor().long()
+        shares, numbers = torch.tensor(self.steps[modality], dtype=torch.float64), removable.cpu()[:, None]
+        kept = (1 - shares) * numbers if self.is_reference else numbers - (shares * numbers + 0.5).floor()
+        return kept.long().to(removable.device)
 
 
 def protocol_named(name: str, family: VqaFamily, steps: Sequence[float] | None = None) -> Protocol:

@@ -48,9 +48,9 @@ def kept_by_step(scores: Tensor, modality: str, sign: str, protocol: Protocol, p
     if scores.shape != present.shape:
         raise UsageError(f"The scores of the {modality} have shape {tuple(scores.shape)}, not {tuple(present.shape)}.",
                          "Give one row for each sample.")
-    worth = (-scores if sign == "positive" else scores).to(torch.float64).masked_fill(~removable, -torch.inf)
+    worth = (-scores if sign == "positive" else scores).masked_fill(~removable, -torch.inf)
     places = torch.arange(worth.shape[1], device=worth.device).expand_as(worth)
-    ahead = places if ties is None else ties.argsort(dim=1)
+    ahead = places if ties is None else ties.argsort(dim=1).to(worth.device)
     order = ahead.gather(1, worth.gather(1, ahead).argsort(dim=1, descending=True, stable=True))
     rank = torch.empty_like(order).scatter_(1, order, places)
     counts = protocol.kept_counts(modality, removable.sum(dim=1))

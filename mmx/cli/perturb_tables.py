@@ -1,0 +1,62 @@
+"""How a perturbation run looks on a terminal: how accurate the model is, then the methods by area."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from mmx.cli.output import print_json, print_note, print_result
+from mmx.cli.perturb_curves import heading
+from mmx.errors import shown_path
+
+_MEANING = {"iccv21": "as the paper's code has it", "clean": "even steps, seeded ties, no accidents"}
+
+
+def print_perturbation(summary: Mapping[str, Any], out: Path, as_json: bool) -> None:
+    if summary["warning"]:
+        print_note(f"WARNING: {summary['warning']}")
+    if as_json:
+        print_json(summary)
+        return
+    samples, parameters = summary["samples"], summary["parameters"]
+    failed = f", {samples['failed']} failed" if samples["failed"] else ""
+    if samples["divided_by"] != samples["evaluated"]:
+        failed += f", divided by {samples['divided_by']} as in the reference"
+    print_result(Text.assemble((parameters["model"], "bold"), f" answers {share(summary['accuracy'])} % rightly where "
+                               f"nothing is removed: {samples['evaluated']} samples{failed}, "
+                               f"{parameters['data']['kind']}"))
+    print_result(Text.assemble(("protocol ", "dim"), (parameters["protocol"], "bold"),
+                               f"  {_MEANING[parameters['protocol']]}"))
+    for modality, signs in summary["panels"].items():
+        for sign, panel in signs.items():
+            print_result(Text.assemble((f"\n{heading(modality, sign)}", "bold"),
+                                       f" ({modality}, {sign}): {panel['better']} AUC is better"))
+            print_result(_table(panel))
+    print_result(Text("\nAUC: area under accuracy over the share removed, as mean accuracy in %. In brackets 95 % "
+                      "bootstrap intervals, paired for differences.", "dim"))
+    print_result(Text.assemble(("wrote ", "dim"), f"{shown_path(out)}/summary.json and curves.png"))
+
+
+def _table(panel: Mapping[str, Any]) -> Table:
+    """The best first; differences are to the method that was named first."""
+    first, methods = next(iter(panel["methods"])), panel["methods"]
+    order = sorted(methods, key=lambda name: methods[name]["auc"]["mean"], reverse=panel["better"] == "higher")
+    table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
+    table.add_column("method", no_wrap=True, overflow="fold")
+    table.add_column("AUC %", no_wrap=True)
+    if len(methods) > 1:
+        table.add_column(f"against {first}", no_wrap=True)
+    for name in order:
+        cells = [name, share(methods[name]["auc"])]
+        if len(methods) > 1:
+            cells.append("" if name == first else share(panel["differences"][name][first], signed=True))
+        table.add_row(*cells)
+    return table
+
+
+def share(estimate: Mapping[str, float], signed: bool = False) -> str:
+    """In percent, with its interval."""
+    mean, low, high = (format(100 * estimate[key], f"{'+' if signed else ''}.1f") for key in ("mean", "low", "high"))
+    return f"{mean} ({low} to {high})"
