@@ -1,0 +1,111 @@
+"""How fast the perturbation test runs, beside plain forwards of the same reduced inputs and beside one at a time."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from rich.table import Table
+from torch import Tensor
+
+from mmx.bench.models import Subject
+from mmx.bench.timing import interleaved
+from mmx.cli.output import print_result
+from mmx.engine import attribute
+from mmx.families._vqa import VqaFamily
+from mmx.methods import Method, all_methods
+from mmx.perturbation.combinations import Combinations, joined
+from mmx.perturbation.forwards import Subsets
+from mmx.perturbation.memory import samples_at_once, tokens_at_once
+from mmx.perturbation.protocol import MODALITIES, SIGNS, Protocol, protocol_named
+from mmx.perturbation.subsets import parts_of
+
+
+@dataclass(frozen=True)
+class Work:
+    """All methods, signs and modalities on the samples of one batch of encoded inputs."""
+
+    subject: Subject
+    family: VqaFamily
+    protocol: Protocol
+    methods: tuple[Method, ...]
+
+    @cached_property
+    def combinations(self) -> Combinations:
+        network = self.subject.network
+        return Combinations(network, self.family, self.protocol, MODALITIES, SIGNS, tokens_at_once(network))
+
+    @cached_property
+    def samples(self) -> int:
+        return len(self.subject.inputs["input_ids"])
+
+    def sample(self, start: int, end: int) -> dict[str, Tensor]:
+        return {name: values[start:end] for name, values in self.subject.inputs.items()}
+
+    def captured(self, inputs: Mapping[str, Tensor], methods: Sequence[Method], first: int) -> tuple:
+        seeds = range(first, first + len(inputs["input_ids"]))
+        scores, outputs = attribute(self.subject.network, self.family, inputs, methods, ignore_padding=True,
+                                    seeds=seeds)
+        return scores, outputs["logits"].argmax(dim=1), seeds
+
+    def as_mmx_does(self) -> None:
+        size = samples_at_once(self.subject.network)
+        for start in range(0, self.samples, size):
+            inputs = self.sample(start, start + size)
+            self.combinations.answers(inputs, *self.captured(inputs, self.methods, start))
+
+    def reduced_inputs(self) -> Subsets:
+        """Everything that is run after the captures, equal inputs as often as they come."""
+        parts = parts_of(self.family, self.subject.inputs, padding_counts=False)
+        scores, _, seeds = self.captured(self.subject.inputs, self.methods, 0)
+        return joined(self.combinations.kept(scores, parts, seeds), parts)
+
+    @torch.inference_mode()
+    def one_by_one(self) -> None:
+        """The first sample, a method, modality, sign and step at a time, each method with a capture of its own."""
+        inputs = self.sample(0, 1)
+        parts = parts_of(self.family, inputs, padding_counts=False)
+        for method in self.methods:
+            scores, _, seeds = self.captured(inputs, [method], 0)
+            subsets = joined(self.combinations.kept(scores, parts, seeds), parts)
+            for row in torch.arange(len(subsets), device=subsets.samples.device).split(1):
+                self._forward(inputs, subsets[row])
+
+    @torch.inference_mode()
+    def plain_forwards(self, wanted: Subsets, rows_at_once: int) -> None:
+        """Reduced inputs of similar length together, `rows_at_once` of them in a forward."""
+        for rows in torch.arange(len(wanted), device=wanted.samples.device).split(rows_at_once):
+            self._forward(self.subject.inputs, wanted[rows])
+
+    def _forward(self, inputs: Mapping[str, Tensor], rows: Subsets) -> None:
+        sizes = {name: max(1, int(mask.sum(dim=1).max())) for name, mask in rows.kept.items()}
+        reduced = self.family.reduced(inputs, rows.samples, rows.kept, sizes)
+        self.family.run_reduced(self.subject.network, reduced)["logits"].argmax(dim=1).tolist()
+
+
+def bench_perturb(subject: Subject, rounds: int, device: str, protocol: str, rows_at_once: Sequence[int]) -> None:
+    """Prints samples a second and their ratios, out of one interleaved run."""
+    family = subject.family
+    assert isinstance(family, VqaFamily)
+    work = Work(subject, family, protocol_named(protocol, family), tuple(all_methods()))
+    everything = work.reduced_inputs()
+    wanted = _sorted_by_length(everything.distinct()[0])
+    forwards = {f"plain forwards, {rows} at once": rows for rows in rows_at_once}
+    seconds = interleaved({
+        "mmx": work.as_mmx_does, "one at a time": work.one_by_one,
+        **{name: lambda rows=rows: work.plain_forwards(wanted, rows) for name, rows in forwards.items()},
+    }, rounds, device)
+    rates = {name: (1 if name == "one at a time" else work.samples) / taken for name, taken in seconds.items()}
+    best = max(rates[name] for name in forwards)
+    table = Table(f"{subject.name}, {protocol}", "samples / s", "÷ best plain", "÷ one at a time", box=None,
+                  padding=(0, 3, 0, 0))
+    for name, rate in rates.items():
+        table.add_row(name, f"{rate:.4f}", f"{rate / best:.2f}", f"{rate / rates['one at a time']:.1f}")
+    print_result(table)
+    each = len(everything) / work.samples
+    print_result(f"{each:.0f} reduced inputs a sample, {len(wanted) / work.samples:.0f} of them distinct\n")
+
+
+def _sorted_by_length(subsets: Subsets) -> Subsets:
+    words, regions = (subsets.kept[name].sum(dim=1) for name in ("text", "image"))
+    return subsets[(regions * (1 + int(words.max())) + words).argsort(descending=True, stable=True)]
