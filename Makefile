@@ -6,7 +6,7 @@ SAMPLE := sample_inputs/scene-5029.png
 QUESTION := what color is the circle?
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check clean
+.PHONY: help setup demo page tour test test-all check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,12 @@ setup: .venv/installed ## set everything up in .venv
 
 demo: setup ## explain a sample picture, and say where the result is
 	$(BIN)/mmx explain $(SAMPLE) --question "$(QUESTION)" --out mmx-out
+
+page: setup ## open the demo page on this machine
+	$(BIN)/mmx demo
+
+tour: setup ## run the notebook, and store what its cells show
+	$(BIN)/python tests/tour.py
 
 test: setup ## run the tests
 	$(BIN)/python -m pytest

@@ -7,11 +7,15 @@ from typing import Annotated
 import typer
 
 from mmx import __version__
+from mmx.cli.compare import compare
+from mmx.cli.demo import demo
 from mmx.cli.errors import as_told
 from mmx.cli.explain import explain
-from mmx.cli.listing import methods, models
+from mmx.cli.listing import methods
+from mmx.cli.models import models_app
 from mmx.cli.options import help_if_alone
 from mmx.cli.output import debug_wanted, prepare_streams, print_error
+from mmx.cli.perturb import perturb
 from mmx.cli.segment import segment
 from mmx.cli.shapes import shapes_app
 
@@ -20,9 +24,12 @@ INTERRUPTED = 130
 app = typer.Typer(name="mmx", add_completion=True, pretty_exceptions_enable=False,
                   context_settings={"help_option_names": ["-h", "--help"]})
 app.command()(explain)
+app.command()(demo)
 app.command()(methods)
-app.command()(models)
+app.command()(perturb)
+app.command()(compare)
 app.command()(segment)
+app.add_typer(models_app, name="models")
 app.add_typer(shapes_app, name="shapes")
 
 

@@ -29,7 +29,7 @@ _ORIGIN = Style(20, color=GREY)
 _TITLE = Style(22, bold=True)
 _SMALL = Style(16, color=GREY)
 _MORE = Style(20)
-_RULE = "Each map is scaled to its own largest score: compare where, not how much."
+HOW_SCALED = "Each map is scaled to its own largest score: compare where, not how much."
 
 
 def detection_sheet(detections: Detections) -> Image.Image:
@@ -38,9 +38,9 @@ def detection_sheet(detections: Detections) -> Image.Image:
               (2, paragraph(_origin(detections), _ORIGIN, _WIDTH))]
     blocks += [(24, block) for block in _body(detections)]
     if len(detections) > MOST_PANELS:
-        blocks += [(20, paragraph(_more(detections), _MORE, _WIDTH))]
+        blocks += [(20, paragraph(more(detections), _MORE, _WIDTH))]
     notes = [f"Note: {note}" for note in dict.fromkeys([*detections.notes, *detections.picture.notes])]
-    small = [*([_RULE] if len(detections) else []), *notes]
+    small = [*([HOW_SCALED] if len(detections) else []), *notes]
     if small:
         blocks += [(28, blank(_WIDTH, 1, RULE)), (12, paragraphs(small, _SMALL, _WIDTH))]
     return stacked(blocks, _MARGIN)
@@ -91,7 +91,8 @@ def _origin(detections: Detections) -> str:
     return " \u00b7 ".join([counted(detections), detections.model.name, detections.method])
 
 
-def _more(detections: Detections) -> str:
+def more(detections: Detections) -> str:
+    """The detections that have no panel."""
     rest = [f"{number} {in_words(one.target)}" for number, one in enumerate(detections, 1) if number > MOST_PANELS]
     return f"and {len(rest)} more, whose maps the JSON file has: {', '.join(rest)}"
 
@@ -128,11 +129,16 @@ def _height(width: int) -> int:
     return min(_TALLEST, round(_TALLEST_IN_WIDTHS * width))
 
 
-def _overview(detections: Detections, width: int) -> Image.Image:
+def picture_with_boxes(detections: Detections, width: int, height: int) -> Image.Image:
+    """The picture as large as fits, with every box on it."""
     original = detections.picture.image
-    picture = fitted(original, width, _height(width))
+    picture = fitted(original, width, height)
     draw_boxes(picture, numbered(detections.explanations, picture.width / original.width), Style(18, bold=True))
-    return on_matte(picture, width)
+    return picture
+
+
+def _overview(detections: Detections, width: int) -> Image.Image:
+    return on_matte(picture_with_boxes(detections, width, _height(width)), width)
 
 
 def _headings(explanations: Sequence[Explanation], width: int) -> list[Image.Image]:

@@ -1,75 +1,110 @@
-"""An explanation as an HTML figure for notebooks and reports: one inline picture, the rest as text, no script."""
+"""An explanation as an HTML figure, for notebooks, the report and the page: inline pictures, real text, no script."""
 
-from base64 import b64encode
-from html import escape
-from io import BytesIO
+from collections.abc import Sequence
 
-import numpy as np
 from PIL import Image
 
-from mmx.render.colors import WHITE, rgb, text_color_on
-from mmx.render.detection_words import counted, title
-from mmx.render.flow import Word
-from mmx.render.map_words import heading
+from mmx.render import detection_words, map_words
+from mmx.render.boxes import color_of
+from mmx.render.detection_sheet import HOW_SCALED, MOST_PANELS, more, picture_with_boxes, picture_with_map
+from mmx.render.map_sheet import file_name, framed, map_shades, picture_with_relevance
+from mmx.render.map_sheet import small_print as map_small_print
+from mmx.render.markup import (
+    beside,
+    block,
+    cards,
+    figure,
+    heading,
+    picture,
+    scale,
+    shaded_question,
+    small,
+    swatch,
+    text,
+)
 from mmx.render.panel import answer_lines, small_print
-from mmx.render.picture import picture_with_regions
-from mmx.render.tokens import scored_words, word_shades
-from mmx.render.typeset import clean
-from mmx.types import Detections, Explanation, Explanations
+from mmx.render.picture import fitted, picture_with_regions, region_shades
+from mmx.types import Detections, Explanation, Explanations, Picture
 
-_FIGURE = "margin:0;max-width:720px;padding:16px;background:#fff;color:#111827;font:16px/1.6 sans-serif"
-_CHIP = "padding:.1em .2em;border-radius:.2em"
-_SMALL = "color:#626a78;font-size:.8em"
+WIDE = 1120  # pixels, of a figure with several pictures
+_SHOWN, _TALLEST = 560, 700
+_CARD = 240
+_SHARP = 1.5  # picture pixels for one of the page
 
 
 def explanation_html(explanation: Explanation) -> str:
-    """A `<figure>` with the coloured picture, the shaded question and the answer; all text in it is escaped."""
+    """The coloured picture, the shaded question and the answer."""
     answer, aside = answer_lines(explanation)
-    caption = [
-        f'<div dir="auto" style="font-size:1.3em">{_question(explanation)}</div>',
-        f"<div><strong>{_text(answer)}</strong></div>",
-        *(f'<div style="{_SMALL}">{_text(line)}</div>' for line in [aside, *small_print(explanation)] if line),
-    ]
-    picture = _image(picture_with_regions(explanation, long_side_px=688), f"{explanation.question} {answer}")
-    return f'<figure style="{_FIGURE}">{picture}<figcaption>{"".join(caption)}</figcaption></figure>'
+    shown = picture_with_regions(explanation, round(_SHARP * _SHOWN))
+    seen = picture(shown, f"{explanation.question} {answer}")
+    said = heading(shaded_question(explanation)) + block(f"<strong>{text(answer)}</strong>")
+    return figure([beside(seen + scale(region_shades(explanation), "relevance of regions"),
+                          said + small([aside, *small_print(explanation)]))], WIDE)
 
 
 def detections_html(detections: Detections) -> str:
-    """A `<figure>` with the sheet, and every detection in words for those who cannot see it."""
-    sheet = detections.to_image()
-    alt = "; ".join([counted(detections), *map(title, detections)])
-    picture = _image(sheet, alt)
-    return f'<figure style="margin:0;max-width:1536px">{picture}</figure>'
+    """The picture with every box, then each detection with its relevance."""
+    shown = detections.explanations[:MOST_PANELS]
+    origin = [detection_words.counted(detections), detections.model.name, detections.method]
+    image = card_picture(detections.picture)
+    panels = [_titled(number, f"{number + 1} {detection_words.title(one)}") + map_picture(one, image) +
+              scale(map_shades(one), "relevance") for number, one in enumerate(shown)]
+    hidden = [more(detections)] if len(detections) > MOST_PANELS else []
+    return figure([head(detections, origin), overview(detections), cards(panels, _CARD) if panels else "",
+                   small([*hidden, *detection_remarks(detections)])], WIDE)
 
 
 def explanations_html(found: Explanations) -> str:
-    """A `<figure>` with the sheet, and every class or text in words for those who cannot see it."""
-    alt = "; ".join(f"{one.question} {heading(one)}".strip() for one in found)
-    return f'<figure style="margin:0;max-width:1536px">{_image(found.to_image(), alt)}</figure>'
+    """Every class or text with its relevance, and a text's words shaded."""
+    origin = [map_words.counted(found), found.model.name, found.method, map_words.layers_read(found[0])]
+    image = card_picture(found.picture)
+    panels = [named(map_words.heading(one)) + map_picture(one, image) +
+              (block(shaded_question(one)) if one.tokens else "") + scale(map_shades(one), "relevance")
+              for one in found.explanations[:MOST_PANELS]]
+    return figure([head(found, origin), cards([plain_card(found, image), *panels], _CARD),
+                   small(map_small_print([found]))], WIDE)
 
 
-def _image(image: Image.Image, alt: str) -> str:
-    buffer = BytesIO()
-    image.save(buffer, "PNG")
-    source = b64encode(buffer.getvalue()).decode("ascii")
-    return f'<img alt="{_text(alt)}" style="max-width:100%" src="data:image/png;base64,{source}">'
+def head(found: Detections | Explanations, origin: Sequence[str]) -> str:
+    return heading(f"<strong>{text(file_name(found))}</strong>") + small([" \u00b7 ".join(filter(None, origin))])
 
 
-def _question(explanation: Explanation) -> str:
-    scores = explanation.scores.get("text", np.zeros(len(explanation.tokens)))
-    words = scored_words(explanation.question, explanation.tokens, scores)
-    shades = word_shades(words)
-    chips = (_chip(word, rgb(shades.colormap, s)) for word, s in zip(words, shades.strengths.tolist(), strict=True))
-    return "".join(chips).strip()
+def overview(detections: Detections) -> str:
+    """The picture with every box; where none is asked for, what was surest."""
+    drawn = picture_with_boxes(detections, round(_SHARP * _SHOWN), round(_SHARP * _TALLEST))
+    told = "; ".join([detection_words.counted(detections), *map(detection_words.title, detections)])
+    others = "" if len(detections) else detection_words.surest_others(detections)
+    shown = f'<div style="max-width:{_SHOWN}px">{picture(drawn, told)}</div>'
+    return shown + block(text(f"Nothing is explained. Surest: {others}." if others else ""))
 
 
-def _chip(word: Word, fill: tuple[int, int, int]) -> str:
-    space = " " if word.spaced else ""
-    if fill == WHITE:
-        return f"{space}<span>{_text(word.text)}</span>"
-    style = f"{_CHIP};background:rgb{fill};color:rgb{text_color_on(fill)}".replace(", ", ",")
-    return f'{space}<span title="{word.score:.3g}" style="{style}">{_text(word.text)}</span>'
+def plain_card(found: Explanations, image: Image.Image) -> str:
+    """The picture alone, with a frame around what the model saw of it."""
+    return named("picture") + picture(framed(found[0], image), "the picture alone")
 
 
-def _text(text: str) -> str:
-    return escape(clean(text).encode("utf-8", errors="replace").decode("utf-8"))
+def named(name: str) -> str:
+    """What stands over a card."""
+    return block(f"<strong>{text(name)}</strong>", "font-size:.9em;line-height:1.78")
+
+
+def card_picture(given: Picture) -> Image.Image:
+    """The plain picture at the size of a card."""
+    return fitted(given.image, round(_SHARP * 360), round(_SHARP * 480))
+
+
+def map_picture(one: Explanation, image: Image.Image) -> str:
+    """The relevance over a picture at the size of a card."""
+    if one.detection is not None:
+        return picture(picture_with_map(one, image), detection_words.title(one))
+    return picture(picture_with_relevance(one, image), f"{one.question} {map_words.heading(one)}".strip())
+
+
+def detection_remarks(detections: Detections) -> list[str]:
+    notes = dict.fromkeys((*detections.notes, *detections.picture.notes))
+    return [*([HOW_SCALED] if len(detections) else []), *(f"Note: {note}" for note in notes)]
+
+
+def _titled(number: int, title: str) -> str:
+    return block(f"{swatch(color_of(number))}<strong>{text(title)}</strong>")
+

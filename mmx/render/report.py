@@ -1,4 +1,4 @@
-"""Explanations as files: a picture and a JSON file beside it, and methods side by side."""
+"""Explanations as files: a picture and a JSON file beside it, methods side by side, and all of it as one HTML file."""
 
 import re
 from collections.abc import Sequence
@@ -13,12 +13,13 @@ from mmx.render.documents import detections_to_dict, explanation_to_dict, explan
 from mmx.render.figure import detections_html, explanation_html, explanations_html
 from mmx.render.files import write_atomically, write_together
 from mmx.render.map_methods import map_methods_sheet
+from mmx.render.page import html_page
 from mmx.render.sheet import comparison_sheet
 from mmx.types import Detections, Explanation, Explanations
 
 __all__ = ["detections_html", "detections_to_dict", "explanation_html", "explanation_to_dict", "explanations_html",
-           "explanations_to_dict", "json_bytes", "png_bytes", "save_explanation", "save_sheet", "sheet_path",
-           "write_atomically"]
+           "explanations_to_dict", "json_bytes", "page_path", "png_bytes", "save_explanation", "save_page",
+           "save_sheet", "sheet_path", "side_by_side", "write_atomically"]
 
 Drawn = Explanation | Detections | Explanations
 
@@ -58,11 +59,23 @@ def sheet_path(folder: Path, stem: str) -> Path:
 def save_sheet(explanations: Sequence[Drawn], folder: Path, stem: str | None = None) -> Path:
     """Writes `<stem>.methods.png`, the methods side by side on one picture, and returns its path."""
     path = sheet_path(folder, _stem_of(explanations[0].picture.source) if stem is None else _checked(stem))
-    write_atomically(path, png_bytes(_side_by_side(explanations)))
+    write_atomically(path, png_bytes(side_by_side(explanations)))
     return path
 
 
-def _side_by_side(results: Sequence[Drawn]) -> Image.Image:
+def page_path(folder: Path, stem: str) -> Path:
+    return folder / f"{stem}.html"
+
+
+def save_page(explanations: Sequence[Drawn], folder: Path, stem: str | None = None) -> Path:
+    """Writes `<stem>.html`, all methods on one picture in a single file that needs no other, and returns its path."""
+    path = page_path(folder, _stem_of(explanations[0].picture.source) if stem is None else _checked(stem))
+    write_atomically(path, html_page(explanations).encode())
+    return path
+
+
+def side_by_side(results: Sequence[Drawn]) -> Image.Image:
+    """The sheet of several methods on one picture."""
     detections = [result for result in results if isinstance(result, Detections)]
     if detections:
         return detection_methods_sheet(detections)

@@ -22,7 +22,7 @@ _ANSWER = Style(24)
 _METHOD = Style(22, bold=True)
 _WORDS = Style(20)
 _SMALL = Style(16, color=GREY)
-_RULE = (
+HOW_SCALED = (
     "Every map is scaled to its own largest score, and words and regions each to their own: "
     "compare where, not how much."
 )
@@ -40,7 +40,7 @@ def comparison_sheet(explanations: Sequence[Explanation]) -> Image.Image:
     blocks = [(0, paragraph(first.question, _QUESTION, width)), (4, paragraph(answer, _ANSWER, width))]
     blocks += [(0, paragraph(aside, _SMALL, width))] if aside else []
     blocks += [(28, grid), (28, blank(width, 1, RULE))]
-    blocks += [(12, paragraphs([_RULE, *_origin(explanations)], _SMALL, width))]
+    blocks += [(12, paragraphs([HOW_SCALED, *origin_lines(explanations)], _SMALL, width))]
     return stacked(blocks, _MARGIN)
 
 
@@ -95,7 +95,8 @@ def under_headings(headings: Sequence[Image.Image], bodies: Sequence[Image.Image
     return cells
 
 
-def _origin(explanations: Sequence[Explanation]) -> list[str]:
+def origin_lines(explanations: Sequence[Explanation]) -> list[str]:
+    """Model and regions, and every note once."""
     first = explanations[0]
     origin = f"{first.model.name} \u00b7 regions: {first.region_provider}"
     notes = [line for e in explanations for line in small_print(e) if line.startswith("Note: ")]

@@ -170,10 +170,10 @@ def test_html_escapes_everything_given(build) -> None:
 
 def test_html_shades_words_and_embeds_the_picture(build) -> None:
     html = explanation_html(build("is it", text_scores=[0, 0, 1, 0]))
-    assert "<span>is</span> <span" in html
+    assert '<span title="0">is</span> <span title="1" style=' in html
     assert "background:rgb(182,10,30);color:rgb(255,255,255)" in html
     assert "Answer: cat (80\u00a0%)" in html
-    assert 'src="data:image/png;base64,iVBOR' in html
+    assert 'src="data:image/webp;base64,UklGR' in html
 
 
 def test_html_can_always_be_encoded(build) -> None:

@@ -1,0 +1,48 @@
+"""`mmx demo`: a page in the browser."""
+
+from importlib.util import find_spec
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from mmx.cli.options import Debug, Device
+
+
+def demo(
+    model: Annotated[list[str] | None, typer.Option(
+        "--model", "-M", help="A checkpoint to offer besides the shipped ones: a from_pretrained folder or a hub id; "
+        "may be repeated, the first is chosen to begin with.")] = None,
+    host: Annotated[str, typer.Option("--host", help="Where to listen; 0.0.0.0 opens the page to the network.")]
+    = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes any that is free.")] = 7860,
+    device: Device = "auto",
+    allow_hub: Annotated[bool, typer.Option(
+        "--allow-hub", help="Let visitors type hub ids, which are then fetched.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Open a page on which anyone can ask, and see why: pictures, questions, texts, classes and objects.
+
+    Works offline, and asks nothing of any other host. Pictures stay in memory. Ctrl-C ends it.
+    """
+    import os
+
+    from mmx.catalog import DEFAULT_MODEL, shipped_names
+    from mmx.cli.output import print_note, print_result
+    from mmx.errors import MmxError
+
+    if find_spec("gradio") is None:
+        raise MmxError("The page needs Gradio, which is not installed.", "pip install 'mmx[demo]', or pip install "
+                       "gradio.")
+    own = list(dict.fromkeys(model or []))
+    if not own and not allow_hub:
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+    from mmx.demo.serve import bound_socket, serve
+    from mmx.demo.shelf import Shelf
+
+    names = [*own, *(name for name in shipped_names() if name not in own)]
+    bound = bound_socket(host, port)
+    print_note("loading the page ...")
+    serve(Shelf(names, device, allow_hub=allow_hub), own[0] if own else DEFAULT_MODEL, bound,
+          lambda address: print_result(Text(f"mmx demo is at {address} (Ctrl-C ends it)")))

@@ -1,0 +1,59 @@
+"""Drawn scenes, each with something to ask about it: one click on the page."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+
+from PIL import Image
+
+from mmx.demo.forms import CLASSES, OBJECTS, QUESTION, TEXTS
+from mmx.demo.uploads import data_url, sent_as
+from mmx.shapes.world import draw_scene, render
+
+_SIZE, _THUMB = 480, 144
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The scene of a seed; `told` is what stands beside its picture."""
+
+    seed: int
+    told: str
+    question: str = ""
+    texts: tuple[str, ...] = ()
+
+    @property
+    def picture(self) -> dict[str, str]:
+        return sent_as(f"scene-{self.seed}.png", self._drawn(_SIZE))
+
+    @property
+    def shown(self) -> dict[str, str]:
+        """As the page lists it."""
+        buffer = BytesIO()
+        self._drawn(_THUMB).save(buffer, "WEBP", quality=80)
+        return {"told": self.told, "url": data_url(buffer.getvalue(), "image/webp")}
+
+    def _drawn(self, size: int) -> Image.Image:
+        return render(draw_scene(self.seed), size).image
+
+
+def _asking(seed: int, question: str) -> Sample:
+    return Sample(seed, question, question=question)
+
+
+def _matching(seed: int, *texts: str) -> Sample:
+    return Sample(seed, " / ".join(texts), texts=texts)
+
+
+_BY_TASK: dict[str, tuple[Sample, ...]] = {
+    QUESTION: (_asking(5029, "what color is the circle?"), _asking(5188, "which shape is the purple object?"),
+               _asking(5222, "is there a red triangle?"), _asking(5252, "how many squares are in the picture?")),
+    TEXTS: (_matching(5029, "a yellow circle", "a purple star"), _matching(5268, "a blue square", "a red square"),
+            _matching(5343, "there is a green star", "there is a purple circle")),
+    CLASSES: (Sample(5029, "five things"), Sample(5188, "a purple star"), Sample(5343, "a green star")),
+    OBJECTS: (Sample(5029, "five things"), Sample(5268, "two triangles and more"), Sample(5167, "a cyan circle")),
+}
+
+
+def samples_for(task: str) -> Sequence[Sample]:
+    return _BY_TASK[task]

@@ -1,0 +1,127 @@
+"""What a person does on the page, in a word each."""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+_PATIENCE = 90_000  # milliseconds: machines are slow, and so are models
+_ANSWERS = "#mmx-shown :is(figure, .mmx-error)"
+_IDLE = "document.querySelector('#mmx-shown > .wrap').classList.contains('hide')"
+
+
+class Page:
+    """One person's browser window. `elsewhere` has what it asked of other hosts, `complaints` its console's errors."""
+
+    def __init__(self, window: Any, address: str) -> None:
+        self._window, self._address = window, address
+        self.elsewhere: list[str] = []
+        self.complaints: list[str] = []
+        window.set_default_timeout(_PATIENCE)
+        window.on("request", self._note_request)
+        window.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
+        window.goto(address)
+        window.wait_for_selector("#mmx-samples button")
+
+    def choose_checkpoint(self, name: str) -> None:
+        box = self._window.get_by_label("Checkpoint")
+        if box.input_value() == name:
+            return
+        box.click()
+        with self._window.expect_response(lambda answer: "queue/join" in answer.url):
+            self._window.get_by_role("option", name=name, exact=True).click()
+        self._settle()
+
+    def click_sample(self, number: int, wait: bool = True) -> None:
+        self._mark()
+        self._window.locator("#mmx-samples button").nth(number).click()
+        if wait:
+            self._renewed()
+
+    def set_methods(self, *names: str) -> None:
+        field = self._window.locator("#mmx-methods")
+        field.locator(".remove-all").click()
+        for name in names:
+            field.locator("input").click()
+            self._window.get_by_role("option", name=name, exact=True).click()
+        self._window.keyboard.press("Escape")
+
+    def pick(self, label: str, number: int) -> str:
+        self._window.get_by_label(label).click()
+        option = self._window.get_by_role("option").nth(number)
+        told = str(option.inner_text())
+        option.click()
+        return told
+
+    def fill(self, label: str, text: str) -> None:
+        self._window.get_by_label(label, exact=True).fill(text)
+
+    def upload(self, path: Path) -> None:
+        self._window.set_input_files("#mmx-picture input", str(path))
+        self._settle()
+
+    def explain(self) -> None:
+        self._mark()
+        self._window.click("#mmx-explain")
+        self._renewed()
+
+    def download(self, kind: str, folder: Path) -> Path:
+        with self._window.expect_download() as waiting:
+            self._window.get_by_role("link", name=kind, exact=True).click()
+        path = folder / Path(waiting.value.suggested_filename).name
+        waiting.value.save_as(path)
+        return path
+
+    def pictures(self) -> list[str]:
+        return self._window.eval_on_selector_all("#mmx-shown img", "all => all.map(one => one.src)")
+
+    def shown_text(self) -> str:
+        return str(self._window.locator("#mmx-shown").inner_text())
+
+    def error(self) -> str:
+        return str(self._window.locator("#mmx-shown .mmx-error").inner_text())
+
+    def refusal(self) -> str:
+        return str(self._window.locator("#mmx-picture .mmx-error").inner_text())
+
+    def wait_for_text(self, text: str) -> None:
+        self._window.get_by_text(text).first.wait_for()
+
+    def wait_for_figure(self) -> str:
+        self._window.wait_for_selector("#mmx-shown figure")
+        self._settle()
+        return self.shown_text()
+
+    def overflow(self) -> int:
+        """Pixels by which the page is wider than its window."""
+        return int(self._window.evaluate("document.documentElement.scrollWidth - innerWidth"))
+
+    def screenshot(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._window.wait_for_timeout(300)
+        self._window.screenshot(path=str(path), full_page=True)
+
+    def close(self) -> None:
+        self._window.context.close()
+
+    def _mark(self) -> None:
+        """What is shown now is old."""
+        self._window.evaluate(f"document.querySelectorAll('{_ANSWERS}').forEach(one => one.dataset.old = 1)")
+
+    def _renewed(self) -> None:
+        selector = f"{_ANSWERS}:not([data-old])"
+        self._window.wait_for_function(f"document.querySelector('{selector}') && {_IDLE}")
+
+    def _settle(self) -> None:
+        """Until nothing is under way any more."""
+        self._window.wait_for_timeout(250)
+        self._window.wait_for_function(_IDLE)
+
+    def _note_request(self, request: Any) -> None:
+        if not request.url.startswith((self._address, "data:", "blob:")):
+            self.elsewhere.append(urlsplit(request.url).netloc or request.url[:80])
+
+
+def opened_page(browser: Any, address: str, width: int = 1100, *, dark: bool = False) -> Page:
+    scheme = "dark" if dark else "light"
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    return Page(context.new_page(), address)
