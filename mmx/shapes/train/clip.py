@@ -102,7 +102,7 @@ def _share_right(model: CLIPModel, tokenizer: CLIPTokenizer, pool: Pool, numbers
     return float(torch.cat(right).float().mean())
 
 
-def train_clip(folder: Path, *, seed: int = 0, steps: int = 8000, batch_size: int = 64, scenes: int = 20_000) -> None:
+def train_clip(folder: Path, *, seed: int = 0, steps: int = 9000, batch_size: int = 32, scenes: int = 20_000) -> None:
     """Trains the matcher and writes it, with its tokenizer and image processor, as a `from_pretrained` folder."""
     seed_everything(seed)
     first = _FIRST_SCENE + 1_000_000 * seed

@@ -76,7 +76,7 @@ def share_right(logits_of: Callable[[Tensor], Tensor], pool: Pool, wanted: Tenso
     return float(torch.cat(right).float().mean())
 
 
-def train_vit(folder: Path, *, seed: int = 0, steps: int = 8000, batch_size: int = 64, scenes: int = 20_000) -> None:
+def train_vit(folder: Path, *, seed: int = 0, steps: int = 9000, batch_size: int = 32, scenes: int = 20_000) -> None:
     """Trains the classifier and writes it, with its image processor, as a `from_pretrained` folder."""
     seed_everything(seed)
     numbers = _doubtless(_FIRST_SCENE + 1_000_000 * seed, scenes + 1000)
