@@ -230,11 +230,12 @@ def test_rollout_keeps_the_row_sums_where_the_family_has_it_so() -> None:
     torch.testing.assert_close(summed, plain * 2**3, atol=1e-12, rtol=0)
 
 
-def test_random_is_drawn_from_an_items_seed_alone_and_gives_padding_nothing() -> None:
+def test_random_is_drawn_from_an_items_seed_and_row_alone_and_gives_padding_nothing() -> None:
     capture = CAPTURES["lxmert"]
     whole = get_method("random").rows(capture)
     turned = get_method("random").rows(replace(
-        capture, seeds=capture.seeds[::-1], valid={stream: mask.flip(0) for stream, mask in capture.valid.items()}))
+        capture, seeds=capture.seeds[::-1], valid={stream: mask.flip(0) for stream, mask in capture.valid.items()},
+        readouts=tuple(replace(readout, index=readout.index.flip(0)) for readout in capture.readouts)))
     other = get_method("random").rows(replace(capture, seeds=[1, 2]))
     for pair, rows in whole.items():
         assert rows.min() >= 0
@@ -243,6 +244,15 @@ def test_random_is_drawn_from_an_items_seed_alone_and_gives_padding_nothing() ->
         assert torch.equal(rows.flip(0), turned[pair])
         assert not torch.equal(rows, other[pair])
     assert not torch.equal(whole["text", "text"], whole["text", "image"][:, :4])
+
+
+def test_random_differs_between_the_objects_of_a_picture() -> None:
+    capture = CAPTURES["detr"]
+    [readout] = capture.readouts
+    assert readout.index[0] != readout.index[1]
+    valid = {stream: torch.ones_like(mask) for stream, mask in capture.valid.items()}
+    drawn = get_method("random").rows(replace(capture, valid=valid, seeds=[7, 7]))
+    assert not torch.equal(*drawn["query", "image"])
 
 
 @pytest.mark.parametrize("method", method_names())
