@@ -2,7 +2,8 @@
 
 As CLIP is (Radford et al. 2021): each picture must find its caption among those of the batch, and each caption its
 picture. Other captions of a batch may be true of a picture as well and do not count against it; a false one is added
-for each. The image tower's patches are asked as well what lies on them, as the classifier's are.
+for each. That alone is learned slowly from few pictures, so the image tower's patches are asked as well what lies on
+them, as the classifier's are, and both towers' embeddings, by one head, which things they speak of.
 """
 
 import json
@@ -28,6 +29,7 @@ _LONGEST_CAPTION = 32
 _MERGES = 44
 _EXAM_CAPTIONS = 16
 _WORD_END = "</w>"
+_NAMES_WEIGHT = 5
 
 
 def build_tokenizer() -> CLIPTokenizer:
@@ -112,21 +114,26 @@ def train_clip(folder: Path, *, seed: int = 0, steps: int = 9000, batch_size: in
     captions = _Captions(numbers, tokenizer, seed)
     model = CLIPModel(build_config(tokenizer)).train()
     probe = PatchProbe(model.config.vision_config.hidden_size)
+    namer = nn.Linear(model.config.projection_dim, len(CLASSES))
+
+    def named(embedded: Tensor, names: Tensor) -> Tensor:
+        return _NAMES_WEIGHT * nn.functional.binary_cross_entropy_with_logits(namer(embedded), names.float())
 
     def loss_of(batch: Batch) -> Tensor:
         scenes, *turn = batch
         seen = model.vision_model(pixel_values=normalized(turned(pool.pixels[scenes], *turn)),
                                   output_hidden_states=True)
         ids, names = captions.of(scenes)
-        pictures, texts = (nn.functional.normalize(embedded, dim=1) for embedded in (
-            model.visual_projection(seen.pooler_output),
-            model.text_projection(model.text_model(input_ids=ids).pooler_output)))
-        is_false = (names[None] & ~captions.present[scenes][:, None]).any(dim=2)
-        logits = model.logit_scale.exp() * pictures @ texts.T
-        return matching_loss(logits, is_false) + probe.loss(seen.hidden_states[-2][:, 1:], pool, batch)
+        present = captions.present[scenes]
+        pictures = model.visual_projection(seen.pooler_output)
+        texts = model.text_projection(model.text_model(input_ids=ids).pooler_output)
+        is_false = (names[None] & ~present[:, None]).any(dim=2)
+        logits = model.logit_scale.exp() * nn.functional.normalize(pictures) @ nn.functional.normalize(texts).T
+        return (matching_loss(logits, is_false) + named(pictures, present) + named(texts, names)
+                + probe.loss(seen.hidden_states[-2][:, 1:], pool, batch))
 
-    train([*model.parameters(), *probe.parameters()], turned_batches(scenes, batch_size, seed), loss_of, steps=steps,
-          peak_lr=1e-3, warmup_frac=0.03,
+    train([*model.parameters(), *probe.parameters(), *namer.parameters()], turned_batches(scenes, batch_size, seed),
+          loss_of, steps=steps, peak_lr=1e-3, warmup_frac=0.03,
           evaluate=lambda: f"{_share_right(model, tokenizer, held_out, fresh):.4f} right of {_EXAM_CAPTIONS} captions")
     model.eval().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
