@@ -65,7 +65,8 @@ def build_page(shelf: Shelf, first: str) -> gr.Blocks:
 
         name.change(turned, name, [shown, *fields, methods, samples], show_progress_on=shown, **_private(), **_TURNS)
         picture.input(lambda: [_EMPTY, _objects(())], None, outputs, show_progress="hidden", **_private())
-        filled = samples.pick(picked, name, [picture, *fields], show_progress="hidden", **_private(), **_TURNS)
+        # No turn to wait for: the visitor sees what was picked at once, and then the place in the queue.
+        filled = samples.pick(picked, name, [picture, *fields], show_progress="hidden", **_private())
         for event in (filled.then, explain.click, fields[0].submit):
             event(_explain(shelf), inputs, outputs, show_progress_on=shown, scroll_to_output=True, **_private(),
                   **_TURNS)

@@ -84,7 +84,8 @@ class Page:
         return str(self._window.locator("#mmx-picture .mmx-error").inner_text())
 
     def wait_for_text(self, text: str) -> None:
-        self._window.get_by_text(text).first.wait_for()
+        """Until it is there to be read where explanations are shown: what is see-through counts as visible elsewhere."""
+        self._window.locator("#mmx-shown").get_by_text(text).first.wait_for()
 
     def wait_for_figure(self) -> str:
         self._window.wait_for_selector("#mmx-shown figure")
