@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,8 +23,11 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Folder to write (default: the one that ships).")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the weights and of the scenes.")] = 0,
     steps: Annotated[int | None, typer.Option(help="Optimiser steps (default: what the shipped one took).")] = None,
-    start: Annotated[Path | None, typer.Option(help="Question answering: a checkpoint folder to go on from.")] = None,
-    peak_lr: Annotated[float | None, typer.Option(help="Question answering: the peak learning rate.")] = None,
+    start: Annotated[Path | None, typer.Option(
+        help="A checkpoint folder to go on from; of shapes-clip, the shapes-vit that it begins as. Not for "
+        "shapes-regions and shapes-detr.")] = None,
+    peak_lr: Annotated[float | None, typer.Option(
+        help="The peak learning rate. Not for shapes-regions and shapes-detr.")] = None,
     scenes: Annotated[int | None, typer.Option(help="Question answering: scenes that are asked about.")] = None,
     threads: Annotated[int | None, typer.Option(
         help="CPU threads (default: 2 for shapes-regions, 1 for the others, whose tensors are small).")] = None,
@@ -34,7 +37,10 @@ def train(
 
     torch.set_num_threads(threads or (2 if name is Trainable.REGIONS else 1))
     folder = out or WEIGHTS / name.value
-    given: dict[str, int | float] = {} if steps is None else {"steps": steps}
+    given: dict[str, Any] = {} if steps is None else {"steps": steps}
+    going_on = {key: value for key, value in (("start", start), ("peak_lr", peak_lr)) if value is not None}
+    if going_on and name in (Trainable.REGIONS, Trainable.DETR):
+        raise typer.BadParameter(f"{name.value} is always trained from nothing, by one schedule.")
     if name is Trainable.REGIONS:
         from mmx.shapes.train.regions import train_regions
 
@@ -46,16 +52,16 @@ def train(
     elif name is Trainable.VIT:
         from mmx.shapes.train.vit import train_vit
 
-        train_vit(folder, seed=seed, **given)
+        train_vit(folder, seed=seed, **given, **going_on)
     elif name is Trainable.CLIP:
         from mmx.shapes.train.clip import train_clip
 
-        train_clip(folder, seed=seed, **given)
+        train_clip(folder, seed=seed, **given, **going_on)
     else:
         from mmx.shapes.train.vqa import train_vqa
 
-        given |= {key: value for key, value in (("peak_lr", peak_lr), ("scenes", scenes)) if value is not None}
-        train_vqa("lxmert" if name is Trainable.LXMERT else "visual_bert", folder, seed=seed, start=start, **given)
+        given |= {} if scenes is None else {"scenes": scenes}
+        train_vqa("lxmert" if name is Trainable.LXMERT else "visual_bert", folder, seed=seed, **given, **going_on)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 As CLIP is (Radford et al. 2021): each picture must find its caption among those of the batch, and each caption its
 picture. Other captions of a batch may be true of a picture as well and do not count against it; a false one is added
-for each. That alone is learned slowly from few pictures, so the image tower's patches are asked as well what lies on
-them, as the classifier's are, and both towers' embeddings, by one head, which things they speak of.
+for each. That alone is learned slowly from few pictures, so the image tower begins as the classifier's, its patches are
+asked as well what lies on them, and both towers' embeddings, by one head, which things they speak of.
 """
 
 import json
@@ -16,8 +16,17 @@ from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel, Sequence, WhitespaceSplit
 from tokenizers.trainers import BpeTrainer
 from torch import Tensor, nn
-from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTextConfig, CLIPTokenizer, CLIPVisionConfig
+from transformers import (
+    CLIPConfig,
+    CLIPImageProcessor,
+    CLIPModel,
+    CLIPTextConfig,
+    CLIPTokenizer,
+    CLIPVisionConfig,
+    ViTForImageClassification,
+)
 
+from mmx.catalog import WEIGHTS
 from mmx.shapes.captions import PHRASES, Caption, draw_captions, false_caption, true_caption
 from mmx.shapes.train.loop import seed_everything, train
 from mmx.shapes.train.pool import MEAN, STD, Pool, draw_pool, normalized, turned
@@ -53,8 +62,31 @@ def build_config(tokenizer: CLIPTokenizer) -> CLIPConfig:
     text = CLIPTextConfig(
         **tower, num_hidden_layers=2, vocab_size=len(tokenizer), max_position_embeddings=_LONGEST_CAPTION,
         bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.eos_token_id)
-    vision = CLIPVisionConfig(**tower, num_hidden_layers=4, image_size=SIZE_PX, patch_size=PATCH_PX)
+    vision = CLIPVisionConfig(**tower, num_hidden_layers=4, image_size=SIZE_PX, patch_size=PATCH_PX, hidden_act="gelu")
     return CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=64)
+
+
+@torch.no_grad()
+def begin_as_classifier(tower: nn.Module, classifier: nn.Module) -> None:
+    """Copies the weights of a ViT into the image tower of a CLIP of the same size.
+
+    The tower has a normalisation before its first layer, which is made to change little, and its patches have no bias,
+    which becomes part of their places.
+    """
+    given, own = classifier.embeddings, tower.embeddings
+    own.class_embedding.copy_(given.cls_token[0, 0])
+    own.patch_embedding.weight.copy_(given.patch_embeddings.projection.weight)
+    own.position_embedding.weight.copy_(given.position_embeddings[0])
+    own.position_embedding.weight[1:] += given.patch_embeddings.projection.bias
+    tower.pre_layrnorm.weight.fill_(float(own.position_embedding.weight[1:].std(dim=1).mean()))
+    for layer, copied in zip(tower.encoder.layers, classifier.layers, strict=True):
+        pairs = [(layer.layer_norm1, copied.layernorm_before), (layer.layer_norm2, copied.layernorm_after),
+                 (layer.mlp.fc1, copied.mlp.fc1), (layer.mlp.fc2, copied.mlp.fc2)]
+        pairs += [(getattr(layer.self_attn, to), getattr(copied.attention, of)) for to, of in
+                  (("q_proj", "q_proj"), ("k_proj", "k_proj"), ("v_proj", "v_proj"), ("out_proj", "o_proj"))]
+        for to, of in pairs:
+            to.load_state_dict(of.state_dict())
+    tower.post_layernorm.load_state_dict(classifier.layernorm.state_dict())
 
 
 class _Captions:
@@ -104,8 +136,12 @@ def _share_right(model: CLIPModel, tokenizer: CLIPTokenizer, pool: Pool, numbers
     return float(torch.cat(right).float().mean())
 
 
-def train_clip(folder: Path, *, seed: int = 0, steps: int = 9000, batch_size: int = 32, scenes: int = 20_000) -> None:
-    """Trains the matcher and writes it, with its tokenizer and image processor, as a `from_pretrained` folder."""
+def train_clip(folder: Path, *, seed: int = 0, steps: int = 9000, start: Path | None = None, peak_lr: float = 1e-3,
+               batch_size: int = 32, scenes: int = 20_000) -> None:
+    """Trains the matcher and writes it, with its tokenizer and image processor, as a `from_pretrained` folder.
+
+    `start` is the classifier that its image tower begins as, by default the one that ships.
+    """
     seed_everything(seed)
     first = _FIRST_SCENE + 1_000_000 * seed
     numbers, fresh = range(first, first + scenes), range(first + scenes, first + scenes + 500)
@@ -113,6 +149,8 @@ def train_clip(folder: Path, *, seed: int = 0, steps: int = 9000, batch_size: in
     tokenizer = build_tokenizer()
     captions = _Captions(numbers, tokenizer, seed)
     model = CLIPModel(build_config(tokenizer)).train()
+    classifier = ViTForImageClassification.from_pretrained(start or WEIGHTS / "shapes-vit")
+    begin_as_classifier(model.vision_model, classifier.vit)
     probe = PatchProbe(model.config.vision_config.hidden_size)
     namer = nn.Linear(model.config.projection_dim, len(CLASSES))
 
@@ -133,7 +171,7 @@ def train_clip(folder: Path, *, seed: int = 0, steps: int = 9000, batch_size: in
                 + probe.loss(seen.hidden_states[-2][:, 1:], pool, batch))
 
     train([*model.parameters(), *probe.parameters(), *namer.parameters()], turned_batches(scenes, batch_size, seed),
-          loss_of, steps=steps, peak_lr=1e-3, warmup_frac=0.03,
+          loss_of, steps=steps, peak_lr=peak_lr, warmup_frac=0.03,
           evaluate=lambda: f"{_share_right(model, tokenizer, held_out, fresh):.4f} right of {_EXAM_CAPTIONS} captions")
     model.eval().save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -40,9 +40,12 @@ class Pool:
 
 
 def names_loss(logits: Tensor, names: Tensor, ground_weight: float) -> Tensor:
-    """Cross entropy of what each cell says lies there, `logits` (batch, cells, classes + 1), `names` (batch, g, g)."""
-    weight = torch.ones(GROUND + 1)
-    weight[GROUND] = ground_weight
+    """Cross entropy of what each cell says lies there, `logits` (batch, cells, classes + 1), `names` (batch, g, g).
+
+    The last class is the ground.
+    """
+    weight = torch.ones(logits.shape[2])
+    weight[-1] = ground_weight
     return nn.functional.cross_entropy(logits.transpose(1, 2), names.flatten(1), weight)
 
 
