@@ -18,6 +18,7 @@ from mmx.shapes.exams import exam_of
 
 SAMPLES = Path(__file__).parents[1] / "sample_inputs"
 ANSWERING = ("shapes-lxmert", "shapes-visual-bert")
+SEEING = ("shapes-vit", "shapes-clip", "shapes-detr")
 
 
 @pytest.fixture(scope="module", params=ANSWERING)
@@ -27,7 +28,7 @@ def model(request: pytest.FixtureRequest) -> Model:
 
 
 def test_every_shipped_folder_is_small_safe_and_described() -> None:
-    assert set(ANSWERING) <= set(shipped_names())
+    assert {*ANSWERING, *SEEING} == set(shipped_names())
     for folder in WEIGHTS.iterdir():
         names = {path.name for path in folder.iterdir()}
         assert {"README.md", "model.safetensors"} <= names
@@ -41,6 +42,17 @@ def test_it_answers_fresh_scenes_and_looks_at_the_right_thing(model: Model) -> N
     assert summary["accuracy"]["mean"] >= 0.9
     pointing = {name: groups["one object"]["pointing"]["mean"] for name, groups in summary["methods"].items()}
     assert pointing["raw-attention"] > pointing["random"] + 0.2
+
+
+@pytest.mark.parametrize("name", SEEING)
+def test_it_sees_what_is_asked_and_its_relevance_lies_on_it(name: str) -> None:
+    torch.set_num_threads(2)
+    model = mmx.load(name)
+    summary = evaluate(model, exam_of(model), [get_method("relevance"), get_method("random")], scenes=80,
+                       first_scene=70_000).summary()
+    assert summary["accuracy"]["mean"] >= 0.88
+    pointing = {method: groups["all"]["pointing"]["mean"] for method, groups in summary["methods"].items()}
+    assert pointing["relevance"] > pointing["random"] + 0.5
 
 
 def test_sample_questions_are_answered_rightly(model: Model) -> None:

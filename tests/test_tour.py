@@ -10,27 +10,13 @@ import pytest
 import tour
 from PIL import Image
 
-import mmx.explainer
-from mmx.catalog import shipped_names
-
 MOST_BYTES = 700_000
-TINY = {"shapes-vit": "tiny_vit", "shapes-clip": "tiny_clip", "shapes-detr": "tiny_detr"}
-
-
-@pytest.fixture
-def shipped_or_tiny(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Random checkpoints of the same form in the place of those that do not ship yet."""
-    stand_ins = {name: request.getfixturevalue(fixture) for name, fixture in TINY.items()
-                 if name not in shipped_names()}
-    load = mmx.explainer.load
-    monkeypatch.setattr(mmx.explainer, "load", lambda name, **options: load(stand_ins.get(name, name), **options))
 
 
 def code() -> Iterator[str]:
     return (tour.code_of(cell) for cell in tour.read()["cells"] if cell["cell_type"] == "code")
 
 
-@pytest.mark.usefixtures("shipped_or_tiny")
 def test_every_cell_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.chdir(tour.NOTEBOOK.parent)

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from mmx.catalog import QUESTIONS, Default, default_model, shipped_names
+from mmx.catalog import QUESTIONS, Default, default_model
 from mmx.cli.output import print_note
 from mmx.errors import UsageError
 from mmx.explainer import Model, load
@@ -26,9 +26,6 @@ def open_model(name: str | None, revision: str | None, regions: str | None, devi
     """The model that was asked for, or the default one, which is then named on stderr."""
     options = parse_regions(regions)
     chosen, origin = default_model(typer.get_app_dir("mmx"), default.name) if name is None else (name, "--model")
-    if origin is None and chosen not in shipped_names():
-        raise UsageError(f"No model was named, and {chosen}, which is for {default.what}, does not ship with mmx yet.",
-                         f"Name one, as --model FOLDER or --model {default.for_photographs}.")
     if not quiet and origin is None:
         said = "" if default is QUESTIONS else f" for {default.what}"
         print_note(f"using {chosen}{said}, which ships with mmx and knows drawn shapes only; "

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from mmx.catalog import shipped_names
 from mmx.cli.output import print_error, print_note
 from mmx.cli.progress import progress_bar
 from mmx.cli.segment_gallery import draw_gallery
@@ -30,9 +29,6 @@ _SCENES, _SCENE_SIZE = 100, 480
 
 def open_detector(name: str | None, revision: str | None, device: str, dtype: str, world: World, quiet: bool) -> Model:
     """The checkpoint that was asked for, or the one that ships; each process of a machine takes a GPU of its own."""
-    if name is None and DETECTOR not in shipped_names():
-        raise UsageError(f"{DETECTOR}, the detector that is to ship with mmx, is not there yet.",
-                         f"Name another: --model {_FOR_PHOTOGRAPHS}, or a folder.")
     if name is None and world.leads and not quiet:
         print_note(f"using {DETECTOR}, which ships with mmx and knows drawn shapes only; "
                    f"for photographs: --model {_FOR_PHOTOGRAPHS}")

@@ -190,13 +190,6 @@ def test_scenes_are_drawn_where_no_data_is_named(mmx: Command, tiny_detector: Pa
     assert list(summary(tmp_path / "out")["methods"]) == ["ours_no_lrp"]
 
 
-def test_the_default_detector_that_is_not_there_yet(mmx: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segment_run, "shipped_names", lambda: ["shapes-lxmert"])
-    outcome = mmx("segment")
-    assert outcome.code == 2
-    assert "shapes-detr" in outcome.error and "--model" in outcome.error
-
-
 @pytest.mark.parametrize(("options", "said"), [
     (("--seed", 1), "--seed draws the pictures of --limit"), (("--method", "relevanse"), "Did you mean 'relevance'?"),
     (("--protocol", "iccv"), "iccv"), (("--threshold", 2), "threshold"), (("--limit", 0), "limit"),

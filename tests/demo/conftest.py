@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from mmx.catalog import shipped_names
 from mmx.demo.shelf import Shelf
 
 FAMILIES = ("lxmert", "visual_bert", "detr", "clip", "vit")
@@ -27,16 +26,9 @@ class Served:
 
 
 @pytest.fixture(scope="session")
-def checkpoints(request: pytest.FixtureRequest) -> dict[str, str]:
-    """By family the shipped one, or a random one of the same form where none ships yet."""
-    found = {}
-    for family in FAMILIES:
-        name = f"shapes-{family.replace('_', '-')}"
-        if name in shipped_names():
-            found[family] = name
-        elif family != "visual_bert":
-            found[family] = str(request.getfixturevalue(f"tiny_{family}"))
-    return found
+def checkpoints() -> dict[str, str]:
+    """The shipped one by family."""
+    return {family: f"shapes-{family.replace('_', '-')}" for family in FAMILIES}
 
 
 @pytest.fixture(scope="session")

@@ -84,7 +84,7 @@ class Page:
         return str(self._window.locator("#mmx-picture .mmx-error").inner_text())
 
     def wait_for_text(self, text: str) -> None:
-        """Until it is there to be read where explanations are shown: what is see-through counts as visible elsewhere."""
+        """Until it can be read where explanations are shown; elsewhere what is see-through would count as well."""
         self._window.locator("#mmx-shown").get_by_text(text).first.wait_for()
 
     def wait_for_figure(self) -> str:
