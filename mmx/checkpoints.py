@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -193,8 +194,19 @@ def _reading(source: Source, what: str, read: Callable[[], T]) -> T:
         return read()
     except MmxError:
         raise
+    except ImportError as error:
+        raise _lacks_package(f"The {what} of {source.name}", error) from error
     except Exception as error:  # transformers, safetensors and the hub each raise their own kinds
         raise CheckpointError(f"The {what} of {source.name} cannot be loaded: {_reason(error)}", _SAVE_ANEW) from error
+
+
+def _lacks_package(what: str, error: ImportError) -> CheckpointError:
+    """transformers asks for packages that only some checkpoints need, such as timm for the backbones of some DETRs."""
+    named_package = re.search(r"requires the (\S+) library", str(error))
+    if not named_package:
+        return CheckpointError(f"{what} cannot be loaded: {_reason(error)}", "Install what is named.")
+    package = named_package.group(1)
+    return CheckpointError(f"{what} needs the package {package}, which is not installed.", f"pip install {package}")
 
 
 def _reason(error: Exception) -> str:

@@ -1,0 +1,58 @@
+"""DETRs whose backbone is timm's, as on the main branch of facebook/detr-resnet-50."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import DetrConfig, DetrForObjectDetection, DetrImageProcessor
+
+import mmx
+from mmx.errors import CheckpointError
+from mmx.methods import method_names
+
+
+@pytest.fixture(scope="module")
+def timm_detr(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("timm")
+    folder = tmp_path_factory.mktemp("timm") / "detr"
+    torch.manual_seed(4)
+    DetrForObjectDetection(DetrConfig(
+        use_timm_backbone=True, backbone="test_resnet", use_pretrained_backbone=False, d_model=16, encoder_layers=2,
+        decoder_layers=2, encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=16, decoder_ffn_dim=16,
+        num_queries=8, num_labels=3)).save_pretrained(folder)
+    DetrImageProcessor(size={"shortest_edge": 96, "longest_edge": 192}).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def as_published(timm_detr: Path) -> Path:
+    """The config as it was written before backbones had configs of their own."""
+    path = timm_detr / "config.json"
+    config = json.loads(path.read_text())
+    config.pop("backbone_config", None)
+    config |= {"use_timm_backbone": True, "backbone": "test_resnet", "use_pretrained_backbone": True}
+    path.write_text(json.dumps(config))
+    return timm_detr
+
+
+def test_every_method_on_it(as_published: Path) -> None:
+    model = mmx.load(as_published)
+    picture = Image.effect_noise((160, 96), 80).convert("RGB")
+    names = method_names()
+    found = dict(zip(names, model.explain_methods(picture, methods=names, query=3), strict=True))
+    maps = {name: np.asarray(one.explanations[0].scores["image"]) for name, one in found.items()}
+    assert all(np.isfinite(one).all() for one in maps.values())
+    assert maps["relevance"].max() > 0
+
+
+def test_without_timm_one_line_says_what_to_install(timm_detr: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ImportError("\nTimmBackbone requires the timm library but it was not found in your environment.")
+
+    monkeypatch.setattr("transformers.DetrForObjectDetection.from_pretrained", refuse)
+    with pytest.raises(CheckpointError, match="weights of .*detr needs the package timm, which") as found:
+        mmx.load(timm_detr)
+    assert found.value.hint == "pip install timm"
