@@ -53,6 +53,6 @@ def test_without_timm_one_line_says_what_to_install(timm_detr: Path, monkeypatch
         raise ImportError("\nTimmBackbone requires the timm library but it was not found in your environment.")
 
     monkeypatch.setattr("transformers.DetrForObjectDetection.from_pretrained", refuse)
-    with pytest.raises(CheckpointError, match="weights of .*detr needs the package timm, which") as found:
+    with pytest.raises(CheckpointError, match=r"weights of .*detr needs the package timm, which") as found:
         mmx.load(timm_detr)
     assert found.value.hint == "pip install timm"
