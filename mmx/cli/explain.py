@@ -6,7 +6,20 @@ from typing import Annotated
 import typer
 
 from mmx.cli.listing import JsonFlag
-from mmx.cli.options import BatchSize, Debug, Device, Dtype, ModelName, Out, Quiet, Revision
+from mmx.cli.options import (
+    Answers,
+    BatchSize,
+    Debug,
+    Device,
+    Dtype,
+    Features,
+    MaxMemory,
+    ModelName,
+    Out,
+    Quiet,
+    Regions,
+    Revision,
+)
 
 
 def explain(
@@ -39,16 +52,9 @@ def explain(
         "--start-layer-text", metavar="N", help="Of CLIP: the same for the text layers.")] = None,
     model: ModelName = None,
     revision: Revision = None,
-    regions: Annotated[str | None, typer.Option(
-        "--regions", metavar="KIND", help="Where regions come from: 'frcnn' or 'frcnn:FOLDER' (the Visual Genome "
-        "detector), 'frcnn-iccv21' (with channels as in the reference), 'grid' or 'grid:ROWSxCOLUMNS' (default: what "
-        "the checkpoint was trained on).")] = None,
-    features: Annotated[Path | None, typer.Option(
-        "--features", metavar="FILE", help="Instead of --regions: features computed before, by the pictures' names: "
-        "LXMERT's .tsv, or MMF's LMDB or folder of .npy files.")] = None,
-    answers: Annotated[Path | None, typer.Option(
-        "--answers", metavar="FILE", help="What the model's answers are called, where its config does not say: a JSON "
-        "array, or one a line.")] = None,
+    regions: Regions = None,
+    features: Features = None,
+    answers: Answers = None,
     out: Out = Path("mmx-out"),
     html: Annotated[bool, typer.Option(
         "--html", help="Write an HTML file for each picture as well, with all of it inside: to read, mail or "
@@ -58,9 +64,7 @@ def explain(
     device: Device = "auto",
     dtype: Dtype = "auto",
     batch_size: BatchSize = 16,
-    max_memory: Annotated[str | None, typer.Option(
-        "--max-memory", metavar="SIZE", help="What gradients may take, as 2GB or 500MB; more detections go through in "
-        "turns (default: 256 MiB, half of what is free on a GPU).")] = None,
+    max_memory: MaxMemory = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:

@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from mmx.cli.listing import JsonFlag, names_table
-from mmx.cli.options import Debug, Device, Dtype, Quiet, Revision
+from mmx.cli.options import Answers, Debug, Device, Dtype, Features, Quiet, Regions, Revision
 from mmx.cli.output import print_json, print_note, print_result
 from mmx.errors import MmxError
 
@@ -102,11 +102,9 @@ def pull(
 def check(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A shipped name, a hub id, or a from_pretrained folder.")],
     revision: Revision = None,
-    regions: Annotated[str | None, typer.Option("--regions", metavar="KIND", help="See 'mmx explain --help'.")] = None,
-    answers: Annotated[Path | None, typer.Option("--answers", metavar="FILE", help="What its answers are called.")]
-    = None,
-    features: Annotated[Path | None, typer.Option("--features", metavar="FILE", help="See 'mmx explain --help'.")]
-    = None,
+    regions: Regions = None,
+    answers: Answers = None,
+    features: Features = None,
     device: Device = "auto",
     dtype: Dtype = "auto",
     as_json: JsonFlag = False,

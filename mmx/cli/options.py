@@ -9,6 +9,19 @@ ModelName = Annotated[str | None, typer.Option(
     "--model", "-M", help="A shipped checkpoint (see 'mmx models'), a local from_pretrained folder, or a hub id. "
     "Default: MMX_MODEL, else the config file, else the one that ships with mmx.")]
 Revision = Annotated[str | None, typer.Option("--revision", help="Branch, tag or commit of a hub checkpoint.")]
+Regions = Annotated[str | None, typer.Option(
+    "--regions", metavar="KIND", help="Where regions come from: 'frcnn' or 'frcnn:FOLDER' (the Visual Genome "
+    "detector), 'frcnn-iccv21' (with channels as in the reference), 'grid' or 'grid:ROWSxCOLUMNS' (default: what "
+    "the checkpoint was trained on).")]
+Features = Annotated[Path | None, typer.Option(
+    "--features", metavar="FILE", help="Instead of --regions: features computed before, by the pictures' names: "
+    "LXMERT's .tsv, or MMF's LMDB or folder of .npy files.")]
+Answers = Annotated[Path | None, typer.Option(
+    "--answers", metavar="FILE", help="What the model's answers are called, where its config does not say: a JSON "
+    "array, or one a line.")]
+MaxMemory = Annotated[str | None, typer.Option(
+    "--max-memory", metavar="SIZE", help="What gradients may take, as 2GB or 500MB; more detections go through in "
+    "turns (default: 256 MiB, more on a GPU).")]
 Out = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where results are written.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
 Dtype = Annotated[str, typer.Option("--dtype", help="auto (float32), float32, bfloat16, float16 or float64.")]

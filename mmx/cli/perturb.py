@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from mmx.cli.listing import JsonFlag
-from mmx.cli.options import Debug, Device, Dtype, ModelName, Out, Quiet, Revision
+from mmx.cli.options import Answers, Debug, Device, Dtype, Features, ModelName, Out, Quiet, Regions, Revision
 
 _MODALITIES = ("image", "text")
 
@@ -19,9 +19,6 @@ def perturb(
         "--annotations", metavar="FILE", help="The answers to VQA's official questions.")] = None,
     images: Annotated[Path | None, typer.Option(
         "--images", metavar="DIR", help="Where the pictures of --data lie.")] = None,
-    features: Annotated[Path | None, typer.Option(
-        "--features", metavar="FILE", help="Instead of pictures: features of their regions, computed before: LXMERT's "
-        "val2014_obj36.tsv and the like, or MMF's LMDB or folder of .npy files.")] = None,
     method: Annotated[list[str] | None, typer.Option(
         "--method", "-m", help="Method by name, see 'mmx methods'; may be repeated; 'all' for all of them "
         "(default: relevance).")] = None,
@@ -45,12 +42,9 @@ def perturb(
     )] = 1234,
     model: ModelName = None,
     revision: Revision = None,
-    answers: Annotated[Path | None, typer.Option(
-        "--answers", metavar="FILE", help="What the model's answers are called, where its config does not say: a JSON "
-        "array, or one a line.")] = None,
-    regions: Annotated[str | None, typer.Option(
-        "--regions", metavar="KIND", help="Where regions come from: 'frcnn', 'frcnn:FOLDER', 'frcnn-iccv21', 'grid' or "
-        "'grid:ROWSxCOLUMNS', as in mmx explain (default: what the checkpoint was trained on).")] = None,
+    regions: Regions = None,
+    features: Features = None,
+    answers: Answers = None,
     cache: Annotated[Path | None, typer.Option(
         "--cache", metavar="DIR", help="Where region features are kept between runs (default: ~/.cache/mmx).")] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep no region features.")] = False,

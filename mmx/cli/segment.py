@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from mmx.cli.listing import JsonFlag
-from mmx.cli.options import Debug, Device, Dtype, Out, Quiet, Revision
+from mmx.cli.options import Debug, Device, Dtype, MaxMemory, Out, Quiet, Revision
 
 
 def segment(
@@ -30,8 +30,7 @@ def segment(
     batch_size: Annotated[int, typer.Option(
         "--batch-size", min=1, help="Pictures of one size that run through the model at once in 'clean'; 'iccv21' "
         "takes one at a time.")] = 8,
-    max_memory: Annotated[float | None, typer.Option(
-        "--max-memory", metavar="GIB", min=0.001, help="Memory that gradients may take.")] = None,
+    max_memory: MaxMemory = None,
     out: Out = Path("mmx-segment"),
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     as_json: JsonFlag = False,
@@ -47,17 +46,18 @@ def segment(
 
     mmx segment --images val2017 --annotations instances_val2017.json --model facebook/detr-resnet-50 --limit 100
     """
+    from mmx.cli.opening import parse_memory
     from mmx.cli.results import result_folder
     from mmx.cli.segment_run import Data, gradient_memory, open_detector, run_segmentation
     from mmx.cli.segment_tables import print_summary
     from mmx.protocols.segment import DEFAULT_METHOD, Segmentation, methods_named
     from mmx.runs import joined_world
 
-    methods = methods_named(method or DEFAULT_METHOD[protocol], protocol)
+    methods, memory = methods_named(method or DEFAULT_METHOD[protocol], protocol), parse_memory(max_memory)
     with joined_world() as world, result_folder(out):
         loaded = open_detector(model, revision, device, dtype, world, quiet)
         data = Data.read(images, annotations, out, limit, seed, world)
-        work = Segmentation(loaded, methods, protocol, threshold, gradient_memory(loaded, max_memory))
+        work = Segmentation(loaded, methods, protocol, threshold, gradient_memory(loaded, memory))
         summary = run_segmentation(work, data, 1 if protocol == "iccv21" else batch_size, out, resume, world, quiet)
         if summary is None:
             return

@@ -41,10 +41,10 @@ def open_detector(name: str | None, revision: str | None, device: str, dtype: st
     return model
 
 
-def gradient_memory(model: Model, gib: float | None) -> int | None:
+def gradient_memory(model: Model, asked: int | None) -> int | None:
     """Bytes that gradients may take. It must not hang on what is free just now, since digits hang on it."""
-    if gib is not None:
-        return int(gib * 2**30)
+    if asked is not None:
+        return asked
     on_gpu = model.info.device.startswith("cuda")
     return torch.cuda.get_device_properties(model.info.device).total_memory // 4 if on_gpu else None
 
