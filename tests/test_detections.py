@@ -67,6 +67,19 @@ def test_all_detections_of_a_picture_share_one_forward(model: Model, monkeypatch
     assert len(runs) == 1
 
 
+@pytest.mark.parametrize(("pixels", "forwards"), [(2**20, 1), (2 * 24 * 32, 2), (1, 4)])
+def test_large_pictures_of_one_size_do_not_share_a_forward(model: Model, monkeypatch: pytest.MonkeyPatch, pixels: int,
+                                                           forwards: int) -> None:
+    pictures = [noise(40, 30, seed) for seed in range(4)]
+    together = explain_detections(model, pictures, METHODS, Keep(0.4))
+    runs, run = [], Detr.run
+    monkeypatch.setattr("mmx.tasks.detections._CPU_PIXELS", pixels)
+    monkeypatch.setattr(Detr, "run", lambda *given: runs.append(1) or run(*given))
+    for one, other in zip(explain_detections(model, pictures, METHODS, Keep(0.4)), together, strict=True):
+        assert_same(one, other)
+    assert len(runs) == forwards
+
+
 def test_padding_receives_nothing(model: Model) -> None:
     """Of a batch that is padded all the same, with half of the second picture's grid left empty."""
     pixels, mask = torch.randn(2, 3, 32, 32, dtype=torch.float64), torch.ones(2, 32, 32, dtype=torch.float64)

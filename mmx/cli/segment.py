@@ -28,8 +28,8 @@ def segment(
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="This many pictures, the first by id.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Draw the pictures of --limit at random.")] = None,
     batch_size: Annotated[int, typer.Option(
-        "--batch-size", min=1, help="Pictures of one size that run through the model at once in 'clean'; 'iccv21' "
-        "takes one at a time.")] = 8,
+        "--batch-size", min=1, help="Pictures of one size that run through the model at once in 'clean', at most "
+        "(large ones go one by one on the CPU); 'iccv21' takes one at a time.")] = 8,
     max_memory: MaxMemory = None,
     out: Out = Path("mmx-segment"),
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,

@@ -1,6 +1,6 @@
 """Explains what a detector finds: every kept detection of each picture, out of one forward."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,11 @@ from mmx.types import Picture
 
 if TYPE_CHECKING:
     from mmx.explainer import Model
+
+# A backward for one picture's detection goes through the whole batch. On the CPU, where large pictures gain nothing by
+# sharing a forward, those with few detections would only pay for those with many.
+_CPU_PIXELS = 2**20
+_GPU_BYTES_A_PIXEL = 2**10
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class Found:
 
 def explain_detections(model: "Model", pictures: Sequence[Picture], methods: Sequence[Method],
                        target: object = None, *, max_memory: int | None = None) -> list[Found]:
-    """One forward for the pictures of one size, and backwards for their detections in chunks that fit `max_memory`.
+    """One forward for pictures of one size, as many as suit the device; backwards in chunks that fit `max_memory`.
 
     Sizes are not mixed: padding changes what the backbone sees at a picture's edge, and with it what is found.
 
@@ -53,13 +58,24 @@ def explain_detections(model: "Model", pictures: Sequence[Picture], methods: Seq
     """
     encoded = [model.processor([picture.image], return_tensors="pt") for picture in pictures]
     found: dict[int, Found] = {}
-    for indices in alike(one["pixel_values"].shape for one in encoded):
+    for indices in _batches([one["pixel_values"].shape for one in encoded], model.info.device):
         inputs = {name: torch.cat([encoded[index][name] for index in indices])
                   for name in ("pixel_values", "pixel_mask")}
         same_size = [pictures[index] for index in indices]
         found |= zip(indices, _explain_alike(model, same_size, inputs, methods, target or Keep(), max_memory),
                      strict=True)
     return [found[index] for index in range(len(pictures))]
+
+
+def _batches(shapes: Sequence[torch.Size], device: str) -> Iterator[list[int]]:
+    """Which pictures go through the model together. It must not hang on what is free just now: digits hang on it."""
+    pixels = _CPU_PIXELS
+    if device.startswith("cuda"):
+        pixels = torch.cuda.get_device_properties(device).total_memory // 4 // _GPU_BYTES_A_PIXEL
+    for indices in alike(shapes):
+        height, width = shapes[indices[0]][-2:]
+        at_once = max(1, pixels // (height * width))
+        yield from (indices[start:start + at_once] for start in range(0, len(indices), at_once))
 
 
 def _explain_alike(model: "Model", pictures: Sequence[Picture], encoded: Mapping[str, Tensor],
