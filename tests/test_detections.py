@@ -71,11 +71,11 @@ def test_all_detections_of_a_picture_share_one_forward(model: Model, monkeypatch
 def test_large_pictures_of_one_size_do_not_share_a_forward(model: Model, monkeypatch: pytest.MonkeyPatch, pixels: int,
                                                            forwards: int) -> None:
     pictures = [noise(40, 30, seed) for seed in range(4)]
-    together = explain_detections(model, pictures, METHODS, Keep(0.4))
+    together = explain_detections(model, pictures, METHODS, Keep(0.02))
     runs, run = [], Detr.run
     monkeypatch.setattr("mmx.tasks.detections._CPU_PIXELS", pixels)
     monkeypatch.setattr(Detr, "run", lambda *given: runs.append(1) or run(*given))
-    for one, other in zip(explain_detections(model, pictures, METHODS, Keep(0.4)), together, strict=True):
+    for one, other in zip(explain_detections(model, pictures, METHODS, Keep(0.02)), together, strict=True):
         assert_same(one, other)
     assert len(runs) == forwards
 
