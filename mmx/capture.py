@@ -139,8 +139,9 @@ def capture_items(passed: ForwardPass, schedule: Schedule, chosen: Chosen, reado
     attention = {site: of_items(_full(found.detach()), chosen.entries_of(site.rows))
                  for site, found in passed.maps.items()}
     if valid:
-        kept |= {stream: of_items(mask, chosen.entries_of(stream)) for stream, mask in valid.items()}
-        attention, gradient, lrp = ({site: _without_padding(found, site, kept) for site, found in maps.items()}
+        padded = {stream: of_items(mask, chosen.entries_of(stream)) for stream, mask in valid.items()}
+        kept |= padded
+        attention, gradient, lrp = ({site: _without_padding(found, site, padded) for site, found in maps.items()}
                                     for maps in (attention, gradient, lrp))
     return Capture(schedule, readouts, sizes, kept, attention, {site: _full(g) for site, g in gradient.items()},
                    {site: _full(r) for site, r in lrp.items()}, [seeds[i] for i in samples.tolist()], reference)
@@ -203,7 +204,9 @@ def of_items(values: Tensor, samples: Tensor) -> Tensor:
 
 def _without_padding(values: Tensor, site: Site, valid: Mapping[str, Tensor]) -> Tensor:
     """Zero in rows and columns of padding; a gradient is not zero in its columns, though the map is."""
-    return values * valid[site.rows][:, None, :, None] * valid[site.cols][:, None, None, :]
+    if site.rows in valid:
+        values = values * valid[site.rows][:, None, :, None]
+    return values * valid[site.cols][:, None, None, :] if site.cols in valid else values
 
 
 def _full(values: Tensor) -> Tensor:
