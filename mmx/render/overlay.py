@@ -8,7 +8,7 @@ from mmx.render.colors import GREY, Colormap, luminance, rgb
 _WASH = 0.72
 _LIGHTEN = 0.4
 _REGION_OPACITY = 0.4
-_MAP_OPACITY = 0.58
+_MAP_OPACITY = 0.66
 _FAINT = 0.08
 
 
@@ -29,7 +29,7 @@ def overlay_regions(
         left, top, right, bottom = boxes[index]
         field[top:bottom, left:right] = strengths[index]
     # A strong region is known by its outline, so its own colours may show through; a map has nothing but its tint.
-    canvas = _tinted(image, field, colormap, _REGION_OPACITY * (1 - np.abs(field)[..., None] / 2))
+    canvas = _tinted(image, field, colormap, _REGION_OPACITY * (1 - np.abs(field) / 2), _WASH * (1 - field**2))
     for index in weakest_first:
         _outline(canvas, boxes[index], float(strengths[index]), colormap)
     return canvas
@@ -45,16 +45,15 @@ def overlay_map(image: Image.Image, strengths: np.ndarray, colormap: Colormap,
     coarse = Image.fromarray(np.asarray(strengths, dtype=np.float32))
     field = Image.new("F", image.size)
     field.paste(coarse.resize((max(1, right - left), max(1, bottom - top)), Image.Resampling.BILINEAR), (left, top))
-    return _tinted(image, np.asarray(field), colormap, _MAP_OPACITY)
+    return _tinted(image, np.asarray(field), colormap, _MAP_OPACITY, _WASH)
 
 
 def _tinted(image: Image.Image, field: np.ndarray, colormap: Colormap,
-            opacity: float | np.ndarray) -> Image.Image:
+            opacity: float | np.ndarray, wash: float | np.ndarray) -> Image.Image:
     pixels = np.asarray(image.convert("RGB"), dtype=np.float32)
-    strength = np.abs(field)[..., None]
     grey = luminance(pixels)[..., None]
-    pale = pixels + _WASH * (1 - strength**2) * (grey + _LIGHTEN * (255 - grey) - pixels)
-    tinted = pale + opacity * strength**0.7 * (colormap(field) - pale)
+    pale = pixels + np.asarray(wash)[..., None] * (grey + _LIGHTEN * (255 - grey) - pixels)
+    tinted = pale + (opacity * np.abs(field)**0.7)[..., None] * (colormap(field) - pale)
     return Image.fromarray(tinted.round().clip(0, 255).astype(np.uint8))
 
 
