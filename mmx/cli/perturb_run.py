@@ -90,7 +90,8 @@ def run_perturbation(asked: Options, name: str | None, revision: str | None, reg
     test = PerturbationTest(model, methods, protocol, asked.modalities, asked.signs, _answers_of(model), source,
                             asked.seed, tokens_at_once(model.network))
     size = asked.batch_size or samples_at_once(model.network)
-    parameters = {**_parameters(test, data), "images": str(asked.images), "batch_size": size, "threads": threads}
+    parameters = {**_parameters(test, data), "images": asked.images and str(asked.images), "batch_size": size,
+                  "threads": threads}
     run = open_run(out, parameters, world, resume=resume)
     numbered = list(enumerate(data.samples))
     groups = [numbered[start:start + size] for start in range(0, len(numbered), size)]

@@ -64,7 +64,10 @@ class Data:
             raise UsageError("--images and --annotations go together.", "Give both, or neither for drawn scenes.")
         if seed is not None and limit is None:
             raise UsageError("--seed draws the pictures of --limit.", "Give --limit as well.")
+        # Drawn scenes are the same wherever --out is, and so are the parameters.
+        asked = {"images": folder and str(folder), "annotations": annotations and str(annotations)}
         if folder is None or annotations is None:
+            asked["images"] = "drawn scenes"
             folder = out / "shapes"
             annotations = folder / ANNOTATIONS
             if world.leads:
@@ -77,8 +80,7 @@ class Data:
         if not any(image.path.exists() for image in images):
             raise UsageError(f"None of the {len(images)} pictures of {shown_path(annotations)} lies in "
                              f"{shown_path(folder)}.", f"Give the folder of {images[0].path.name} with --images.")
-        return cls(instances, images, {"images": str(folder), "annotations": str(annotations),
-                                       "annotations_sha256": instances.sha256, "limit": limit, "seed": seed})
+        return cls(instances, images, {**asked, "annotations_sha256": instances.sha256, "limit": limit, "seed": seed})
 
 
 def run_segmentation(work: Segmentation, data: Data, batch_size: int, out: Path, resume: bool, world: World,

@@ -184,10 +184,12 @@ def test_limit_takes_the_first_and_seed_draws(score: Command, tmp_path: Path) ->
 def test_scenes_are_drawn_where_no_data_is_named(mmx: Command, tiny_detector: Path, tmp_path: Path,
                                                  monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segment_run, "_SCENES", 2)
-    outcome = mmx("segment", "--model", tiny_detector, "--out", tmp_path / "out")
-    assert (outcome.code, outcome.err) == (0, "")
+    for out in ("out", "elsewhere"):
+        outcome = mmx("segment", "--model", tiny_detector, "--out", tmp_path / out)
+        assert (outcome.code, outcome.err) == (0, "")
     assert summary(tmp_path / "out")["images"]["evaluated"] == 2
     assert list(summary(tmp_path / "out")["methods"]) == ["ours_no_lrp"]
+    assert summary(tmp_path / "out") == summary(tmp_path / "elsewhere")
 
 
 @pytest.mark.parametrize(("options", "said"), [
