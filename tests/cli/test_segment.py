@@ -255,7 +255,6 @@ def _with_91_classes(source: Path, target: Path, config: dict) -> None:
     DetrImageProcessor.from_pretrained(source).save_pretrained(target)
 
 
-@pytest.mark.slow
 def test_two_processes_end_in_the_bytes_of_one(score: Command, arguments: list[object], tmp_path: Path) -> None:
     score()
     other = tmp_path / "shared-out"
