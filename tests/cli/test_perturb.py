@@ -256,7 +256,6 @@ def test_two_processes_end_in_the_bytes_of_one(perturb: Command, arguments: list
         assert (other / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
 
 
-@pytest.mark.slow
 def test_kill_9_loses_nothing(perturb: Command, arguments: list[object], tmp_path: Path) -> None:
     perturb()
     other = tmp_path / "killed"
