@@ -18,7 +18,7 @@ def perturb(
     annotations: Annotated[Path | None, typer.Option(
         "--annotations", metavar="FILE", help="The answers to VQA's official questions.")] = None,
     images: Annotated[Path | None, typer.Option(
-        "--images", metavar="DIR", help="Where the pictures of --data lie.")] = None,
+        "--images", metavar="DIR", help="Where the pictures of --data lie; not needed with --features.")] = None,
     method: Annotated[list[str] | None, typer.Option(
         "--method", "-m", help="Method by name, see 'mmx methods'; may be repeated; 'all' for all of them "
         "(default: relevance).")] = None,

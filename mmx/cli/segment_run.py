@@ -13,6 +13,7 @@ from mmx.cli.output import print_error, print_note
 from mmx.cli.progress import progress_bar
 from mmx.cli.segment_gallery import draw_gallery
 from mmx.datasets.coco import CocoImage, Instances, read_instances
+from mmx.devices import quarter_of_gpu
 from mmx.errors import ImageError, MmxError, UsageError, shown_path
 from mmx.explainer import Model, load, versions
 from mmx.protocols.categories import match_categories
@@ -42,11 +43,8 @@ def open_detector(name: str | None, revision: str | None, device: str, dtype: st
 
 
 def gradient_memory(model: Model, asked: int | None) -> int | None:
-    """Bytes that gradients may take. It must not hang on what is free just now, since digits hang on it."""
-    if asked is not None:
-        return asked
-    on_gpu = model.info.device.startswith("cuda")
-    return torch.cuda.get_device_properties(model.info.device).total_memory // 4 if on_gpu else None
+    """Bytes that gradients may take, which digits hang on; None leaves it to the engine."""
+    return asked if asked is not None else quarter_of_gpu(model.info.device)
 
 
 @dataclass(frozen=True)

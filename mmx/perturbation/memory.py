@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from mmx.devices import quarter_of_gpu
+
 _CPU_BYTES = 2 * 2**30
 _CPU_VALUES = 800_000  # of the widest activation: a CPU grows slower where its caches are full
 _MOST_TOKENS = 65536  # more gains nothing
@@ -30,8 +32,7 @@ def _memory(network: nn.Module, max_memory: int | None) -> int:
     """Bytes that activations may take: by default a quarter of a GPU, 2 GiB elsewhere."""
     if max_memory is not None:
         return max_memory
-    device = _device(network)
-    return torch.cuda.get_device_properties(device).total_memory // 4 if device.type == "cuda" else _CPU_BYTES
+    return quarter_of_gpu(_device(network)) or _CPU_BYTES
 
 
 def _linears(network: nn.Module) -> list[nn.Linear]:

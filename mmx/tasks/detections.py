@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from mmx.devices import quarter_of_gpu
 from mmx.engine import attribute
 from mmx.families.detr import Keep, grid_of
 from mmx.images import alike
@@ -68,10 +69,9 @@ def explain_detections(model: "Model", pictures: Sequence[Picture], methods: Seq
 
 
 def _batches(shapes: Sequence[torch.Size], device: str) -> Iterator[list[int]]:
-    """Which pictures go through the model together. It must not hang on what is free just now: digits hang on it."""
-    pixels = _CPU_PIXELS
-    if device.startswith("cuda"):
-        pixels = torch.cuda.get_device_properties(device).total_memory // 4 // _GPU_BYTES_A_PIXEL
+    """Which pictures go through the model together."""
+    on_gpu = quarter_of_gpu(device)
+    pixels = on_gpu // _GPU_BYTES_A_PIXEL if on_gpu else _CPU_PIXELS
     for indices in alike(shapes):
         height, width = shapes[indices[0]][-2:]
         at_once = max(1, pixels // (height * width))

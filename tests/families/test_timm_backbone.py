@@ -1,6 +1,7 @@
 """DETRs whose backbone is timm's, as on the main branch of facebook/detr-resnet-50."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -28,14 +29,15 @@ def timm_detr(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def as_published(timm_detr: Path) -> Path:
+def as_published(timm_detr: Path, tmp_path: Path) -> Path:
     """The config as it was written before backbones had configs of their own."""
-    path = timm_detr / "config.json"
+    folder = shutil.copytree(timm_detr, tmp_path / "as-published")
+    path = folder / "config.json"
     config = json.loads(path.read_text())
     config.pop("backbone_config", None)
     config |= {"use_timm_backbone": True, "backbone": "test_resnet", "use_pretrained_backbone": True}
     path.write_text(json.dumps(config))
-    return timm_detr
+    return folder
 
 
 def test_every_method_on_it(as_published: Path) -> None:
@@ -48,11 +50,11 @@ def test_every_method_on_it(as_published: Path) -> None:
     assert maps["relevance"].max() > 0
 
 
-def test_without_timm_one_line_says_what_to_install(timm_detr: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_timm_one_line_says_what_to_install(tiny_detr: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise ImportError("\nTimmBackbone requires the timm library but it was not found in your environment.")
 
     monkeypatch.setattr("transformers.DetrForObjectDetection.from_pretrained", refuse)
     with pytest.raises(CheckpointError, match=r"weights of .*detr needs the package timm, which") as found:
-        mmx.load(timm_detr)
+        mmx.load(tiny_detr)
     assert found.value.hint == "pip install timm"
