@@ -10,26 +10,12 @@ from torch import Tensor, nn
 from mmx.errors import CaptureError
 from mmx.lrp import RuleMode
 from mmx.recording import recording
+from mmx.reference import Reference
+from mmx.rules import Readout
 from mmx.schedule import Schedule, Site
 
 Outputs = Mapping[str, Tensor]
 """What a forward gives: "logits", and what else a family reads, batched."""
-
-
-@dataclass(frozen=True)
-class ReferenceTraits:
-    """Where the reference's code treats one family otherwise than the others.
-
-    Attributes:
-        conserve_in_linear: its LRP keeps the sum in linear layers.
-        rollout_normalizes: its rollout divides the rows of A + I by their sums; where it does not, a row is
-            2^layers as large and its shape is the same.
-        drops_undefined_layers: where eq. 8 and 9 are 0/0 in any row, the whole addition of eq. 10 is dropped.
-    """
-
-    conserve_in_linear: bool = False
-    rollout_normalizes: bool = True
-    drops_undefined_layers: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,29 +27,23 @@ class Chosen:
         samples: the sample that each belongs to, (items,).
         positions: where in the readout's stream each is read, (items,); None where that follows from the inputs.
         entries: of a stream whose batch is not the samples' (CLIP's texts), which entry each item is, (items,).
+        targets: which class, answer or text is explained, (items,).
     """
 
     scores: Tensor
     samples: Tensor
     positions: Tensor | None = None
     entries: Mapping[str, Tensor] = field(default_factory=dict)
+    targets: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.long))
 
     def __getitem__(self, items: Tensor) -> "Chosen":
         return Chosen(self.scores[items], self.samples[items],
                       None if self.positions is None else self.positions[items],
-                      {stream: entries[items] for stream, entries in self.entries.items()})
+                      {stream: entries[items] for stream, entries in self.entries.items()}, self.targets[items])
 
     def entries_of(self, stream: str) -> Tensor:
         """Where in the batch of a stream's maps each item is, (items,)."""
         return self.entries.get(stream, self.samples)
-
-
-@dataclass(frozen=True)
-class Readout:
-    """Which row of a stream's relevance is read, `index` (items,)."""
-
-    stream: str
-    index: Tensor
 
 
 @dataclass(frozen=True)
@@ -86,7 +66,7 @@ class Capture:
     gradient: Mapping[Site, Tensor]
     lrp: Mapping[Site, Tensor]
     seeds: Sequence[int]
-    reference: ReferenceTraits = ReferenceTraits()
+    reference: Reference = field(default_factory=Reference)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -105,6 +85,12 @@ class ForwardPass:
     outputs: Outputs
     rules: RuleMode | None
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Tokens of each stream."""
+        return {stream: size for site, found in self.maps.items()
+                for stream, size in ((site.rows, found.shape[2]), (site.cols, found.shape[3]))}
+
 
 def run_forward(network: nn.Module, schedule: Schedule, graph_roots: Sequence[str], forward: Callable[[], Outputs], *,
                 in_graph: bool, rules: RuleMode | None) -> ForwardPass:
@@ -117,7 +103,7 @@ def run_forward(network: nn.Module, schedule: Schedule, graph_roots: Sequence[st
 
 def capture_items(passed: ForwardPass, schedule: Schedule, chosen: Chosen, readouts: tuple[Readout, ...], *,
                   gradient_sites: Sequence[Site], lrp_sites: Sequence[Site], valid: Mapping[str, Tensor],
-                  seeds: Sequence[int], reference: ReferenceTraits) -> Capture:
+                  seeds: Sequence[int], reference: Reference) -> Capture:
     """Backward once if a gradient is asked for, and once by the LRP rules if LRP relevance is.
 
     Args:
@@ -132,8 +118,7 @@ def capture_items(passed: ForwardPass, schedule: Schedule, chosen: Chosen, reado
     if passed.rules is not None and lrp_sites:
         with passed.rules.following_relevance():
             lrp = gradients(chosen, {site: passed.maps[site] for site in lrp_sites})
-    sizes = {stream: size for site, found in passed.maps.items()
-             for stream, size in ((site.rows, found.shape[2]), (site.cols, found.shape[3]))}
+    sizes = passed.sizes
     kept = {stream: torch.ones(len(samples), size, dtype=torch.bool, device=samples.device)
             for stream, size in sizes.items()}
     attention = {site: of_items(_full(found.detach()), chosen.entries_of(site.rows))

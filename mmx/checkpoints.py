@@ -17,10 +17,9 @@ from safetensors.torch import load_file
 from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer, PreTrainedConfig, PreTrainedModel
 
 from mmx import hub
-from mmx.catalog import TOKENIZERS, WEIGHTS, catalog, shipped_names
-from mmx.errors import CheckpointError, MmxError, UsageError
+from mmx.catalog import WEIGHTS, catalog, known_checkpoint, shipped_names
+from mmx.errors import CheckpointError, MmxError, UsageError, unknown_name
 from mmx.hub import WEIGHT_FILES
-from mmx.registry import unknown_name
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -107,8 +106,9 @@ def named(names: Sequence[str]) -> str:
 def load_tokenizer(source: Source) -> Any:
     """The checkpoint's own, or the one that is known to go with it."""
     folder = source.folder
-    if source.name in TOKENIZERS and not any((folder / name).is_file() for name in hub.TOKENIZER_FILES):
-        other = TOKENIZERS[source.name]
+    known = known_checkpoint(source.name)
+    if known and known.tokenizer and not any((folder / name).is_file() for name in hub.TOKENIZER_FILES):
+        other = known.tokenizer
         folder = (hub.cached_folder(other, kinds=hub.TOKENIZER_FILES) or hub.fetch(other, kinds=hub.TOKENIZER_FILES))
     tokenizer = _reading(source, "tokenizer", lambda: AutoTokenizer.from_pretrained(folder, trust_remote_code=False))
     if not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):  # transformers makes one up, without words

@@ -1,15 +1,19 @@
 """From encoded inputs to raw scores: one forward, then every method on what it left."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
-from mmx.capture import ForwardPass, Outputs, capture_items, run_forward, turns_of
-from mmx.families.base import Family, Inputs
-from mmx.lrp import RuleMode
+from mmx.asking import Asking
+from mmx.capture import Capture, Chosen, ForwardPass, Outputs, capture_items, run_forward, turns_of
+from mmx.errors import CaptureError
+from mmx.families.base import Family
+from mmx.lrp import MissingRuleError, RuleMode
 from mmx.methods.base import Method
-from mmx.schedule import Site
+from mmx.schedule import Schedule, Site
+from mmx.wiring import Inputs, handed_out, readouts, run, schedule_from, valid_tokens
 
 # What a backward keeps of each map: the gradient, its product with the map, and room for the rules.
 _COPIES = 3
@@ -20,10 +24,42 @@ Scores = dict[str, dict[str, Tensor]]
 """method name → stream → scores (items, tokens)"""
 
 
+@dataclass(frozen=True)
+class Described:
+    """A model as the engine takes it: the network, its family's table, and what it can be asked."""
+
+    network: nn.Module
+    family: Family
+    asking: Asking
+
+    def schedule(self, start_layers: Mapping[str, int]) -> Schedule:
+        """The sites that are read; see `schedule_from`."""
+        return schedule_from(self.family, self.network.config, start_layers, self.asking.subject.name)
+
+    def run(self, inputs: Inputs) -> Outputs:
+        return run(self.network, self.family, inputs)
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """What every method says.
+
+    Attributes:
+        scores: by method and stream, (items, tokens); without the methods that were left out.
+        outputs: what the model gave, detached.
+        chosen: the items.
+        left_out: methods that cannot run on this model, each with the reason.
+    """
+
+    scores: Scores
+    outputs: Outputs
+    chosen: Chosen
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+
 @torch.inference_mode(False)  # which enables gradients as well, whatever the caller has disabled
 def attribute(
-    network: nn.Module,
-    family: Family,
+    model: Described,
     inputs: Inputs,
     methods: Sequence[Method],
     target: object = None,
@@ -32,41 +68,80 @@ def attribute(
     seeds: Sequence[int] | None = None,
     max_memory: int | None = None,
     start_layers: Mapping[str, int] | None = None,
-) -> tuple[Scores, Outputs]:
+) -> Attribution:
     """Scores of every method, out of one forward, at most one backward and at most one LRP pass.
 
     Args:
         inputs: what the model's forward takes, batched, on its device and in its dtype.
-        target: what is explained, in the family's terms; None is the model's own prediction.
+        target: what is explained, in the terms of its kind of score; None is the model's own prediction.
         ignore_padding: whether padded tokens are left out altogether (the reference counts them).
         seeds: a number for each sample that the random control is drawn from; its place in the batch by default.
         max_memory: bytes that gradients may take. Where one sample has more targets than fit, they take several
             backwards. By default 256 MiB on the CPU and half of what is free on a GPU.
-        start_layers: the first layer that is read, by stream; see `Family.schedule_from`.
+        start_layers: the first layer that is read, by stream; see `Family.start_layers`.
 
-    Returns:
-        The scores, and what the model gave, detached.
+    Raises:
+        CaptureError: the maps are not what the family's table says, or none of the methods can run on this model.
     """
-    schedule = family.schedule_from(network.config, start_layers or {})
-    gradient_sites, lrp_sites = (tuple(dict.fromkeys(
-        site for method in methods for site in method.sites(need, schedule, family.readout_streams)))
-        for need in ("gradient", "lrp"))
+    family, schedule = model.family, model.schedule(start_layers or {})
+    gradient_sites, lrp_sites = (_sites(methods, need, schedule, family) for need in ("gradient", "lrp"))
     rules = RuleMode(family.reference.conserve_in_linear) if lrp_sites else None
-    passed = run_forward(network, schedule, family.graph_roots, lambda: family.run(network, inputs),
+    passed = run_forward(model.network, schedule, family.roots, lambda: model.run(inputs),
                          in_graph=bool(gradient_sites or lrp_sites), rules=rules)
-    chosen = family.choose(passed.outputs, target)
-    valid = _padded_streams(family.valid(inputs, passed.outputs)) if ignore_padding else {}
+    chosen = model.asking.choose(passed.outputs, target)
+    sizes = passed.sizes
+    valid = valid_tokens(family, family.completed(inputs), passed.outputs, sizes) if ignore_padding else {}
     seeds = range(len(passed.outputs["logits"])) if seeds is None else seeds
     chunks = _chunks(chosen.samples, _bytes_a_turn(passed, (*gradient_sites, *lrp_sites)), max_memory)
-    parts: dict[str, list[Mapping[str, Tensor]]] = {method.name: [] for method in methods}
+    work = _Work(model, inputs, passed, schedule, _padded_streams(valid), seeds, sizes)
+    parts: list[dict[str, dict[str, Tensor]]] = []
+    left_out: dict[str, str] = {}
     for items in chunks:
-        part = chosen[items]
-        captured = capture_items(passed, schedule, part, family.readouts(inputs, part), valid=valid, seeds=seeds,
-                                 gradient_sites=gradient_sites, lrp_sites=lrp_sites, reference=family.reference)
-        for method in methods:
-            parts[method.name].append(family.scores(method.rows(captured), inputs, part))
-    return ({name: _joined(found, chunks) for name, found in parts.items()},
-            {name: value.detach() for name, value in passed.outputs.items()})
+        try:
+            parts.append(work.scores(chosen[items], methods))
+        except MissingRuleError as error:
+            left_out = {method.name: error.message for method in methods if "lrp" in method.needs}
+            methods = [method for method in methods if method.name not in left_out]
+            if not methods:
+                raise
+            parts.append(work.scores(chosen[items], methods))
+    return Attribution({method.name: _joined([part[method.name] for part in parts], chunks) for method in methods},
+                       {name: value.detach() for name, value in passed.outputs.items()}, chosen, left_out)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One forward, of which items are explained in turns."""
+
+    model: Described
+    inputs: Inputs
+    passed: ForwardPass
+    schedule: Schedule
+    valid: Mapping[str, Tensor]
+    seeds: Sequence[int]
+    sizes: Mapping[str, int]
+
+    def scores(self, chosen: Chosen, methods: Sequence[Method]) -> dict[str, dict[str, Tensor]]:
+        family, config = self.model.family, self.model.network.config
+        read = readouts(family, self.inputs, self.passed.outputs, chosen, self.sizes, config)
+        captured: Capture = capture_items(
+            self.passed, self.schedule, chosen, read, valid=self.valid, seeds=self.seeds,
+            gradient_sites=_sites(methods, "gradient", self.schedule, family),
+            lrp_sites=_sites(methods, "lrp", self.schedule, family), reference=family.reference)
+        return {method.name: self._handed_out(method, captured) for method in methods}
+
+    def _handed_out(self, method: Method, captured: Capture) -> dict[str, Tensor]:
+        rows = method.rows(captured)
+        found = handed_out(self.model.family, rows, captured.readouts, self.inputs, self.schedule,
+                           self.model.network.config)
+        if not found:
+            raise CaptureError(f"{method.name} gives no scores for {self.model.asking.subject.name}.")
+        return found
+
+
+def _sites(methods: Sequence[Method], need: str, schedule: Schedule, family: Family) -> tuple[Site, ...]:
+    streams = [read.stream for read in family.reads]
+    return tuple(dict.fromkeys(site for method in methods for site in method.sites(need, schedule, streams)))
 
 
 def _padded_streams(valid: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,5 +1,7 @@
 """Errors that a user can act on: one sentence that names what is wrong, and one that says the way out."""
 
+from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 
@@ -38,3 +40,17 @@ class CaptureError(MmxError):
 
 class OutputError(MmxError):
     """A result cannot be written."""
+
+
+def unknown_name(kind: str, name: str, known: Sequence[str], also: Sequence[str] = ()) -> UsageError:
+    """The error for a name that is not there, with the nearest one that is (`also` holds unlisted aliases)."""
+    close = get_close_matches(name.lower(), [*known, *also], n=1, cutoff=0.5)
+    suggestion = f"Did you mean '{close[0]}'? " if close else ""
+    return UsageError(f"No {kind} named '{name}'.", f"{suggestion}There are: {', '.join(known)}.")
+
+
+def unknown_choice(message: str, text: str, what: str, names: Sequence[str], most: int) -> UsageError:
+    """The error for one of many names that is not there, with the nearest one that is and the first `most` of them."""
+    close = get_close_matches(text.lower(), [name.lower() for name in names], n=1, cutoff=0.6)
+    shown = ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+    return UsageError(message, (f"Did you mean '{close[0]}'? " if close else "") + f"Its {len(names)} {what}: {shown}.")

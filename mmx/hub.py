@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
-from mmx.catalog import REVISIONS, Vocabulary, shipped_names
+from mmx.catalog import known_checkpoint, shipped_names
 from mmx.errors import CheckpointError
+from mmx.families.base import Names
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import ModelInfo
@@ -32,7 +33,7 @@ def cached_folder(name: str, revision: str | None = None, kinds: Sequence[str] =
     from huggingface_hub import try_to_load_from_cache
 
     for marker in MARKERS:
-        found = try_to_load_from_cache(name, marker, revision=revision or REVISIONS.get(name))
+        found = try_to_load_from_cache(name, marker, revision=revision or _known_revision(name))
         folder = Path(found).parent if isinstance(found, str) else None
         if folder is not None and any(path.exists() for kind in kinds for path in folder.glob(kind)):
             return folder
@@ -51,7 +52,7 @@ def fetch(name: str, revision: str | None = None, kinds: Sequence[str] = WEIGHT_
     from huggingface_hub import snapshot_download
     from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
-    revision = revision or REVISIONS.get(name)
+    revision = revision or _known_revision(name)
     wanted = _wanted_files([one.rfilename for one in _ask(name, revision).siblings or ()], kinds)
     silent = are_progress_bars_disabled()
     (enable_progress_bars if sys.stderr.isatty() else disable_progress_bars)()
@@ -62,6 +63,11 @@ def fetch(name: str, revision: str | None = None, kinds: Sequence[str] = WEIGHT_
                               "Try again: what has come already is kept.") from error
     finally:
         (disable_progress_bars if silent else enable_progress_bars)()
+
+
+def _known_revision(name: str) -> str | None:
+    known = known_checkpoint(name)
+    return known.revision if known else None
 
 
 def is_offline() -> bool:
@@ -108,36 +114,36 @@ def _wanted_files(names: Sequence[str], kinds: Sequence[str]) -> list[str]:
     return [*(name for name in top if any(fnmatch(name, kind) for kind in _SMALL_FILES)), *others]
 
 
-def fetch_vocabulary(vocabulary: Vocabulary) -> list[str]:
-    """The lines of a vocabulary, out of the cache (HF_HOME/mmx) or else from where its authors keep it.
+def fetch_names(names: Names) -> list[str]:
+    """The names in a file, out of the cache (HF_HOME/mmx) or else from where its authors keep it.
 
     Raises:
         CheckpointError: it is not cached and cannot be fetched, or it is not what it was.
     """
     from huggingface_hub.constants import HF_HOME
 
-    path = Path(HF_HOME) / "mmx" / vocabulary.file_name
+    path = Path(HF_HOME) / "mmx" / names.file_name
     if not path.is_file():
-        content = _download(vocabulary)
+        content = _download(names)
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
             file.write(content)
         os.replace(file.name, path)
-    return vocabulary.parse(path.read_bytes())
+    return names.parse(path.read_bytes())
 
 
-def _download(vocabulary: Vocabulary) -> bytes:
+def _download(names: Names) -> bytes:
     if is_offline():
-        raise CheckpointError(f"{vocabulary.what} are not cached, and HF_HUB_OFFLINE forbids fetching them.")
+        raise CheckpointError(f"{names.what} are not cached, and HF_HUB_OFFLINE forbids fetching them.")
     try:
-        with urlopen(vocabulary.url, timeout=_PATIENCE_S) as reply:
+        with urlopen(names.url, timeout=_PATIENCE_S) as reply:
             content = reply.read()
     except OSError as error:
-        raise CheckpointError(f"{vocabulary.what} cannot be fetched from {vocabulary.url} ({_first_line(error)}).") \
+        raise CheckpointError(f"{names.what} cannot be fetched from {names.url} ({_first_line(error)}).") \
             from error
-    if vocabulary.sha256 not in (None, hashlib.sha256(content).hexdigest()):
-        raise CheckpointError(f"{vocabulary.what} at {vocabulary.url} are no longer what they were.")
-    vocabulary.parse(content)
+    if names.sha256 not in (None, hashlib.sha256(content).hexdigest()):
+        raise CheckpointError(f"{names.what} at {names.url} are no longer what they were.")
+    names.parse(content)
     return content
 
 

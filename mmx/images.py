@@ -15,7 +15,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.Image import Transpose
 
 from mmx.errors import ImageError, shown_path
-from mmx.types import Picture
+from mmx.results import Picture
 
 MAX_MEGAPIXELS = 100
 BITS_OF_DEEP_MODES = {"I;16": 16, "I;16L": 16, "I;16B": 16, "I;16N": 16, "I": 32, "F": 32}

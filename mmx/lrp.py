@@ -24,10 +24,14 @@ Rule = Callable[[Tensor, Tensor], tuple[Tensor | None, ...]]
 """(relevance of the output, the output) → relevance of each input."""
 
 
+class MissingRuleError(CaptureError):
+    """Relevance meets a function that has no rule."""
+
+
 class RuleMode(TorchFunctionMode):
     """Gives each function of the forwards inside its relevance rule.
 
-    Where relevance meets a function that has none, following it is a CaptureError that names the function.
+    Where relevance meets a function that has none, following it is a MissingRuleError that names the function.
     """
 
     def __init__(self, conserve_in_linear: bool = False) -> None:
@@ -186,8 +190,8 @@ def _unknown(mode: RuleMode, args: tuple, kwargs: dict) -> Found:
 
 def _refuse(what: str) -> Rule:
     def rule(relevance: Tensor, output: Tensor) -> tuple[Tensor | None, ...]:
-        raise CaptureError(f"There is no relevance rule for {what}.",
-                           "Methods that need LRP do not apply to this model.")
+        raise MissingRuleError(f"There is no relevance rule for {what}.",
+                               "Methods that need LRP do not apply to this model.")
 
     return rule
 

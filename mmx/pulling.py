@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 
 from mmx.catalog import (
-    ANSWERS,
     ATTRIBUTES_OF_REGIONS,
     OBJECTS_OF_REGIONS,
     REGION_DETECTOR,
-    TOKENIZERS,
     catalog,
+    known_checkpoint,
+    tokenizer_names,
 )
-from mmx.hub import TOKENIZER_FILES, WEIGHT_FILES, fetch, fetch_vocabulary
+from mmx.hub import TOKENIZER_FILES, WEIGHT_FILES, fetch, fetch_names
 
 
 def pull_all(name: str, revision: str | None = None) -> Iterator[str]:
@@ -21,11 +21,12 @@ def pull_all(name: str, revision: str | None = None) -> Iterator[str]:
     """
     needs = next((entry.needs for entry in catalog() if entry.name == name), ())
     for one in (name, *needs):
-        kinds = TOKENIZER_FILES if one in TOKENIZERS.values() else WEIGHT_FILES
+        kinds = TOKENIZER_FILES if one in tokenizer_names() else WEIGHT_FILES
         yield f"{one} is in {fetch(one, revision if one == name else None, kinds)}"
-    vocabularies = [ANSWERS[name]] if name in ANSWERS else []
+    known = known_checkpoint(name)
+    files = [known.names] if known and known.names else []
     if REGION_DETECTOR in (name, *needs):
-        vocabularies += [OBJECTS_OF_REGIONS, ATTRIBUTES_OF_REGIONS]
-    for vocabulary in vocabularies:
-        fetch_vocabulary(vocabulary)
-        yield f"{vocabulary.what} are in {vocabulary.file_name}"
+        files += [OBJECTS_OF_REGIONS, ATTRIBUTES_OF_REGIONS]
+    for one in files:
+        fetch_names(one)
+        yield f"{one.what} are in {one.file_name}"

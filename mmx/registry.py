@@ -1,14 +1,19 @@
-"""Names are files: a method or a family exists because its module lies in its folder.
+"""Names are files: a method or a family exists because its module lies in its folder, or another package offers it.
 
-Looking up a name imports one module; listing names imports none, so that `--help` needs no torch.
+Another package offers a method or family as an entry point, in the group `mmx.methods` or `mmx.families`; it cannot
+take a name that mmx has. Listing names imports none of the modules, so that `--help` needs no torch.
 """
 
-from difflib import get_close_matches
+from functools import cache
 from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
-from mmx.errors import UsageError
+from mmx.errors import UsageError, unknown_name
+
+__all__ = ["load_module", "module_names", "offered", "offered_names", "unknown_name"]
 
 
 def module_names(package: str) -> list[str]:
@@ -21,8 +26,30 @@ def load_module(package: str, name: str) -> ModuleType:
     return import_module(f"mmx.{package}.{name}")
 
 
-def unknown_name(kind: str, name: str, known: list[str], also: tuple[str, ...] = ()) -> UsageError:
-    """The error for a name that is not there, with the nearest one that is (`also` holds unlisted aliases)."""
-    close = get_close_matches(name.lower(), [*known, *also], n=1, cutoff=0.5)
-    suggestion = f"Did you mean '{close[0]}'? " if close else ""
-    return UsageError(f"No {kind} named '{name}'.", f"{suggestion}There are: {', '.join(known)}.")
+def offered_names(package: str) -> list[str]:
+    """Names in `mmx.<package>`, and those that other packages offer, sorted."""
+    return sorted({*module_names(package), *_elsewhere(package)})
+
+
+def offered(package: str, name: str, what: str) -> Any:
+    """The object `what` of a module, or what another package offers under this name.
+
+    Raises:
+        UsageError: what is offered cannot be imported.
+    """
+    if name in module_names(package):
+        return getattr(load_module(package, name), what)
+    point = _elsewhere(package)[name]
+    try:
+        return point.load()
+    except Exception as error:  # whatever another package may raise
+        source = point.dist.name if point.dist else point.value
+        raise UsageError(f"'{name}' of mmx.{package} cannot be loaded from {source}: {type(error).__name__}: {error}.",
+                         "Mend that package, or uninstall it.") from error
+
+
+@cache
+def _elsewhere(package: str) -> dict[str, EntryPoint]:
+    own = module_names(package)
+    found = {point.name.replace("-", "_"): point for point in entry_points(group=f"mmx.{package}")}
+    return {name: point for name, point in found.items() if name not in own}

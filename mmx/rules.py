@@ -95,6 +95,28 @@ class Normalized:
         return self.rows_times(columns.transpose(-1, -2)).transpose(-1, -2)
 
 
+@dataclass(frozen=True)
+class Readout:
+    """Which row of a stream's relevance is read: `index` (items,); or a mean of rows by `weights` (rows,)."""
+
+    stream: str
+    index: Tensor
+    weights: Tensor | None = None
+
+    def unit(self, size: int, dtype: torch.dtype) -> Tensor:
+        """The row vector that reads it, (items, 1, size)."""
+        if self.weights is not None:
+            return self.weights.to(dtype).expand(len(self.index), 1, size)
+        return torch.nn.functional.one_hot(self.index, size).to(dtype).unsqueeze(1)
+
+    def take(self, matrix: Tensor) -> Tensor:
+        """That row of a matrix for each item, (items or 1, rows, cols), (items, cols)."""
+        if self.weights is not None:
+            return (self.unit(matrix.shape[1], matrix.dtype) @ matrix).squeeze(1)
+        matrix = matrix.expand(len(self.index), -1, -1)
+        return matrix[torch.arange(len(self.index), device=matrix.device), self.index]
+
+
 class Identity:
     """Stands for N(R) where the normalisation, or the self-relevance itself, is left out of eq. 10."""
 
@@ -135,21 +157,16 @@ class Relevance:
     selves: dict[str, SelfRelevance]
     crosses: dict[tuple[str, str], CrossRelevance] = field(default_factory=dict)
 
-    def row(self, rows: str, cols: str, index: Tensor, dtype: torch.dtype) -> Tensor:
-        """Row `index` (batch,) of R[rows, cols], (batch, size of cols)."""
+    def row(self, readout: Readout, cols: str, dtype: torch.dtype) -> Tensor:
+        """What is read of R[readout's stream, cols], (items, size of cols)."""
+        rows = readout.stream
         if rows == cols:
-            unit = torch.nn.functional.one_hot(index, self.selves[rows].size).to(dtype)
-            return self.selves[rows].rows_times(unit.unsqueeze(1)).squeeze(1)
+            return self.selves[rows].rows_times(readout.unit(self.selves[rows].size, dtype)).squeeze(1)
         cross = self.crosses.get((rows, cols))
         if cross is None:
-            return torch.zeros(len(index), self.selves[cols].size, dtype=dtype, device=index.device)
-        return cross.right.rows_times(take_rows(cross.left, index).unsqueeze(1)).squeeze(1)
-
-
-def take_rows(matrix: Tensor, index: Tensor) -> Tensor:
-    """Row index[b] of matrix b: (batch or 1, rows, cols) and (batch,) give (batch, cols)."""
-    matrix = matrix.expand(len(index), -1, -1)
-    return matrix[torch.arange(len(index), device=matrix.device), index]
+            size = len(readout.index), self.selves[cols].size
+            return torch.zeros(size, dtype=dtype, device=readout.index.device)
+        return cross.right.rows_times(readout.take(cross.left).unsqueeze(1)).squeeze(1)
 
 
 def propagate(

@@ -1,1 +1,43 @@
-"""Model families: one file each, named after the `model_type` in a checkpoint's config."""
+"""Model families: one file each, found by the `transformers` class that a config names."""
+
+from functools import cache
+from typing import Any
+
+from mmx.errors import UsageError
+from mmx.families.base import Family
+from mmx.registry import offered, offered_names
+
+__all__ = ["Family", "all_families", "family_of", "family_of_architecture"]
+
+
+@cache
+def all_families() -> dict[str, Family]:
+    """Every family by the name of its file, or of the entry point `mmx.families` that offers it."""
+    return {name: offered("families", name, "FAMILY") for name in offered_names("families")}
+
+
+def family_of(config: Any, name: str) -> tuple[str, Family, str]:
+    """Name, family and architecture of the checkpoint `name` with this config.
+
+    Raises:
+        UsageError: there is none, with those that there are.
+    """
+    named = list(getattr(config, "architectures", None) or ())
+    for architecture in named:
+        found = family_of_architecture(architecture)
+        if found is not None:
+            return *found, architecture
+    alike = {key: family for key, family in all_families().items() if family.model_type == config.model_type}
+    if not named:
+        for key, family in alike.items():
+            return key, family, family.architectures[0]
+    what = f"is a {named[0]}" if named else f"is of model type '{config.model_type}'"
+    raise UsageError(f"{name} {what}, which mmx has no family for.", _known(alike or all_families()))
+
+
+def family_of_architecture(architecture: str) -> tuple[str, Family] | None:
+    return next(((key, family) for key, family in all_families().items() if architecture in family.architectures), None)
+
+
+def _known(families: dict[str, Family]) -> str:
+    return f"It explains: {', '.join(one for family in families.values() for one in family.architectures)}."

@@ -1,117 +1,305 @@
-"""What a family says of itself. Everything else is the engine's."""
+"""What a family says of itself: a table, read by everything above it. It needs no torch.
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import ClassVar
+A family is one file in this folder (or an entry point `mmx.families` of another package) with one `FAMILY`.
+"""
 
-import torch
-from torch import Tensor, nn
-from transformers import PreTrainedConfig
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
 
-from mmx.capture import Chosen, Outputs, Readout, ReferenceTraits
-from mmx.errors import UsageError
-from mmx.methods.base import Rows
-from mmx.registry import load_module, module_names
-from mmx.schedule import Schedule, from_layers, self_sites
+from mmx.errors import CheckpointError
+from mmx.reference import Reference
+from mmx.results import Unit
+from mmx.schedule import Schedule, Site, Step
 
-Inputs = Mapping[str, Tensor]
-"""What the model's forward takes, batched."""
+Tensors = Mapping[str, Any]
+"""name → tensor, batched: what a model's forward takes, or what is read of its output"""
 
 
-class Family(ABC):
-    """One kind of model, on its unmodified `transformers` class.
+@dataclass(frozen=True)
+class Text:
+    """Words, as the checkpoint's tokenizer has them.
 
-    Class attributes:
-        architecture: name of the class in `transformers`.
-        task: what it does, in the words of `mmx models`.
-        graph_roots: modules at whose output the gradient graph starts.
-        readout_streams: the streams whose rows are read.
+    Attributes:
+        ask: what a user gives: a question about the picture, or texts that are matched with it.
+        names: what the model's forward takes of the tokenizer's result, the ids first.
+        padding: to the longest of a batch, or always to the model's own length.
+        config: where in the config the text model's settings are, "" for the config itself.
+        until: the output that says at which token each text ends; what follows does not count. Without, the
+            attention mask says what counts.
+    """
+
+    kind: ClassVar[str] = "text"
+    ask: Literal["question", "texts"] = "question"
+    part: str = "text"
+    names: tuple[str, ...] = ("input_ids", "attention_mask", "token_type_ids")
+    padding: Literal["longest", "max_length"] = "longest"
+    config: str = ""
+    until: str | None = None
+
+    @property
+    def mask(self) -> str:
+        return "attention_mask"
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """A picture, as the checkpoint's image processor has it, in a grid of patches.
+
+    Attributes:
+        config: where in the config the vision model's settings are, "" for the config itself.
+        takes_mask: forward takes `pixel_mask` too.
+        any_size: the model takes pictures of other sizes than `image_size`, and its grid with them.
+        cells: the output whose axis 1 has the grid's cells, where they are a backbone's and not the config's patches.
+    """
+
+    kind: ClassVar[str] = "pixels"
+    part: str = "image"
+    config: str = ""
+    takes_mask: bool = False
+    any_size: bool = False
+    cells: str | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return ("pixel_values", "pixel_mask") if self.takes_mask else ("pixel_values",)
+
+    @property
+    def mask(self) -> str:
+        return "pixel_mask"
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Regions of a picture, each a vector of features, by forward's own names.
+
+    Attributes:
+        size: name in the config of how many numbers a region has.
+        constants: further inputs of one number for each region.
+    """
+
+    kind: ClassVar[str] = "regions"
+    features: str
+    mask: str
+    size: str
+    boxes: str | None = None
+    constants: Mapping[str, int] = field(default_factory=dict)
+    part: str = "image"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.features, *((self.boxes,) if self.boxes else ()), self.mask, *self.constants)
+
+
+Input = Text | Pixels | Regions
+
+
+@dataclass(frozen=True)
+class Classes:
+    """A logit for each of some answers or classes, (batch, classes).
+
+    Attributes:
+        noun: "class" or "answer".
+        unit: what the logits become; a config that says multi-label or regression goes first.
+        count: name in the config of how many there are.
+    """
+
+    kind: ClassVar[str] = "classes"
+    labelled: ClassVar[bool] = True
+    does: ClassVar[str] = "classifies pictures"
+    noun: str = "class"
+    unit: Unit = "softmax"
+    count: str = "num_labels"
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """A logit for each picture and text, (pictures, texts), out of two towers.
+
+    The outputs "scale" and, if there is one, "bias" make a cosine of it: (logit - bias) / scale.
+
+    Attributes:
+        unit: "similarity", beside a softmax over the texts; or "sigmoid", where each pair stands for itself.
+    """
+
+    kind: ClassVar[str] = "pairs"
+    labelled: ClassVar[bool] = False
+    does: ClassVar[str] = "matches pictures and texts"
+    unit: Unit = "similarity"
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Two logits for a picture with a text, (batch, 2): whether they match; class `match` says that they do."""
+
+    kind: ClassVar[str] = "matches"
+    labelled: ClassVar[bool] = False
+    does: ClassVar[str] = "matches pictures and texts"
+    match: int = 1
+
+
+@dataclass(frozen=True)
+class Queries:
+    """A logit for each object query and class, the last one for no object, and "boxes" (batch, queries, 4) cxcywh."""
+
+    kind: ClassVar[str] = "queries"
+    labelled: ClassVar[bool] = True
+    noun: ClassVar[str] = "class"
+    count: ClassVar[str] = "num_labels"
+    does: ClassVar[str] = "finds objects"
+
+
+Score = Classes | Pairs | Matches | Queries
+
+
+@dataclass(frozen=True)
+class Read:
+    """The row of a stream's relevance that explains a score, or a mean of rows.
+
+    Attributes:
+        row: its number; or a function of inputs and outputs that gives one for each entry of the stream's batch,
+            (entries,); or None where it is the row of the explained query.
+        weights: in its place, the weight of each part, shared out equally among its tokens.
+        omits_itself: the token that is read gets no relevance of its own, as in the reference.
+    """
+
+    stream: str
+    row: int | Callable[[Tensors, Tensors], Any] | None = 0
+    weights: Mapping[str, float] | None = None
+    omits_itself: bool = False
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some tokens of a stream: a number of them, as many as axis 1 of an input, or (None) all that are left.
+
+    `size` may also be the name of a number in the config.
+    """
+
+    name: str
+    size: int | str | None = None
+
+
+@dataclass(frozen=True)
+class Names:
+    """Names in a small file of their authors'; `has_synonyms` where a line holds several for one thing."""
+
+    what: str
+    url: str
+    file_name: str
+    length: int
+    sha256: str | None = None
+    has_synonyms: bool = False
+
+    def parse(self, content: bytes) -> list[str]:
+        names = parse_names(content, self.file_name, self.length)
+        return [name.partition(",")[0] for name in names] if self.has_synonyms else names
+
+
+def parse_names(content: bytes, file_name: str, length: int) -> list[str]:
+    """`length` names out of an array in JSON, or one a line. CheckpointError where there are more, fewer or none."""
+    try:
+        text = content.decode("utf-8")
+        names = json.loads(text) if file_name.endswith(".json") else text.removesuffix("\n").split("\n")
+    except ValueError as error:
+        raise CheckpointError(f"{file_name} holds no names: {error}.", "Give a JSON array, or one a line.") from error
+    if not isinstance(names, list):
+        raise CheckpointError(f"{file_name} holds no names.", "Give a JSON array of them, or a name a line.")
+    if len(names) != length:
+        raise CheckpointError(f"{file_name} holds {len(names)} names where there must be {length}.",
+                              "It is of another model, or cut short.")
+    return [str(name).strip() for name in names]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One that mmx knows by name; one that ships lies in mmx/weights.
+
+    Attributes:
+        size_mb: of the weights, in float32.
+        licence: of the checkpoint, or else of its authors' code, which is marked so.
+        needs: other checkpoints of the hub without which it cannot answer.
+        default_for: the fields of `Asked` that choose it where no checkpoint is named, "" for a picture alone; of one
+            that does not ship, those for which it is named as the one for photographs.
+        revision: where the main branch does not do, the branch that does.
+        tokenizer: whose tokenizer it uses, where it has none.
+        names: what its answers are called, where its config does not say.
+        accuracy: as published, with the source.
+    """
+
+    name: str
+    knows: str = "drawn shapes"
+    size_mb: float = 0.0
+    licence: str = "MIT"
+    needs: tuple[str, ...] = ()
+    default_for: tuple[str, ...] = ()
+    revision: str | None = None
+    tokenizer: str | None = None
+    names: Names | None = None
+    accuracy: tuple[float, str] | None = None
+
+
+@dataclass(frozen=True)
+class Family:
+    """One kind of model, on its unmodified `transformers` classes.
+
+    Attributes:
+        architectures: names of the classes, as `architectures` in a config has them.
+        model_type: for configs that name no architecture.
+        score: what is explained.
+        inputs: what is asked with, and how that becomes the forward's arguments.
+        schedule: the attention sites of a model with this config, in order.
+        roots: modules at whose output the gradient starts, or "module:argument".
+        reads: the rows that explain a score.
+        tokens: what the tokens of a stream are, in order; a stream that is absent is one part of its own name.
         start_layers: by stream, the first layer that is read where none is asked for; -1 is the last one. A stream
             that is absent is read from its first layer on, and nothing else can be asked.
+        outputs: what is read of the model's output; given that output, the network and the inputs.
+        arguments: further arguments of forward.
+        around: held while the model runs, given the network.
+        completed: inputs with what forward needs and a caller may leave out.
+        without_regions: modules whose first call gives zero for a sample that has lost all of its regions.
         reference: where the reference's code treats this family otherwise than the others.
+        checkpoints: those that mmx knows by name.
     """
 
-    architecture: ClassVar[str]
-    task: ClassVar[str]
-    graph_roots: ClassVar[tuple[str, ...]]
-    readout_streams: ClassVar[tuple[str, ...]]
-    start_layers: ClassVar[Mapping[str, int]] = {}
-    reference: ClassVar[ReferenceTraits] = ReferenceTraits()
+    architectures: tuple[str, ...]
+    score: Score
+    inputs: tuple[Input, ...]
+    schedule: Callable[[Any], Schedule]
+    roots: tuple[str, ...]
+    reads: tuple[Read, ...]
+    tokens: Mapping[str, tuple[Part, ...]] = field(default_factory=dict)
+    model_type: str = ""
+    start_layers: Mapping[str, int] = field(default_factory=dict)
+    outputs: Callable[[Any, Any, Tensors], Tensors] = lambda found, network, inputs: {"logits": found.logits}
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    around: Callable[[Any], AbstractContextManager[Any]] | None = None
+    completed: Callable[[Tensors], Tensors] = lambda inputs: inputs
+    without_regions: Callable[[Any], tuple[str, ...]] | None = None
+    reference: Reference = field(default_factory=Reference)
+    checkpoints: tuple[Checkpoint, ...] = ()
 
-    @abstractmethod
-    def schedule(self, config: PreTrainedConfig) -> Schedule:
-        """The attention sites of a model with this config, in order."""
+    @property
+    def needs(self) -> str | None:
+        """What must be asked: "question" or "texts", or nothing."""
+        return next((one.ask for one in self.inputs if isinstance(one, Text)), None)
 
-    def schedule_from(self, config: PreTrainedConfig, start_layers: Mapping[str, int]) -> Schedule:
-        """The sites that are read: each stream's from the layer that is asked for, or else from its default, on."""
-        schedule = self.schedule(config)
-        for stream, start in start_layers.items():
-            count = len(self_sites(schedule, stream))
-            if stream not in self.start_layers:
-                why = f"always reads all its {stream} layers" if count else f"has no {stream} layers of its own"
-                raise UsageError(f"{self.architecture} {why}: no start layer fits them.", "Leave it out.")
-            if not -count <= start < count:
-                raise UsageError(f"There is no {stream} layer {start}; the model has {count} (0 to {count - 1}, or -1 "
-                                 "for the last).")
-        return from_layers(schedule, {**self.start_layers, **start_layers})
+    @property
+    def does(self) -> str:
+        """What such a model does, in a few words."""
+        return "answers questions" if self.needs == "question" else self.score.does
 
-    @abstractmethod
-    def run(self, network: nn.Module, inputs: Inputs) -> Outputs:
-        """Runs the model: "logits", (batch, ...), and what else is read of its output."""
+    def parts(self, stream: str) -> tuple[Part, ...]:
+        return self.tokens.get(stream, (Part(stream),))
 
-    @abstractmethod
-    def valid(self, inputs: Inputs, outputs: Outputs) -> dict[str, Tensor]:
-        """Which tokens of each stream are not padding, (batch, tokens) bool; a stream without padding may lack."""
-
-    @abstractmethod
-    def choose(self, outputs: Outputs, target: object) -> Chosen:
-        """What is explained; `target` is the family's own, and None is what the model predicts."""
-
-    @abstractmethod
-    def readouts(self, inputs: Inputs, chosen: Chosen) -> tuple[Readout, ...]:
-        """The rows that explain the items."""
-
-    @abstractmethod
-    def scores(self, rows: Rows, inputs: Inputs, chosen: Chosen) -> dict[str, Tensor]:
-        """What is handed out of a method's rows: "text" and "image", (items, tokens) each."""
+    def stream_of(self, part: str) -> str:
+        """The stream that a part belongs to."""
+        return next((stream for stream, parts in self.tokens.items() if part in [one.name for one in parts]), part)
 
 
-def family_names() -> list[str]:
-    return module_names("families")
-
-
-def get_family(model_type: str) -> Family:
-    """The family of a checkpoint's `model_type`; UsageError says which there are."""
-    if model_type not in family_names():
-        raise UsageError(f"mmx has no family for model type '{model_type}'.",
-                         f"It explains: {', '.join(family_names())}.")
-    return load_module("families", model_type).FAMILY
-
-
-def choose_classes(logits: Tensor, target: object) -> tuple[Tensor, Tensor]:
-    """Samples and classes of the items to explain, (items,) each, out of class logits (batch, classes).
-
-    `target` is None (each sample's own prediction), one class for all, a class for each sample, or, for a batch
-    of one, any number of classes. None within a list is the prediction of that sample.
-    """
-    batch, classes = logits.shape
-    samples = torch.arange(batch, device=logits.device)
-    if target is None:
-        return samples, logits.argmax(dim=1)
-    if isinstance(target, list | tuple) and any(one is None for one in target) and len(target) in (1, batch):
-        target = [int(logits[i].argmax()) if one is None else one for i, one in enumerate(target)]
-    try:
-        chosen = torch.as_tensor(target, device=logits.device)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise UsageError(f"A target is a class index or a list of them, not {target!r}.") from error
-    if chosen.is_floating_point() or chosen.is_complex() or chosen.dtype == torch.bool or chosen.dim() > 1:
-        raise UsageError(f"A target is a class index or a list of them, not {target!r}.")
-    if chosen.numel() == 0 or not ((chosen >= 0) & (chosen < classes)).all():
-        raise UsageError(f"Target {target!r} is not one of the model's {classes} classes (0 to {classes - 1}).")
-    if chosen.dim() == 0:
-        return samples, chosen.expand(batch)
-    if batch == 1:
-        return samples.expand(len(chosen)), chosen
-    if len(chosen) != batch:
-        raise UsageError(f"{len(chosen)} targets were given for {batch} samples.", "Give one, or one for each.")
-    return samples, chosen
+def layers(module: str, stream: str, count: int, cols: str | None = None) -> Iterator[Step]:
+    """A stack of attention layers, one step each: "encoder.layer.{}.attention", with the layer's number for {}."""
+    return ((Site(module.format(i), stream, cols or stream),) for i in range(count))

@@ -3,84 +3,48 @@
 In each cross layer one attention module serves both directions, text←image in its first call.
 """
 
-from typing import ClassVar
+from collections.abc import Iterator
+from typing import Any
 
-import torch
-from torch import Tensor, nn
-from transformers import PreTrainedConfig
-
-from mmx.capture import Chosen, Outputs, Readout
-from mmx.families._vqa import VqaFamily
-from mmx.families.base import Inputs
-from mmx.methods.base import Rows
-from mmx.recording import silenced_calls
+from mmx.families.base import Checkpoint, Classes, Family, Names, Read, Regions, Text, layers
 from mmx.schedule import Schedule, Site, Step
 
 _ENCODER = "lxmert.encoder"
+_SHARED = f"{_ENCODER}.x_layers.{{}}.visual_attention.att"
+_ANSWERS = Names(
+    "LXMERT's 3129 answers", "https://raw.githubusercontent.com/airsplay/lxmert/master/data/vqa/"
+    "trainval_label2ans.json", "trainval_label2ans.json", 3129,
+    "e72e568a6303130f5a627db06360605ee3b306366ff463aa5153d782adc12a7d")
 
 
-class Lxmert(VqaFamily):
-    architecture = "LxmertForQuestionAnswering"
-    graph_roots = ("lxmert.embeddings", "lxmert.encoder.visn_fc")
-    readout_streams = ("text",)
-    parts: ClassVar = {"text": ("input_ids", "attention_mask", "token_type_ids"),
-                       "image": ("visual_feats", "visual_pos", "visual_attention_mask")}
-
-    def schedule(self, config: PreTrainedConfig) -> Schedule:
-        text = [_self(f"layer.{i}.attention", "text") for i in range(config.l_layers)]
-        image = [_self(f"r_layers.{i}.attention", "image") for i in range(config.r_layers)]
-        cross = [step for i in range(config.x_layers)
-                 for step in _cross_layer(i, image_is_read=i < config.x_layers - 1)]
-        return (*((site,) for site in text), *((site,) for site in image), *cross)
-
-    def run(self, network: nn.Module, inputs: Inputs) -> Outputs:
-        return {"logits": network(**inputs).question_answering_score}
-
-    def valid(self, inputs: Inputs, outputs: Outputs) -> dict[str, Tensor]:
-        masks = {"text": inputs.get("attention_mask"), "image": inputs.get("visual_attention_mask")}
-        return {stream: mask.bool() for stream, mask in masks.items() if mask is not None}
-
-    def readouts(self, inputs: Inputs, chosen: Chosen) -> tuple[Readout, ...]:
-        return (Readout("text", torch.zeros_like(chosen.samples)),)
-
-    def scores(self, rows: Rows, inputs: Inputs, chosen: Chosen) -> dict[str, Tensor]:
-        text = rows["text", "text"].clone()
-        text[:, 0] = 0
-        return {"text": text, "image": rows["text", "image"]}
-
-    def run_reduced(self, network: nn.Module, inputs: Inputs) -> Outputs:
-        """`transformers` fails where there is no region at all. Then text←image attention adds nothing, as in the
-        reference, and no other path leads from regions to the answer."""
-        blind = ~inputs["visual_attention_mask"].any(dim=1)
-        modules = [_shared_attention(index) for index in range(network.config.x_layers)]
-        with silenced_calls(network, modules, call=0, silent=blind):
-            return self.run(network, inputs)
-
-    def answer_count(self, config: PreTrainedConfig) -> int:
-        return config.num_qa_labels
-
-    def region_features(self, config: PreTrainedConfig) -> int:
-        return config.visual_feat_dim
-
-    def region_inputs(self, features: Tensor, boxes_xyxy_unit: Tensor, mask: Tensor) -> Inputs:
-        return {"visual_feats": features, "visual_pos": boxes_xyxy_unit, "visual_attention_mask": mask}
+def _schedule(config: Any) -> Schedule:
+    return (*layers(f"{_ENCODER}.layer.{{}}.attention.self.dropout", "text", config.l_layers),
+            *layers(f"{_ENCODER}.r_layers.{{}}.attention.self.dropout", "image", config.r_layers),
+            *(step for i in range(config.x_layers) for step in _cross_layer(i, last=i == config.x_layers - 1)))
 
 
-def _self(module: str, stream: str, reaches_target: bool = True) -> Site:
-    return Site(f"{_ENCODER}.{module}.self.dropout", stream, stream, reaches_target=reaches_target)
-
-
-def _shared_attention(index: int) -> str:
-    return f"{_ENCODER}.x_layers.{index}.visual_attention.att"
-
-
-def _cross_layer(index: int, image_is_read: bool) -> tuple[Step, Step]:
+def _cross_layer(index: int, last: bool) -> Iterator[Step]:
     """The answer is read from text, so nothing reads what the last layer does to the image."""
-    layer = f"x_layers.{index}"
-    shared = f"{_shared_attention(index)}.dropout"
-    across = (Site(shared, "text", "image"), Site(shared, "image", "text", call=1, reaches_target=image_is_read))
-    within = (_self(f"{layer}.lang_self_att", "text"), _self(f"{layer}.visn_self_att", "image", image_is_read))
-    return across, within
+    shared, own = f"{_SHARED.format(index)}.dropout", f"{_ENCODER}.x_layers.{index}.{{}}_self_att.self.dropout"
+    yield Site(shared, "text", "image"), Site(shared, "image", "text", call=1, reaches_target=not last)
+    yield Site(own.format("lang"), "text", "text"), Site(own.format("visn"), "image", "image", reaches_target=not last)
 
 
-FAMILY = Lxmert()
+FAMILY = Family(
+    architectures=("LxmertForQuestionAnswering",),
+    model_type="lxmert",
+    score=Classes(noun="answer", count="num_qa_labels"),
+    inputs=(Text(), Regions("visual_feats", "visual_attention_mask", "visual_feat_dim", boxes="visual_pos")),
+    schedule=_schedule,
+    roots=("lxmert.embeddings", "lxmert.encoder.visn_fc"),
+    reads=(Read("text", omits_itself=True),),
+    outputs=lambda found, network, inputs: {"logits": found.question_answering_score},
+    # `transformers` fails where there is no region at all. Then text←image attention adds nothing, as in the reference,
+    # and no other path leads from regions to the answer.
+    without_regions=lambda config: tuple(_SHARED.format(i) for i in range(config.x_layers)),
+    checkpoints=(
+        Checkpoint("shapes-lxmert", default_for=("question",)),
+        Checkpoint("unc-nlp/lxmert-vqa-uncased", "photographs (VQA v2)", 856, "MIT (code)",
+                   needs=("unc-nlp/frcnn-vg-finetuned",), default_for=("question",), names=_ANSWERS,
+                   accuracy=(0.699, "its authors, local validation split of VQA v2"))),
+)

@@ -4,74 +4,31 @@ The answer is read at text position (mask sum - 2), the last word before [SEP], 
 Regions carry no boxes; token type 0 marks them, as in the original code (`transformers` would default to 1).
 """
 
-from typing import ClassVar
+from mmx.families.base import Checkpoint, Classes, Family, Names, Part, Read, Regions, Text, layers
+from mmx.reference import LXMERT_STEPS, Reference
 
-import torch
-from torch import Tensor, nn
-from transformers import PreTrainedConfig
+_BERT = "google-bert/bert-base-uncased"
+_ANSWERS = Names("MMF's 3129 answers", "https://dl.fbaipublicfiles.com/pythia/data/answers_vqa.txt",
+                 "answers_vqa.txt", 3129)
 
-from mmx.capture import Chosen, Outputs, Readout, ReferenceTraits
-from mmx.families._removal import LXMERT_STEPS, ReferenceTest
-from mmx.families._vqa import VqaFamily
-from mmx.families.base import Inputs
-from mmx.methods.base import Rows
-from mmx.schedule import Schedule, Site
-
-
-class VisualBert(VqaFamily):
-    architecture = "VisualBertForQuestionAnswering"
-    graph_roots = ("visual_bert.embeddings",)
-    readout_streams = ("joint",)
-    reference = ReferenceTraits(rollout_normalizes=False)
-    parts: ClassVar = {"text": ("input_ids", "attention_mask", "token_type_ids"),
-                       "image": ("visual_embeds", "visual_attention_mask", "visual_token_type_ids")}
-    reference_test = ReferenceTest({"text": LXMERT_STEPS, "image": (0, 0.5, 0.75, 0.95, 0.96, 0.97, 0.98, 0.99, 1)},
-                                   unmasks_regions=True, takes_one_more=True)
-
-    def schedule(self, config: PreTrainedConfig) -> Schedule:
-        return tuple((Site(f"visual_bert.encoder.layer.{i}.attention.self.dropout", "joint", "joint"),)
-                     for i in range(config.num_hidden_layers))
-
-    def run(self, network: nn.Module, inputs: Inputs) -> Outputs:
-        return {"logits": network(**{"attention_mask": torch.ones_like(inputs["input_ids"]), **inputs}).logits}
-
-    def valid(self, inputs: Inputs, outputs: Outputs) -> dict[str, Tensor]:
-        text, image = inputs["input_ids"], inputs["visual_embeds"]
-        masks = [inputs.get("attention_mask", torch.ones_like(text)),
-                 inputs.get("visual_attention_mask", torch.ones(image.shape[:2], device=image.device))]
-        return {"joint": torch.cat([mask.bool() for mask in masks], dim=1)}
-
-    def readouts(self, inputs: Inputs, chosen: Chosen) -> tuple[Readout, ...]:
-        return (Readout("joint", self._answer_position(inputs)[chosen.samples]),)
-
-    def scores(self, rows: Rows, inputs: Inputs, chosen: Chosen) -> dict[str, Tensor]:
-        joint = rows["joint", "joint"].clone()
-        joint.scatter_(1, self._answer_position(inputs)[chosen.samples].unsqueeze(1), 0)
-        length = inputs["input_ids"].shape[1]
-        return {"text": joint[:, :length], "image": joint[:, length:]}
-
-    def present(self, inputs: Inputs, padding_counts: bool = False) -> dict[str, Tensor]:
-        """Padded words never count: the reference's forward cuts them off."""
-        return {**super().present(inputs, padding_counts), "text": super().present(inputs)["text"]}
-
-    def never_removed(self, inputs: Inputs, present: Tensor) -> Tensor:
-        """Nor the word at which the answer is read, most often the question mark."""
-        places = torch.arange(present.shape[1], device=present.device)
-        return super().never_removed(inputs, present) | (places == self._answer_position(inputs)[:, None])
-
-    def answer_count(self, config: PreTrainedConfig) -> int:
-        return config.num_labels
-
-    def region_features(self, config: PreTrainedConfig) -> int:
-        return config.visual_embedding_dim
-
-    def region_inputs(self, features: Tensor, boxes_xyxy_unit: Tensor, mask: Tensor) -> Inputs:
-        return {"visual_embeds": features, "visual_attention_mask": mask,
-                "visual_token_type_ids": torch.zeros_like(mask)}
-
-    @staticmethod
-    def _answer_position(inputs: Inputs) -> Tensor:
-        return inputs.get("attention_mask", torch.ones_like(inputs["input_ids"])).sum(dim=1) - 2
-
-
-FAMILY = VisualBert()
+FAMILY = Family(
+    architectures=("VisualBertForQuestionAnswering",),
+    model_type="visual_bert",
+    score=Classes(noun="answer"),
+    inputs=(Text(), Regions("visual_embeds", "visual_attention_mask", "visual_embedding_dim",
+                            constants={"visual_token_type_ids": 0})),
+    schedule=lambda config: tuple(
+        layers("visual_bert.encoder.layer.{}.attention.self.dropout", "joint", config.num_hidden_layers)),
+    roots=("visual_bert.embeddings",),
+    tokens={"joint": (Part("text", "input_ids"), Part("image"))},
+    reads=(Read("joint", lambda inputs, outputs: inputs["attention_mask"].sum(dim=1) - 2, omits_itself=True),),
+    completed=lambda inputs: {"attention_mask": inputs["input_ids"].new_ones(inputs["input_ids"].shape), **inputs},
+    reference=Reference(
+        rollout_normalizes=False, padded_words_count=False, unmasks_regions=True, takes_one_more=True,
+        steps={"text": LXMERT_STEPS, "image": (0, 0.5, 0.75, 0.95, 0.96, 0.97, 0.98, 0.99, 1)}),
+    checkpoints=(
+        Checkpoint("shapes-visual-bert"),
+        Checkpoint("uclanlp/visualbert-vqa", "photographs (VQA v2)", 455, "none given",
+                   needs=("unc-nlp/frcnn-vg-finetuned", _BERT), tokenizer=_BERT, names=_ANSWERS,
+                   accuracy=(0.708, "the VisualBERT paper on VQA v2 test-dev"))),
+)

@@ -29,5 +29,5 @@ def propagated_rows(capture: Capture, fused: Mapping[Site, Tensor], *, normalize
     drops = as_reference and capture.reference.drops_undefined_layers
     state = propagate(capture.schedule, fused, capture.sizes, normalize=normalize, self_in_cross=self_in_cross,
                       drop_undefined=capture.valid if drops else None)
-    return {(readout.stream, cols): state.row(readout.stream, cols, readout.index, capture.dtype)
+    return {(readout.stream, cols): state.row(readout, cols, capture.dtype)
             for readout in capture.readouts for cols in capture.streams}

@@ -8,6 +8,7 @@ from torch import Tensor
 from mmx.capture import Capture
 from mmx.methods._propagation import fused_attention
 from mmx.methods.base import Method, Rows
+from mmx.rules import Readout
 from mmx.schedule import sites_of
 
 
@@ -25,7 +26,8 @@ class _Product:
         return _Product(self.factors + other.factors)
 
     def row(self, unit: Tensor) -> Tensor:
-        row = unit.unsqueeze(1)
+        """`unit` (items, 1, rows) times the product, (items, cols)."""
+        row = unit
         for factor, turned in self.factors:
             row = row @ (factor.transpose(-1, -2) if turned else factor)
         return row.squeeze(1)
@@ -57,11 +59,10 @@ def ablation_no_aggregation(capture: Capture) -> Rows:
             for readout in capture.readouts for cols in capture.streams}
 
 
-def _row(product: _Product | None, capture: Capture, readout, cols: str) -> Tensor:
+def _row(product: _Product | None, capture: Capture, readout: Readout, cols: str) -> Tensor:
     if product is None:
         return torch.zeros(len(readout.index), capture.sizes[cols], dtype=capture.dtype, device=readout.index.device)
-    unit = torch.nn.functional.one_hot(readout.index, capture.sizes[readout.stream]).to(capture.dtype)
-    return product.row(unit)
+    return product.row(readout.unit(capture.sizes[readout.stream], capture.dtype))
 
 
 METHOD = Method(

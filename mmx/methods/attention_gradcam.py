@@ -5,12 +5,11 @@ from torch import Tensor
 
 from mmx.capture import Capture
 from mmx.methods.base import Method, Rows, last_sites
-from mmx.rules import take_rows
 from mmx.schedule import Site
 
 
 def attention_gradcam(capture: Capture) -> Rows:
-    return {(readout.stream, cols): take_rows(_weighted(capture, site), readout.index)
+    return {(readout.stream, cols): readout.take(_weighted(capture, site))
             for readout in capture.readouts for cols, site in last_sites(capture.schedule, readout.stream).items()}
 
 

@@ -8,7 +8,8 @@ from typing import Literal
 from torch import Tensor
 
 from mmx.capture import Capture
-from mmx.registry import load_module, module_names, unknown_name
+from mmx.errors import unknown_name
+from mmx.registry import offered, offered_names
 from mmx.schedule import Schedule, Site, last_site, sites_of
 
 Rows = dict[tuple[str, str], Tensor]
@@ -43,7 +44,7 @@ class Method:
     last_only: bool = False
     differs_across_streams_from: str = ""
 
-    def sites(self, need: Need, schedule: Schedule, readout_streams: Iterable[str]) -> tuple[Site, ...]:
+    def sites(self, need: str, schedule: Schedule, readout_streams: Iterable[str]) -> tuple[Site, ...]:
         """The sites whose attention, gradient or LRP relevance this method reads."""
         if need not in self.needs:
             return ()
@@ -60,13 +61,13 @@ def last_sites(schedule: Schedule, stream: str) -> dict[str, Site]:
 
 def method_names() -> list[str]:
     """Names of all methods, the default first; imports none of them."""
-    names = [name.replace("_", "-") for name in module_names("methods")]
+    names = [name.replace("_", "-") for name in offered_names("methods")]
     return sorted(names, key=lambda name: (name != "relevance", name))
 
 
 @cache
 def all_methods() -> tuple[Method, ...]:
-    return tuple(load_module("methods", name.replace("-", "_")).METHOD for name in method_names())
+    return tuple(offered("methods", name.replace("-", "_"), "METHOD") for name in method_names())
 
 
 def get_method(name: str) -> Method:

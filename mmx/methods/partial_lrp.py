@@ -5,12 +5,11 @@ from torch import Tensor
 
 from mmx.capture import Capture
 from mmx.methods.base import Method, Rows, last_sites
-from mmx.rules import take_rows
 from mmx.schedule import Site
 
 
 def partial_lrp(capture: Capture) -> Rows:
-    return {(readout.stream, cols): take_rows(_last(capture, site).mean(dim=1), readout.index)
+    return {(readout.stream, cols): readout.take(_last(capture, site).mean(dim=1))
             for readout in capture.readouts for cols, site in last_sites(capture.schedule, readout.stream).items()}
 
 

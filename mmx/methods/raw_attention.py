@@ -2,11 +2,10 @@
 
 from mmx.capture import Capture
 from mmx.methods.base import Method, Rows, last_sites
-from mmx.rules import take_rows
 
 
 def raw_attention(capture: Capture) -> Rows:
-    return {(readout.stream, cols): take_rows(capture.attention[site].mean(dim=1), readout.index)
+    return {(readout.stream, cols): readout.take(capture.attention[site].mean(dim=1))
             for readout in capture.readouts for cols, site in last_sites(capture.schedule, readout.stream).items()}
 
 

@@ -12,7 +12,7 @@ from mmx.schedule import Site, self_sites
 def rollout(capture: Capture) -> Rows:
     rows: Rows = {}
     for readout in capture.readouts:
-        unit = torch.nn.functional.one_hot(readout.index, capture.sizes[readout.stream]).to(capture.dtype)[:, None]
+        unit = readout.unit(capture.sizes[readout.stream], capture.dtype)
         for cols, site in last_sites(capture.schedule, readout.stream).items():
             if site.is_self:
                 rolled = _through(unit, _layers(capture, self_sites(capture.schedule, cols)))

@@ -5,7 +5,7 @@ import torch
 from mmx.capture import Capture
 from mmx.methods._propagation import fused_lrp
 from mmx.methods.base import Method, Rows, last_sites
-from mmx.rules import SelfRelevance, take_rows
+from mmx.rules import SelfRelevance
 from mmx.schedule import self_sites
 
 
@@ -16,11 +16,11 @@ def transformer_attribution(capture: Capture) -> Rows:
         for cols, last in last_sites(capture.schedule, readout.stream).items():
             if not last.is_self:
                 reached = fused[last] if last in fused else torch.zeros_like(capture.attention[last][:, 0])
-                rows[readout.stream, cols] = take_rows(reached, readout.index)
+                rows[readout.stream, cols] = readout.take(reached)
                 continue
             size = capture.sizes[cols]
             layers = tuple(fused[site] for site in self_sites(capture.schedule, cols) if site in fused)
-            unit = torch.nn.functional.one_hot(readout.index, size).to(capture.dtype).unsqueeze(1)
+            unit = readout.unit(size, capture.dtype)
             rows[readout.stream, cols] = SelfRelevance(size, layers).rows_times(unit).squeeze(1)
     return rows
 

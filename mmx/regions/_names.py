@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmx import hub
-from mmx.catalog import ATTRIBUTES_OF_REGIONS, OBJECTS_OF_REGIONS, Vocabulary
+from mmx.catalog import ATTRIBUTES_OF_REGIONS, OBJECTS_OF_REGIONS
 from mmx.errors import CheckpointError
+from mmx.families.base import Names
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,6 @@ def region_names(folder: Path) -> RegionNames:
                                    f"{ATTRIBUTES_OF_REGIONS.file_name} into {folder}")
 
 
-def _read(folder: Path, vocabulary: Vocabulary) -> list[str]:
+def _read(folder: Path, vocabulary: Names) -> list[str]:
     path = folder / vocabulary.file_name
-    return vocabulary.parse(path.read_bytes()) if path.is_file() else hub.fetch_vocabulary(vocabulary)
+    return vocabulary.parse(path.read_bytes()) if path.is_file() else hub.fetch_names(vocabulary)

@@ -9,7 +9,7 @@ from mmx.datasets.features import open_features
 from mmx.errors import ImageError, UsageError
 from mmx.regions._names import RegionNames, region_names
 from mmx.regions.base import RegionSet
-from mmx.types import Picture
+from mmx.results import Picture
 
 
 class PrecomputedRegions:

@@ -1,0 +1,216 @@
+"""A kind of score: what may be asked, what is explained, and how its result reads. One for each model."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from mmx.capture import Chosen, Outputs
+from mmx.errors import UsageError, unknown_choice
+from mmx.results import Asked, Item, Prediction
+
+RUNNERS_UP = 5
+
+# What is said of an option that does not fit.
+_OPTIONS = {"question": "a question does", "texts": "a text does", "targets": "a target does",
+            "threshold": "a threshold does", "queries": "a query does", "class_name": "a class of detections does"}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The model that is asked, as far as asking goes.
+
+    Attributes:
+        name: what the user calls it.
+        does: what such a model does.
+        config: of the checkpoint.
+        labels: what its answers or classes are called, read when first asked for.
+        needs: what must be asked: "question" or "texts", or nothing.
+    """
+
+    name: str
+    does: str
+    config: Any
+    labels: Callable[[], Sequence[str]]
+    needs: str | None
+
+
+@dataclass(frozen=True)
+class Each:
+    """What is explained of each sample of a batch, any number each; None is what the model predicts."""
+
+    of_each: Sequence[Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pictures that run together: what is asked of each, settled, which samples are its, and its width and height."""
+
+    asked: tuple[Asked, ...]
+    samples: tuple[tuple[int, ...], ...]
+    sizes_px: tuple[tuple[int, int], ...]
+
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """All texts, each once."""
+        return tuple(dict.fromkeys(text for one in self.asked for text in one.texts))
+
+    def places(self, picture: int) -> list[int]:
+        """Where the texts of a picture stand among all."""
+        return [self.texts.index(text) for text in self.asked[picture].texts]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model says of one picture: each item without its scores and its place among the chosen, in order."""
+
+    items: tuple[tuple[int, Item], ...]
+    predictions: tuple[Prediction, ...] = ()
+    others: tuple[Item, ...] = ()
+
+
+class Asking(ABC):
+    """One kind of score, for one model.
+
+    Class attributes:
+        takes: the fields of `Asked` that say what is explained; what must be asked beside them is the subject's.
+        noun: what an explained thing is.
+    """
+
+    takes: ClassVar[frozenset[str]]
+    noun: ClassVar[str]
+
+    def __init__(self, score: Any, subject: Subject) -> None:
+        self.score, self.subject = score, subject
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The fields of `Asked` that can be given."""
+        return self.takes | ({self.subject.needs} if self.subject.needs else set())
+
+    @property
+    def sentence(self) -> str:
+        """ "photo-vit classifies pictures" """
+        return f"{self.subject.name} {self.subject.does}"
+
+    def check(self, asked: Asked) -> None:
+        """Raises UsageError where something that is asked cannot be asked of this model."""
+        given = [name for name in _OPTIONS if getattr(asked, name) not in (None, ())]
+        for name in given:
+            if name not in self.fields:
+                raise UsageError(f"{self.sentence}: {_OPTIONS[name]} not fit it.", f"Leave it out{self._instead()}.")
+        if self.subject.needs == "question":
+            _check_text(asked.question, "question", f'{self.sentence}: add --question "...".')
+        if self.subject.needs == "texts":
+            if not asked.texts:
+                raise UsageError("No text was given.", f'{self.sentence}: add --text "...".')
+            for text in asked.texts:
+                _check_text(text, "text", "")
+        self.settled(asked)
+
+    def _instead(self) -> str:
+        said = {"question": ", and ask a question", "texts": ", and give texts"}
+        return said[self.subject.needs] if self.subject.needs else "; " + self._choices()
+
+    def _choices(self) -> str:
+        return "target says what is explained"
+
+    @abstractmethod
+    def settled(self, asked: Asked) -> Asked:
+        """What is asked in full: defaults filled in, names as the model has them. UsageError where there is none."""
+
+    def texts_of(self, asked: Asked) -> tuple[str | None, ...]:
+        """The text of each sample that is run for a picture; None where a sample is the picture alone."""
+        return (asked.question,)
+
+    @property
+    def shares_texts(self) -> bool:
+        """Whether all pictures of a batch are matched with all of its texts, which then belong to no sample."""
+        return False
+
+    @abstractmethod
+    def target(self, batch: Batch) -> object:
+        """What is explained of a batch, in the terms of `choose`."""
+
+    @abstractmethod
+    def choose(self, outputs: Outputs, target: object) -> Chosen:
+        """The scores that are explained; `target` is this kind's own, None what the model predicts.
+
+        Raises:
+            UsageError: it is no target of this kind, or of another length than the batch.
+        """
+
+    @abstractmethod
+    def answer(self, outputs: Outputs, chosen: Chosen, batch: Batch, picture: int) -> Answer:
+        """What the model says of one picture of a batch."""
+
+
+def _check_text(text: str | None, what: str, hint: str) -> None:
+    if text is None:
+        raise UsageError(f"No {what} was given.", hint)
+    if not text.strip():
+        raise UsageError(f"{'The' if what == 'question' else 'A'} {what} is empty.", "Write one.")
+
+
+def index_of(text: str | int, names: Sequence[str]) -> int | None:
+    """One of the names, in any case, else a number below their count; None if it is neither."""
+    given = str(text).strip()
+    lowered = [name.lower() for name in names]
+    if not isinstance(text, int) and given.lower() in lowered:
+        return lowered.index(given.lower())
+    return int(given) if given.isdecimal() and int(given) < len(names) else None
+
+
+def chosen_texts(asked: Asked) -> Asked:
+    """`asked` with the places of the texts that are explained in `targets`; all of them where none is named."""
+    found = []
+    for target in asked.targets:
+        index = index_of(target, asked.texts)
+        if index is None:
+            raise unknown_choice(f"'{target}' is none of the texts.", str(target), "texts", asked.texts, 10)
+        found.append(index)
+    return replace(asked, targets=tuple(dict.fromkeys(found)))
+
+
+def explained_texts(asked: Asked) -> tuple[int, ...]:
+    """Places of the texts that are explained."""
+    return tuple(int(one) for one in asked.targets) or tuple(range(len(asked.texts)))
+
+
+def choose_classes(logits: Tensor, target: object) -> tuple[Tensor, Tensor]:
+    """Samples and classes of the items to explain, (items,) each, out of class logits (batch, classes).
+
+    `target` is None (each sample's own prediction), one class for all, a class for each sample, or, for a batch
+    of one, any number of classes. None within a list is the prediction of that sample.
+    """
+    batch, classes = logits.shape
+    samples = torch.arange(batch, device=logits.device)
+    if target is None:
+        return samples, logits.argmax(dim=1)
+    if isinstance(target, Each):
+        best = logits.argmax(dim=1).tolist()
+        pairs = [(sample, best[sample] if one is None else one)
+                 for sample, several in enumerate(target.of_each) for one in several]
+        found = torch.tensor(pairs, dtype=torch.long, device=logits.device).reshape(-1, 2)
+        return found[:, 0], found[:, 1]
+    if isinstance(target, list | tuple) and any(one is None for one in target) and len(target) in (1, batch):
+        target = [int(logits[i].argmax()) if one is None else one for i, one in enumerate(target)]
+    try:
+        chosen = torch.as_tensor(target, device=logits.device)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UsageError(f"A target is a class index or a list of them, not {target!r}.") from error
+    if chosen.is_floating_point() or chosen.is_complex() or chosen.dtype == torch.bool or chosen.dim() > 1:
+        raise UsageError(f"A target is a class index or a list of them, not {target!r}.")
+    if chosen.numel() == 0 or not ((chosen >= 0) & (chosen < classes)).all():
+        raise UsageError(f"Target {target!r} is not one of the model's {classes} classes (0 to {classes - 1}).")
+    if chosen.dim() == 0:
+        return samples, chosen.expand(batch)
+    if batch == 1:
+        return samples.expand(len(chosen)), chosen
+    if len(chosen) != batch:
+        raise UsageError(f"{len(chosen)} targets were given for {batch} samples.", "Give one, or one for each.")
+    return samples, chosen

@@ -1,0 +1,91 @@
+"""Answers and classes: a logit for each, of which any number is explained."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+from torch import Tensor
+
+from mmx.asking.base import RUNNERS_UP, Answer, Asking, Batch, Each, choose_classes, index_of
+from mmx.capture import Chosen, Outputs
+from mmx.errors import UsageError, unknown_choice
+from mmx.results import Asked, Item, Prediction, Unit
+
+_SHOWN = 30
+
+
+class ClassesAsked(Asking):
+    takes: ClassVar = frozenset({"targets"})
+
+    @property
+    def noun(self) -> str:  # type: ignore[override]
+        return self.score.noun
+
+    @property
+    def unit(self) -> Unit:
+        """What the logits become; what the config says of the problem goes first."""
+        problem = getattr(self.subject.config, "problem_type", None)
+        if problem == "multi_label_classification":
+            return "sigmoid"
+        if problem == "regression" or len(self.subject.labels()) == 1:
+            return "value"
+        return self.score.unit
+
+    def values(self, outputs: Outputs) -> Tensor:
+        """The logits in that unit, (batch, classes)."""
+        logits = outputs["logits"].float()
+        if self.unit == "softmax":
+            return logits.softmax(dim=1)
+        return logits.sigmoid() if self.unit == "sigmoid" else logits
+
+    def settled(self, asked: Asked) -> Asked:
+        return replace(asked, targets=tuple(dict.fromkeys(map(self._index, asked.targets))))
+
+    def target(self, batch: Batch) -> object:
+        return Each([one.targets or (None,) for one in batch.asked])
+
+    def choose(self, outputs: Outputs, target: object) -> Chosen:
+        logits = outputs["logits"]
+        samples, classes = choose_classes(logits, target)
+        return Chosen(logits[samples, classes], samples, targets=classes)
+
+    def answer(self, outputs: Outputs, chosen: Chosen, batch: Batch, picture: int) -> Answer:
+        [sample] = batch.samples[picture]
+        values = self.values(outputs)[sample]
+        places = (chosen.samples == sample).nonzero().flatten().tolist()
+        explained = [self._prediction(int(chosen.targets[place]), values) for place in places]
+        items = [Item(self.noun, one.index, one.label, one.score, one.unit) for one in explained]
+        best = values.topk(min(RUNNERS_UP, len(values))).indices.tolist()
+        return Answer(tuple(zip(places, items, strict=True)), tuple(self._prediction(index, values) for index in best))
+
+    def _prediction(self, index: int, values: Tensor) -> Prediction:
+        return Prediction(index, str(self.subject.labels()[index]), float(values[index]), self.unit)
+
+    def _index(self, target: str | int) -> int:
+        """By name, by one of the names in a label such as "tabby, tabby cat", or by index."""
+        labels, text = self.subject.labels(), str(target).strip()
+        matching = [] if isinstance(target, int) else _matching(text, labels)
+        if len(matching) > 1:
+            named = ", ".join(f"{index} ({labels[index]})" for index in matching)
+            raise UsageError(f"'{text}' names several {self._nouns}: {named}.", "Give the number of one.")
+        index = matching[0] if matching else index_of(target, labels)
+        if index is None:
+            can = "that this model can give" if self.noun == "answer" else "that this model knows"
+            one = "an answer" if self.noun == "answer" else f"a {self.noun}"
+            raise unknown_choice(f"'{text}' is not {one} {can}.", text, self._nouns, labels, _SHOWN)
+        return index
+
+    @property
+    def _nouns(self) -> str:
+        return f"{self.noun}es" if self.noun.endswith("s") else f"{self.noun}s"
+
+
+def _matching(text: str, labels: Sequence[str]) -> list[int]:
+    """Those whose whole label this is, or else those that have it among their names."""
+    lowered = [label.lower() for label in labels]
+    whole = [index for index, label in enumerate(lowered) if label == text.lower()]
+    return whole or [index for index, label in enumerate(lowered)
+                     if text.lower() in (name.strip() for name in label.split(","))]
+
+
+ASKING = ClassesAsked

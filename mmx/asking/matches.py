@@ -1,0 +1,44 @@
+"""A picture with a text in one model, which says whether they match: each text is a sample of its own."""
+
+from typing import ClassVar
+
+from mmx.asking.base import Answer, Asking, Batch, Each, choose_classes, chosen_texts, explained_texts
+from mmx.capture import Chosen, Outputs
+from mmx.results import Asked, Item, Prediction
+
+
+class MatchesAsked(Asking):
+    takes: ClassVar = frozenset({"texts", "targets"})
+    noun: ClassVar = "text"
+
+    def settled(self, asked: Asked) -> Asked:
+        return chosen_texts(asked)
+
+    def texts_of(self, asked: Asked) -> tuple[str | None, ...]:
+        return asked.texts
+
+    def target(self, batch: Batch) -> object:
+        """That they match, of each text that is explained."""
+        return Each([(self.score.match,) if number in explained_texts(asked) else ()
+                     for asked in batch.asked for number in range(len(asked.texts))])
+
+    def choose(self, outputs: Outputs, target: object) -> Chosen:
+        """`target`: a class of the head, or several, as of classes; None is the predicted one."""
+        logits = outputs["logits"]
+        samples, classes = choose_classes(logits, target)
+        return Chosen(logits[samples, classes], samples, targets=classes)
+
+    def answer(self, outputs: Outputs, chosen: Chosen, batch: Batch, picture: int) -> Answer:
+        asked, samples = batch.asked[picture], list(batch.samples[picture])
+        logits = outputs["logits"].float()[samples].cpu()
+        shares, raw = (values[:, self.score.match].tolist() for values in (logits.softmax(1), logits))
+        items = []
+        for number in explained_texts(asked):
+            [place] = (chosen.samples == samples[number]).nonzero().flatten().tolist()
+            items.append((place, Item(self.noun, number, asked.texts[number], shares[number], "softmax",
+                                      also={"logit": raw[number]})))
+        ranked = [Prediction(number, text, shares[number], "softmax") for number, text in enumerate(asked.texts)]
+        return Answer(tuple(items), tuple(sorted(ranked, key=lambda one: -one.score)))
+
+
+ASKING = MatchesAsked

@@ -1,0 +1,69 @@
+"""Pictures and texts that two towers match: an item is a pair of them."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from mmx.asking.base import Answer, Asking, Batch, chosen_texts, explained_texts
+from mmx.capture import Chosen, Outputs
+from mmx.errors import UsageError
+from mmx.results import Asked, Item, Prediction
+
+
+class PairsAsked(Asking):
+    takes: ClassVar = frozenset({"texts", "targets"})
+    noun: ClassVar = "text"
+    shares_texts = True
+
+    def settled(self, asked: Asked) -> Asked:
+        return chosen_texts(asked)
+
+    def texts_of(self, asked: Asked) -> tuple[str | None, ...]:
+        return (None,)
+
+    def target(self, batch: Batch) -> object:
+        return [(picture, batch.places(picture)[number]) for picture, asked in enumerate(batch.asked)
+                for number in explained_texts(asked)]
+
+    def choose(self, outputs: Outputs, target: object) -> Chosen:
+        """`target`: (image, text), a list of such pairs, or None for every pair, image by image."""
+        logits = outputs["logits"]
+        if target is None:
+            images, texts = torch.ones_like(logits).nonzero(as_tuple=True)
+        else:
+            pairs = [target] if isinstance(target, tuple) else target
+            _check(pairs, *logits.shape)
+            images, texts = torch.tensor(pairs, device=logits.device).unbind(1)
+        return Chosen(logits[images, texts], images, entries={"text": texts}, targets=texts)
+
+    def answer(self, outputs: Outputs, chosen: Chosen, batch: Batch, picture: int) -> Answer:
+        asked, own = batch.asked[picture], self.score.unit
+        [sample] = batch.samples[picture]
+        measured = self._measured(outputs["logits"][sample].float()[batch.places(picture)], outputs)
+        places = (chosen.samples == sample).nonzero().flatten().tolist()
+        items = [Item(self.noun, number, asked.texts[number], float(measured[own][number]), own,
+                      also={unit: float(values[number]) for unit, values in measured.items() if unit != own})
+                 for number in explained_texts(asked)]
+        unit = "softmax" if own == "similarity" else own
+        ranked = [Prediction(number, text, share, unit)
+                  for number, (text, share) in enumerate(zip(asked.texts, measured[unit].tolist(), strict=True))]
+        return Answer(tuple(zip(places, items, strict=True)), tuple(sorted(ranked, key=lambda one: -one.score)))
+
+    def _measured(self, logits: Tensor, outputs: Outputs) -> dict[str, Tensor]:
+        """Of the texts of a picture, by unit."""
+        cosines = (logits - outputs.get("bias", 0.0)) / outputs["scale"]
+        shares = {"sigmoid": logits.sigmoid()} if self.score.unit == "sigmoid" else {"softmax": logits.softmax(0)}
+        return {name: values.flatten().cpu() for name, values in
+                {"similarity": cosines, **shares, "logit": logits}.items()}
+
+
+def _check(pairs: object, images: int, texts: int) -> None:
+    if not (isinstance(pairs, list) and pairs and all(isinstance(one, tuple) and len(one) == 2 for one in pairs)):
+        raise UsageError(f"A target here is (image, text) or a list of such pairs, not {pairs!r}.")
+    for image, text in pairs:
+        if not (0 <= image < images and 0 <= text < texts):
+            raise UsageError(f"There is no pair ({image}, {text}) of {images} images and {texts} texts.")
+
+
+ASKING = PairsAsked

@@ -1,0 +1,159 @@
+"""Object queries: why a detector found each object that it found in a picture."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torchvision.ops import box_convert
+
+from mmx.asking.base import RUNNERS_UP, Answer, Asking, Batch, Each, index_of
+from mmx.capture import Chosen, Outputs
+from mmx.errors import UsageError, unknown_choice
+from mmx.results import Asked, Item, Prediction
+
+DEFAULT_THRESHOLD = 0.5
+_SHOWN = 100
+
+
+@dataclass(frozen=True)
+class Keep:
+    """Which detections of each picture to explain: those surer than `threshold`, of one class if one is given."""
+
+    threshold: float = DEFAULT_THRESHOLD
+    label: int | None = None
+
+
+class QueriesAsked(Asking):
+    takes: ClassVar = frozenset({"threshold", "queries", "class_name"})
+    noun: ClassVar = "detection"
+
+    def _choices(self) -> str:
+        return "threshold, query and class say what is explained"
+
+    def settled(self, asked: Asked) -> Asked:
+        """The threshold that holds, the class by its own name, each query once."""
+        name = None if asked.class_name is None else str(self.subject.labels()[self._class_index(asked.class_name)])
+        if asked.queries:
+            if asked.threshold is not None:
+                raise UsageError("A query is explained however sure it is: no threshold fits it.",
+                                 "Give threshold or query.")
+            return replace(asked, queries=tuple(dict.fromkeys(map(self._checked_query, asked.queries))),
+                           class_name=name)
+        threshold = DEFAULT_THRESHOLD if asked.threshold is None else asked.threshold
+        if not 0 <= threshold < 1:
+            raise UsageError(f"A threshold of {threshold:g} makes no sense.", "It is a probability: from 0 to below 1.")
+        return replace(asked, threshold=threshold, class_name=name)
+
+    def target(self, batch: Batch) -> object:
+        return Each([self._target(one) for one in batch.asked])
+
+    def choose(self, outputs: Outputs, target: object) -> Chosen:
+        """`target`: (query, class or None for the predicted one), a list of them, or `Keep`; None is `Keep()`.
+
+        Items of `Keep` are in order of pictures, then of queries; there may be none.
+        """
+        logits = outputs["logits"]
+        best = logits[..., :-1].argmax(-1)
+        if target is None or isinstance(target, Keep):
+            target = Each([target or Keep()] * len(logits))
+        if not isinstance(target, Each):
+            target = _each(target, logits.shape)
+        items: list[Tensor] = []
+        for sample, one in enumerate(target.of_each):
+            if isinstance(one, Keep):
+                kept = kept_queries(logits[sample], one)
+                pairs = torch.stack([kept, best[sample, kept]], 1)
+            else:
+                pairs = torch.tensor([(query, int(best[sample, query]) if label is None else label)
+                                      for query, label in one], dtype=torch.long, device=logits.device).reshape(-1, 2)
+            items.append(torch.cat([torch.full_like(pairs[:, :1], sample), pairs], 1))
+        samples, queries, classes = torch.cat(items).unbind(1)
+        return Chosen(logits[samples, queries, classes], samples, positions=queries, targets=classes)
+
+    def answer(self, outputs: Outputs, chosen: Chosen, batch: Batch, picture: int) -> Answer:
+        assert chosen.positions is not None
+        asked = batch.asked[picture]
+        [sample] = batch.samples[picture]
+        shares = outputs["logits"][sample].float().softmax(-1)[..., :-1].cpu()
+        boxes = boxes_xyxy_px(outputs["boxes"][sample], batch.sizes_px[picture])
+        places = (chosen.samples == sample).nonzero().flatten().tolist()
+        surest, labels = shares.max(-1)
+        queries = [int(chosen.positions[place]) for place in places]
+        order = range(len(places)) if asked.queries else sorted(range(len(places)), key=lambda i: -surest[queries[i]])
+        items = [(places[i], self._item(queries[i], int(chosen.targets[places[i]]), shares, boxes)) for i in order]
+        others = [query for query in surest.argsort(descending=True).tolist() if query not in queries][:RUNNERS_UP]
+        return Answer(tuple(items), (), tuple(self._item(one, int(labels[one]), shares, boxes) for one in others))
+
+    def _item(self, query: int, label: int, shares: Tensor, boxes: Tensor) -> Item:
+        left, top, right, bottom = boxes[query].tolist()
+        best = shares[query].topk(min(RUNNERS_UP, shares.shape[1])).indices.tolist()
+        return Item(self.noun, label, self._name(label), float(shares[query, label]), "softmax", query=query,
+                    box_xyxy_px=(left, top, right, bottom), predictions=tuple(
+                        Prediction(one, self._name(one), float(shares[query, one]), "softmax") for one in best))
+
+    def _target(self, asked: Asked) -> Keep | list[tuple[int, int | None]]:
+        label = None if asked.class_name is None else self._class_index(asked.class_name)
+        if asked.queries:
+            return [(query, label) for query in asked.queries]
+        assert asked.threshold is not None
+        return Keep(asked.threshold, label)
+
+    def _name(self, label: int) -> str:
+        return str(self.subject.labels()[label])
+
+    def _checked_query(self, query: int) -> int:
+        count = self.subject.config.num_queries
+        if not 0 <= query < count:
+            raise UsageError(f"There is no query {query}; {self.subject.name} has {count} (0 to {count - 1}).")
+        return int(query)
+
+    def _class_index(self, name: str) -> int:
+        labels = self.subject.labels()
+        index = index_of(name, labels)
+        if index is None:
+            names = list(dict.fromkeys(one for one in labels if one != "N/A"))
+            raise unknown_choice(f"'{name}' is not a class that this model knows.", name, "classes", names, _SHOWN)
+        return index
+
+
+def kept_queries(logits: Tensor, keep: Keep) -> Tensor:
+    """Queries of one picture to keep, (items,), out of logits (queries, classes + 1).
+
+    The score is the largest class probability beside "no object"; it must be over the threshold, as in the
+    reference.
+    """
+    score, label = logits.detach().float().softmax(-1)[..., :-1].max(-1)
+    kept = score > keep.threshold
+    if keep.label is not None:
+        kept &= label == keep.label
+    return kept.nonzero().flatten()
+
+
+def boxes_xyxy_px(boxes_cxcywh: Tensor, size_px: tuple[int, int]) -> Tensor:
+    """Boxes (queries, 4) in shares of the picture as corners in its pixels, on the CPU."""
+    return box_convert(boxes_cxcywh, "cxcywh", "xyxy").float().cpu() * torch.tensor([*size_px, *size_px])
+
+
+def _each(target: object, shape: Sequence[int]) -> Each:
+    pairs = [target] if isinstance(target, tuple) else list(target)  # type: ignore[call-overload]
+    batch, queries, classes = shape
+    if batch > 1 and len(pairs) != batch:
+        raise UsageError(f"{len(pairs)} targets were given for {batch} pictures.", "Give one for each.")
+    for pair in pairs:
+        _check(pair, queries, classes)
+    return Each([[pair] for pair in pairs] if batch > 1 else [pairs])
+
+
+def _check(pair: object, queries: int, classes: int) -> None:
+    if not (isinstance(pair, tuple) and len(pair) == 2):
+        raise UsageError(f"A target of a detector is (query, class or None), not {pair!r}.")
+    query, chosen = pair
+    if not 0 <= int(query) < queries:
+        raise UsageError(f"There is no query {query}; the model has {queries} (0 to {queries - 1}).")
+    if chosen is not None and not 0 <= int(chosen) < classes - 1:
+        raise UsageError(f"There is no class {chosen}; the model has {classes - 1} (0 to {classes - 2}).")
+
+
+ASKING = QueriesAsked

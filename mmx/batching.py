@@ -1,0 +1,175 @@
+"""Questions about pictures run together: encoded in groups of one size, explained, and put back in order."""
+
+import hashlib
+import platform
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from importlib.metadata import version
+
+import numpy as np
+from torch import Tensor
+
+from mmx.asking.base import Batch
+from mmx.capture import Outputs
+from mmx.devices import quarter_of_gpu
+from mmx.elements import Encoder, Prepared
+from mmx.elements.base import Located
+from mmx.engine import Attribution, Described, attribute
+from mmx.images import alike
+from mmx.methods import Method
+from mmx.results import Asked, Explanation, Item, ModelInfo, Picture
+
+# A backward for one picture's target goes through the whole batch. On the CPU, where large pictures gain nothing by
+# sharing a forward, those with few targets would only pay for those with many.
+_CPU_PIXELS = 2**20
+_GPU_BYTES_A_PIXEL = 2**10
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is asked about one picture."""
+
+    picture: Picture
+    asked: Asked = Asked()
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A model with all that explaining takes.
+
+    Attributes:
+        pictures, texts: what makes inputs of pictures, and of a question or texts where the model takes any.
+        to_model: inputs on the model's device, floating ones in its dtype.
+    """
+
+    model: Described
+    info: ModelInfo
+    pictures: Encoder
+    texts: Encoder | None
+    to_model: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
+
+    def settled(self, asked: Asked) -> Asked:
+        """What is asked in full."""
+        starts = {**self.model.family.start_layers, **asked.start_layers}
+        return replace(self.model.asking.settled(asked), start_layers=starts, regions=self.pictures.provider)
+
+
+def explain_jobs(parts: Parts, jobs: Sequence[Job], methods: Sequence[Method], max_memory: int | None,
+                 warnings: Callable[[], tuple[str, ...]]) -> list[list[Explanation]]:
+    """For each job, an explanation by each method that can run on the model.
+
+    Pictures of one size that are read from the same layers on go through the model together, as many as suit the
+    device. Sizes are not mixed: padding changes what a backbone sees at a picture's edge, and with it what is found.
+
+    Args:
+        warnings: what a reader of every result must know, once the pictures were looked at.
+    """
+    settled = [replace(job, asked=parts.settled(job.asked)) for job in jobs]
+    prepared = parts.pictures.prepare([job.picture for job in settled])
+    results: dict[int, list[Explanation]] = {}
+    for indices in _groups(settled, prepared, parts.info.device):
+        group = Group(parts, [settled[index] for index in indices], [prepared[index] for index in indices])
+        results |= zip(indices, group.explained(methods, max_memory, warnings()), strict=True)
+    return [results[index] for index in range(len(jobs))]
+
+
+def _groups(jobs: Sequence[Job], prepared: Sequence[Prepared], device: str) -> Iterator[list[int]]:
+    on_gpu = quarter_of_gpu(device)
+    pixels = on_gpu // _GPU_BYTES_A_PIXEL if on_gpu else _CPU_PIXELS
+    keys = [(one.size, tuple(sorted(job.asked.start_layers.items()))) for job, one in zip(jobs, prepared, strict=True)]
+    for indices in alike(keys):
+        size = prepared[indices[0]].size
+        at_once = max(1, pixels // (size[-2] * size[-1])) if size else len(indices)
+        yield from (indices[start:start + at_once] for start in range(0, len(indices), at_once))
+
+
+@dataclass(frozen=True)
+class Group:
+    """Jobs that run together, settled, and their pictures as the model takes them."""
+
+    parts: Parts
+    jobs: Sequence[Job]
+    pictures: Sequence[Prepared]
+
+    @cached_property
+    def samples(self) -> list[tuple[int, str | None]]:
+        """The place of each sample's job, and its text."""
+        return [(place, text) for place, job in enumerate(self.jobs)
+                for text in self.parts.model.asking.texts_of(job.asked)]
+
+    @cached_property
+    def batch(self) -> Batch:
+        places = [place for place, _ in self.samples]
+        own = [tuple(sample for sample, place in enumerate(places) if place == job) for job in range(len(self.jobs))]
+        return Batch(tuple(job.asked for job in self.jobs), tuple(own), tuple(job.picture.size for job in self.jobs))
+
+    @cached_property
+    def texts(self) -> list[Prepared]:
+        """Of each sample, or of each text that all pictures share."""
+        if self.parts.texts is None:
+            return []
+        shared = self.parts.model.asking.shares_texts
+        return self.parts.texts.prepare(self.batch.texts if shared else [text or "" for _, text in self.samples])
+
+    @cached_property
+    def inputs(self) -> dict[str, Tensor]:
+        """What the model's forward takes."""
+        found = self.parts.pictures.collate([self.pictures[place] for place, _ in self.samples])
+        if self.parts.texts is not None:
+            found |= self.parts.texts.collate(self.texts)
+        return self.parts.to_model(found)
+
+    def explained(self, methods: Sequence[Method], max_memory: int | None,
+                  warnings: tuple[str, ...]) -> list[list[Explanation]]:
+        model = self.parts.model
+        seeds = [seed_of(self.jobs[place].picture.sha256, *([text] if text else [])) for place, text in self.samples]
+        found = attribute(model, self.inputs, methods, model.asking.target(self.batch), ignore_padding=True,
+                          seeds=seeds, max_memory=max_memory, start_layers=self.jobs[0].asked.start_layers)
+        scores = {name: {part: rows.cpu().numpy() for part, rows in by_part.items()}
+                  for name, by_part in found.scores.items()}
+        return [self._of_job(place, found, scores, warnings) for place in range(len(self.jobs))]
+
+    def _of_job(self, place: int, found: Attribution, scores: Mapping[str, Mapping[str, np.ndarray]],
+                warnings: tuple[str, ...]) -> list[Explanation]:
+        job, answer = self.jobs[place], self.parts.model.asking.answer(found.outputs, found.chosen, self.batch, place)
+        sample = self.batch.samples[place][0]
+        shared = [self.parts.pictures.located(self.pictures[place], self.inputs, found.outputs, sample)]
+        own: list[Located] = []
+        if self.parts.texts is not None and job.asked.question is not None:
+            shared.insert(0, self.parts.texts.located(self.texts[sample], self.inputs, found.outputs, sample))
+        elif self.parts.texts is not None:
+            own = [self._text(place, item.index, found.outputs) for _, item in answer.items]
+        notes = tuple(dict.fromkeys([*warnings, *(note for one in shared for note in one.notes)]))
+        return [Explanation(
+            self.parts.info, name, (job.picture,), job.asked, {one.part: one.elements for one in shared},
+            tuple(_with_scores(item, by_part, index, shared, own[number:number + 1])
+                  for number, (index, item) in enumerate(answer.items)),
+            answer.predictions, answer.others, found.left_out, versions(), notes) for name, by_part in scores.items()]
+
+    def _text(self, place: int, number: int, outputs: Outputs) -> Located:
+        """The text of that number of a job."""
+        assert self.parts.texts is not None
+        shared = self.parts.model.asking.shares_texts
+        entry = self.batch.places(place)[number] if shared else self.batch.samples[place][number]
+        return self.parts.texts.located(self.texts[entry], self.inputs, outputs, entry)
+
+
+def _with_scores(item: Item, by_part: Mapping[str, np.ndarray], index: int, shared: Sequence[Located],
+                 own: Sequence[Located]) -> Item:
+    """The item with row `index` of the scores, without padding."""
+    rows = {one.part: by_part[one.part][index] for one in (*shared, *own) if one.part in by_part}
+    shown = {one.part: one.shown.numpy() for one in (*shared, *own) if one.shown is not None}
+    return replace(item, scores={part: row[shown[part]] if part in shown else row for part, row in rows.items()},
+                   elements={one.part: one.elements for one in own}, notes=tuple(note for one in own for note in one.notes))
+
+
+def seed_of(*parts: str) -> int:
+    """A number that depends on the parts alone, so that what is random is the same in any batch and on any day."""
+    return int.from_bytes(hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).digest()[:7], "big")
+
+
+@cache
+def versions() -> dict[str, str]:
+    packages = ("mmx", "torch", "transformers", "torchvision", "pillow", "numpy")
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}

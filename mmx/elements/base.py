@@ -1,0 +1,114 @@
+"""An encoder: from texts or pictures to what a model's forward takes, and to what its tokens are."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mmx.capture import Outputs
+from mmx.checkpoints import Source
+from mmx.results import Asked, Element, Picture
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the user says in the place of what the checkpoint says or mmx knows; see `mmx.load`."""
+
+    regions: Mapping[str, Any] | None = None
+    features: Path | None = None
+    answers: Sequence[str] | Path | None = None
+
+
+@dataclass(frozen=True)
+class Context:
+    """The checkpoint that an encoder belongs to."""
+
+    source: Source
+    config: Any
+    device: str
+    given: Given = field(default_factory=Given)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One text or picture as a model takes it.
+
+    Attributes:
+        tensors: for one sample, without an axis for the batch.
+        elements: what its tokens are, as far as that is known before the model runs.
+        notes: what a reader must know.
+        size: what must be equal where several run together.
+    """
+
+    tensors: Mapping[str, Tensor]
+    elements: tuple[Element, ...]
+    notes: tuple[str, ...] = ()
+    size: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Located:
+    """What the tokens of a part are, of one sample of a batch that was run.
+
+    `shown` (tokens,) bool says which of them that is, where not all; the others are padding.
+    """
+
+    part: str
+    elements: tuple[Element, ...]
+    shown: Tensor | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Encoder(ABC):
+    """One input of a model. `about` is what `mmx models check` calls it."""
+
+    about: str
+
+    def __init__(self, declared: Any, context: Context) -> None:
+        self.declared, self.context = declared, context
+
+    @property
+    def part(self) -> str:
+        return self.declared.part
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader of every result must know."""
+        return ()
+
+    @abstractmethod
+    def load(self) -> str:
+        """Reads what it needs, so that a broken file is one error and not one for each picture; says what it is."""
+
+    def check(self, asked: Asked) -> None:
+        """Raises UsageError where something that is asked does not fit the model."""
+
+    @abstractmethod
+    def prepare(self, given: Sequence[Any]) -> list[Prepared]:
+        """Texts or pictures, each by itself."""
+
+    def collate(self, prepared: Sequence[Prepared]) -> dict[str, Tensor]:
+        """A batch of them, all of one size."""
+        return {name: torch.stack([one.tensors[name] for one in prepared]) for name in prepared[0].tensors}
+
+    @property
+    def provider(self) -> str | None:
+        """Who provides regions, where the model looks at regions."""
+        return None
+
+    def located(self, prepared: Prepared, inputs: Mapping[str, Tensor], outputs: Outputs, sample: int) -> Located:
+        """What its tokens are in sample number `sample` of a batch."""
+        return Located(self.part, prepared.elements, notes=prepared.notes)
+
+    @abstractmethod
+    def noise(self, generator: torch.Generator) -> dict[str, Tensor]:
+        """Inputs without sense, a batch of one, for which no tokenizer and no processor is needed."""
+
+
+def config_at(config: Any, path: str) -> Any:
+    """The config itself, or the one inside it of that name."""
+    return getattr(config, path) if path else config

@@ -1,0 +1,95 @@
+"""Questions and texts: what the checkpoint's tokenizer makes of them, each token with what the reader typed."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mmx.capture import Outputs
+from mmx.checkpoints import load_tokenizer
+from mmx.elements.base import Encoder, Located, Prepared, config_at
+from mmx.errors import UsageError
+from mmx.results import Asked, Token, Words
+
+
+class TextEncoder(Encoder):
+    about = "tokenizer"
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        return load_tokenizer(self.context.source)
+
+    @property
+    def longest(self) -> int:
+        """Tokens that the model's position embeddings allow, special ones included."""
+        return config_at(self.context.config, self.declared.config).max_position_embeddings
+
+    def load(self) -> str:
+        return f"{len(self.tokenizer)} tokens"
+
+    def check(self, asked: Asked) -> None:
+        question = self.declared.ask == "question"
+        for text in (asked.question,) if question else asked.texts:
+            length = len(self.tokenizer(text)["input_ids"])
+            if length > self.longest:
+                what = "The question" if question else f"The text '{text}'"
+                raise UsageError(f"{what} has {length} tokens; {self.context.source.name} takes {self.longest} at most.",
+                                 "Say it in fewer words.")
+
+    def prepare(self, given: Sequence[str]) -> list[Prepared]:
+        return [self._prepared(text) for text in given]
+
+    def _prepared(self, text: str) -> Prepared:
+        options = {"padding": "max_length", "max_length": self.longest} if self._fixed else {}
+        tokens, notes = tokens_of(self.tokenizer, text, **options)
+        encoded = self.tokenizer(text, return_tensors="pt", return_token_type_ids=self._types,
+                                 return_attention_mask=True, **options)
+        return Prepared({name: encoded[name][0] for name in self.declared.names}, (Words(text, tokens),), notes)
+
+    def collate(self, prepared: Sequence[Prepared]) -> dict[str, Tensor]:
+        if self._fixed:
+            return super().collate(prepared)
+        padded = self.tokenizer.pad({name: [one.tensors[name].tolist() for one in prepared]
+                                     for name in self.declared.names}, padding=True, return_tensors="pt")
+        return {name: padded[name] for name in self.declared.names}
+
+    @property
+    def _fixed(self) -> bool:
+        return self.declared.padding == "max_length"
+
+    @property
+    def _types(self) -> bool:
+        return "token_type_ids" in self.declared.names
+
+    def located(self, prepared: Prepared, inputs: Mapping[str, Tensor], outputs: Outputs, sample: int) -> Located:
+        """Without what its batch padded it by."""
+        [words] = prepared.elements
+        shown = torch.arange(inputs[self.declared.names[0]].shape[1]) < len(words)
+        return Located(self.part, prepared.elements, shown, prepared.notes)
+
+    def noise(self, generator: torch.Generator) -> dict[str, Tensor]:
+        config = config_at(self.context.config, self.declared.config)
+        length = self.longest if self._fixed else min(6, self.longest)
+        ids = torch.randint(config.vocab_size - 2, (1, length), generator=generator)
+        if self.declared.until is not None:
+            ids[0, -1] = max(config.eos_token_id, int(ids.max()))
+        made = {"attention_mask": torch.ones_like(ids), "token_type_ids": torch.zeros_like(ids)}
+        return {self.declared.names[0]: ids, **{name: made[name] for name in self.declared.names[1:]}}
+
+
+def tokens_of(tokenizer: Any, text: str, **options: Any) -> tuple[tuple[Token, ...], tuple[str, ...]]:
+    """The tokens of a text as it was typed, and a note on the words that the tokenizer does not know."""
+    encoded = tokenizer(text, return_offsets_mapping=True, return_special_tokens_mask=True, **options)
+    pieces = tokenizer.convert_ids_to_tokens(encoded["input_ids"])
+    tokens = tuple(
+        Token(piece if special else text[start:end], piece, bool(special), None if special else (start, end))
+        for piece, special, (start, end) in zip(pieces, encoded["special_tokens_mask"], encoded["offset_mapping"],
+                                                strict=True))
+    unknown = list(dict.fromkeys(token.text for token in tokens
+                                 if token.piece == tokenizer.unk_token and not token.special))
+    return tokens, (f"words that the model does not know: {', '.join(unknown)}",) if unknown else ()
+
+
+ENCODER = TextEncoder

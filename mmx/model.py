@@ -1,0 +1,283 @@
+"""A loaded checkpoint that explains: pictures and what is asked of them in, explanations out, in batches."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from PIL.Image import Image
+from torch import Tensor, nn
+
+import mmx.show  # noqa: F401 - what draws results makes itself known to them
+from mmx import checkpoints
+from mmx.asking import Asking, Subject, asking_of
+from mmx.batching import Group, Job, Parts, explain_jobs
+from mmx.elements import Context, Encoder, Given, encoder_of
+from mmx.elements.labels import Labels
+from mmx.engine import Described, attribute
+from mmx.errors import UsageError
+from mmx.families import Family, family_of
+from mmx.families.base import Pixels, Regions, Text
+from mmx.images import open_picture
+from mmx.methods import Method, get_method
+from mmx.perturbation.perturb import Perturbation, perturb
+from mmx.results import Asked, Explanation, ModelInfo, Picture
+from mmx.schedule import sites_of
+
+__all__ = ["Job", "Model", "load"]
+
+Source = str | Path | Image
+"""A picture's file, or the picture."""
+Target = str | int | Sequence[str | int] | None
+"""What is explained, by text or index, or several of them; None is what the model predicts."""
+
+
+class Model:
+    """A checkpoint with its family and what else it needs; what `mmx.load` returns."""
+
+    def __init__(self, source: checkpoints.Source, network: nn.Module, family: Family, info: ModelInfo,
+                 given: Given | None = None, leftovers: Sequence[str] = ()) -> None:
+        self.source, self.network, self.family, self.info = source, network, family, info
+        self.leftovers = tuple(leftovers)
+        self._context = Context(source, network.config, info.device, given or Given())
+
+    def __repr__(self) -> str:
+        return f"<Model {self.info.name}: {self.info.architecture}, {self.info.dtype} on {self.info.device}>"
+
+    @cached_property
+    def asking(self) -> Asking:
+        """What it can be asked."""
+        return asking_of(self.family, Subject(self.info.name, self.family.does, self.network.config,
+                                              lambda: self.labels, self.family.needs))
+
+    @cached_property
+    def encoders(self) -> tuple[Encoder, ...]:
+        """What makes inputs of pictures and texts."""
+        return tuple(encoder_of(one, self._context) for one in self.family.inputs)
+
+    @cached_property
+    def _labels(self) -> Labels | None:
+        return Labels(self.family.score, self._context) if self.family.score.labelled else None
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """What its answers or classes are called, by index; none of a model that matches texts."""
+        return self._labels.names if self._labels is not None else ()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader of every result of this model must know."""
+        left = (f"{self.info.name} has {len(self.leftovers)} weights that fit nowhere in {self.info.architecture}: "
+                f"{checkpoints.named(self.leftovers)}",) if self.leftovers else ()
+        return (*left, *(warning for one in self.encoders for warning in one.warnings),
+                *(self._labels.warnings if self._labels is not None else ()))
+
+    @cached_property
+    def described(self) -> Described:
+        """As the engine takes it."""
+        return Described(self.network, self.family, self.asking)
+
+    @cached_property
+    def parts(self) -> Parts:
+        """What explaining in batches takes."""
+        by_kind = dict(zip(self.family.inputs, self.encoders, strict=True))
+        pictures = next(encoder for one, encoder in by_kind.items() if isinstance(one, Pixels | Regions))
+        texts = next((encoder for one, encoder in by_kind.items() if isinstance(one, Text)), None)
+        return Parts(self.described, self.info, pictures, texts, self.to_model)
+
+    def load_all(self) -> None:
+        """Reads what else of the checkpoint is needed, so that a broken file is one error and not one per picture."""
+        for encoder in self.encoders:
+            encoder.load()
+        _ = self.labels
+
+    def with_processor(self, processor: Any) -> "Model":
+        """The same model with another image processor."""
+        twin = copy(self)
+        for name in ("encoders", "parts"):
+            twin.__dict__.pop(name, None)
+        vars(twin.parts.pictures)["processor"] = processor
+        return twin
+
+    def attribute(self, inputs: Mapping[str, Tensor], method: str = "relevance", target: object = None, *,
+                  start_layer: int | None = None, start_layer_text: int | None = None) -> dict[str, Tensor]:
+        """Raw scores for encoded inputs, {"text": (rows, tokens), "image": (rows, regions)}, finite and unscaled.
+
+        Args:
+            inputs: what the Hugging Face model's forward takes, batched, as `encode` gives it; floating ones are cast
+                to its dtype.
+            method: name or alias, see `mmx methods`.
+            target: index of the answer or class to explain; None is the predicted one. A list gives one row for each:
+                one per sample, or, for a batch of one, any number. Of a detector, (query, class or None) in the place
+                of an index; of two towers, (image, text), by default every pair. Padding in `inputs` counts as the
+                reference counts it.
+            start_layer, start_layer_text: where the family allows it: the first layer of the image tower and of the
+                text tower that is read; -1 is the last one alone, which is the default for CLIP, and 0 reads all.
+
+        Raises:
+            UsageError: there is no such method, target or layer.
+            CaptureError: the method cannot run on this model.
+        """
+        found = attribute(self.described, self.to_model(inputs), [get_method(method)], target,
+                          start_layers=starts_by_stream(start_layer, start_layer_text))
+        return next(iter(found.scores.values()))
+
+    def encode(self, image: Source | Sequence[Source], question: str | None = None,
+               text: str | Sequence[str] = ()) -> dict[str, Tensor]:
+        """What `attribute` takes, (batch, ...) each, for pictures with one question or some texts.
+
+        Raises:
+            UsageError: what is asked does not fit the model, or the pictures are of several sizes for it.
+        """
+        asked = self.settled(Asked(question, _several(text)))
+        self.asking.check(asked)
+        images = image if isinstance(image, list | tuple) else [image]
+        pictures = [open_picture(one) for one in images]
+        prepared = self.parts.pictures.prepare(pictures)
+        if len({one.size for one in prepared}) > 1:
+            raise UsageError("The pictures are of several sizes for this model.", "Encode them one by one.")
+        return Group(self.parts, [Job(picture, asked) for picture in pictures], prepared).inputs
+
+    def perturb(self, inputs: Mapping[str, Tensor], scores: Mapping[str, Tensor], *, modality: str, sign: str,
+                protocol: str = "iccv21", steps: Sequence[float] | None = None, seed: int = 0) -> Perturbation:
+        """What the model says of encoded inputs as their words, regions or patches are removed, step by step.
+
+        Args:
+            inputs: what the Hugging Face model's forward takes, batched.
+            scores: what `attribute` returns for them, one row per sample.
+            modality: what is removed, "image" (regions or patches) or "text" (words).
+            sign: "positive" removes the most relevant first, "negative" the least relevant.
+            protocol: "iccv21" is the reference's, "clean" one that mends it; see `mmx.perturbation.protocol`.
+            steps: other shares to remove than the protocol's.
+            seed: of the random order that "clean" draws among equal scores.
+        """
+        return perturb(self.described, self.to_model(inputs), scores, modality=modality, sign=sign, protocol=protocol,
+                       steps=steps, seed=seed)
+
+    def explain(self, image: Source | Sequence[Source], question: str | None = None, *, method: str = "relevance",
+                target: Target = None, text: str | Sequence[str] = (), threshold: float | None = None,
+                query: int | Sequence[int] | None = None, class_name: str | None = None,
+                start_layer: int | None = None, start_layer_text: int | None = None,
+                max_memory: int | None = None) -> Explanation | list[Explanation]:
+        """Why the model answers `question` about `image` as it does, or what it finds or sees there.
+
+        Args:
+            image: a picture, or several, which run as one batch and give a result each.
+            target: of a model that answers or classifies: the answers or classes to explain, by text or index; None is
+                the predicted one. Of one that matches texts: those of them that are explained, by default all.
+            text: of a model that matches pictures and texts: the texts.
+            threshold: of a model that finds objects: detections surer than this are explained (default 0.5).
+            query: these object queries instead, however sure they are.
+            class_name: detections of this class only; with `query`, what speaks for it there.
+            start_layer, start_layer_text: see `attribute`.
+            max_memory: bytes that gradients may take; where more are needed, there are several backwards.
+        """
+        found = self.explain_methods(
+            image, question, [method], target=target, text=text, threshold=threshold, query=query,
+            class_name=class_name, start_layer=start_layer, start_layer_text=start_layer_text, max_memory=max_memory)
+        return [one for [one] in found] if isinstance(image, list | tuple) else found[0]
+
+    def explain_methods(self, image: Source | Sequence[Source], question: str | None = None,
+                        methods: Sequence[str] = ("relevance",), *, target: Target = None,
+                        text: str | Sequence[str] = (), threshold: float | None = None,
+                        query: int | Sequence[int] | None = None, class_name: str | None = None,
+                        start_layer: int | None = None, start_layer_text: int | None = None,
+                        max_memory: int | None = None) -> list:
+        """The same by several methods, out of one run of the model: a list of them, or one for each picture.
+
+        A method that cannot run on this model leaves the others alone: their `left_out` says why.
+        """
+        targets = () if target is None else tuple(target) if isinstance(target, list | tuple) else (target,)
+        queries = () if query is None else tuple(map(int, query)) if isinstance(query, Iterable) else (int(query),)
+        asked = Asked(question, _several(text), targets, threshold, queries, class_name,
+                      starts_by_stream(start_layer, start_layer_text))
+        chosen = [get_method(name) for name in methods]
+        self.check(asked)
+        self.check_methods(chosen)
+        images = image if isinstance(image, list | tuple) else [image]
+        found = self.explain_batch([Job(open_picture(one), asked) for one in images], chosen, max_memory=max_memory)
+        return found if isinstance(image, list | tuple) else found[0]
+
+    def check(self, asked: Asked) -> None:
+        """Raises UsageError where something that is asked cannot be asked of this model."""
+        self.described.schedule(asked.start_layers)
+        self.asking.check(asked)
+        for encoder in self.encoders:
+            encoder.check(asked)
+
+    def settled(self, asked: Asked) -> Asked:
+        """What is asked in full: defaults filled in, names as the model has them. Raises UsageError as `check`."""
+        return self.parts.settled(asked)
+
+    def check_methods(self, methods: Sequence[Method]) -> None:
+        """Raises UsageError for a method that has no sense of its own on this model."""
+        for method in methods:
+            if not self.takes(method):
+                raise UsageError(f"{method.name} says nothing of its own about {self.info.name}: it differs from "
+                                 f"{method.differs_across_streams_from} only where one stream attends to another.",
+                                 f"Ask for {method.differs_across_streams_from}.")
+
+    def takes(self, method: Method) -> bool:
+        """Whether a method has sense of its own: some differ from others only where streams attend to each other."""
+        sites = sites_of(self.family.schedule(self.network.config))
+        return not method.differs_across_streams_from or not all(site.is_self for site in sites)
+
+    def explain_batch(self, jobs: Sequence[Job], methods: Sequence[Method], *,
+                      max_memory: int | None = None) -> list[list[Explanation]]:
+        """For each job, a result by each method that can run on this model.
+
+        Raises:
+            CaptureError: none of the methods can.
+        """
+        return explain_jobs(self.parts, jobs, methods, max_memory, lambda: self.warnings)
+
+    def to_model(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Inputs on the model's device, floating ones in its dtype."""
+        device, dtype = self.network.device, self.network.dtype
+        return {name: value.to(device, dtype) if value.is_floating_point() else value.to(device)
+                for name, value in inputs.items()}
+
+
+def _several(text: str | Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((text,) if isinstance(text, str) else text))
+
+
+def starts_by_stream(start_layer: int | None, start_layer_text: int | None) -> dict[str, int]:
+    """The start layers that were given, by stream."""
+    given = {"image": start_layer, "text": start_layer_text}
+    return {stream: start for stream, start in given.items() if start is not None}
+
+
+def load(name: str | Path, device: str = "cpu", dtype: str = "auto", *, revision: str | None = None,
+         regions: Mapping[str, Any] | None = None, features: str | Path | None = None,
+         answers: str | Path | Sequence[str] | None = None) -> Model:
+    """A model by shipped name, local `from_pretrained` folder or hub id.
+
+    Args:
+        device: "auto", "cpu", "cuda" or "mps".
+        dtype: "auto" (float32), "float32", "float64", "bfloat16" or "float16".
+        revision: branch, tag or commit of a hub checkpoint.
+        regions: a region provider's options, {"provider": "grid", "rows": 6, "columns": 6} or {"provider": "frcnn",
+            "checkpoint": FOLDER}; by default the checkpoint's own.
+        features: a file or folder of region features that were computed before, in the place of a region provider.
+        answers: what the answers or classes are called, by index, or a file that says so (a JSON array, or one a line).
+
+    Raises:
+        UsageError: no such name, family, device or dtype.
+        CheckpointError: the files are missing or broken.
+    """
+    device, dtype = checkpoints.pick_device(device), checkpoints.check_dtype(dtype)
+    source = checkpoints.resolve(name, revision)
+    config = checkpoints.read_config(source)
+    key, family, architecture = family_of(config, source.name)
+    given = Given(regions, None if features is None else Path(features),
+                  Path(answers) if isinstance(answers, str) else answers)
+    if (regions, features) != (None, None) and not any(isinstance(one, Regions) for one in family.inputs):
+        raise UsageError(f"{source.name} takes no regions and no features: it looks at the whole picture.",
+                         "Leave them out.")
+    if answers is not None and not family.score.labelled:
+        raise UsageError(f"{source.name} {family.does}: no names of answers fit it.", "Leave them out.")
+    network, leftovers = checkpoints.load_with_leftovers(source, architecture, device=device, dtype=dtype)
+    info = ModelInfo(source.name, key, architecture, checkpoints.revision_of(source), device, dtype)
+    return Model(source, network, family, info, given, leftovers)

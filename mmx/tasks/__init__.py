@@ -1,1 +1,0 @@
-"""What models are asked: one file per task."""

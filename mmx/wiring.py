@@ -1,0 +1,179 @@
+"""A family's table applied to tensors: the model run, which tokens count, which rows explain, what is handed out."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from contextlib import nullcontext
+
+import torch
+from torch import Tensor, nn
+
+from mmx.capture import Chosen, Outputs
+from mmx.errors import CaptureError, UsageError
+from mmx.families.base import Family, Input, Part, Pixels, Read, Regions, Text
+from mmx.recording import silenced_calls
+from mmx.rules import Readout
+from mmx.schedule import Schedule, from_layers, self_sites, sites_of
+
+Inputs = Mapping[str, Tensor]
+"""What the model's forward takes, batched."""
+Rows = Mapping[tuple[str, str], Tensor]
+"""(readout stream, stream that is read) → (items, tokens of the latter), raw."""
+
+# Strides of backbones, the usual ones first.
+_STRIDES = (32, 16, 8, 4, 64, 2, 1)
+
+
+def run(network: nn.Module, family: Family, inputs: Inputs) -> Outputs:
+    """Runs the model: "logits", (batch, ...), and what else is read of its output."""
+    inputs = family.completed(inputs)
+    with family.around(network) if family.around else nullcontext():
+        found = network(**inputs, **family.arguments, return_dict=True)
+    return family.outputs(found, network, inputs)
+
+
+def run_without(network: nn.Module, family: Family, inputs: Inputs) -> Outputs:
+    """Runs the model on reduced inputs, which may have lost all of their regions."""
+    masks = [one.mask for one in family.inputs if isinstance(one, Regions)]
+    if family.without_regions is None or not masks:
+        return run(network, family, inputs)
+    blind = ~inputs[masks[0]].any(dim=1)
+    with silenced_calls(network, family.without_regions(network.config), call=0, silent=blind):
+        return run(network, family, inputs)
+
+
+def schedule_from(family: Family, config: object, start_layers: Mapping[str, int], name: str) -> Schedule:
+    """The sites that are read: each stream's from the layer that is asked for, or else from its default, on.
+
+    Raises:
+        UsageError: a stream has no such layer, or none can be chosen.
+    """
+    schedule = family.schedule(config)
+    for stream, start in start_layers.items():
+        count = len(self_sites(schedule, stream))
+        if stream not in family.start_layers:
+            why = f"always reads all its {stream} layers" if count else f"has no {stream} layers of its own"
+            raise UsageError(f"{name} {why}: no start layer fits them.", "Leave it out.")
+        if not -count <= start < count:
+            raise UsageError(f"There is no {stream} layer {start}; the model has {count} (0 to {count - 1}, or -1 "
+                             "for the last).")
+    return from_layers(schedule, {**family.start_layers, **start_layers})
+
+
+def valid_tokens(family: Family, inputs: Inputs, outputs: Outputs, sizes: Mapping[str, int]) -> dict[str, Tensor]:
+    """Which tokens of each stream are not padding, (entries, tokens) bool; a stream whose tokens all count may lack.
+
+    Args:
+        sizes: tokens of each stream.
+    """
+    by_part = {one.part: mask for one in family.inputs
+               if (mask := _valid_part(one, inputs, outputs)) is not None}
+    found = {}
+    for stream, size in sizes.items():
+        parts = family.parts(stream)
+        if not any(part.name in by_part for part in parts):
+            continue
+        batch = next(len(by_part[part.name]) for part in parts if part.name in by_part)
+        device = outputs["logits"].device
+        masks = [by_part.get(part.name, torch.ones(batch, count, dtype=torch.bool, device=device))
+                 for part, count in _sizes(family, stream, size, inputs, None)]
+        found[stream] = torch.cat(masks, dim=1)
+    return found
+
+
+def _valid_part(one: Input, inputs: Inputs, outputs: Outputs) -> Tensor | None:
+    if isinstance(one, Text) and one.until is not None:
+        places = torch.arange(inputs[one.names[0]].shape[1], device=outputs[one.until].device)
+        return places <= outputs[one.until][:, None]
+    if one.mask not in inputs or one.mask not in one.names:
+        return None
+    if isinstance(one, Pixels):
+        return cells_shown(one, inputs, outputs).flatten(1) if one.cells else None
+    return inputs[one.mask].bool()
+
+
+def cells_shown(one: Pixels, inputs: Inputs, outputs: Outputs) -> Tensor:
+    """Which cells of the grid show the picture and not padding, (batch, rows, columns) bool, as the model shrinks its
+    mask."""
+    assert one.cells is not None
+    grid = grid_of(inputs["pixel_values"], outputs[one.cells].shape[1])
+    if "pixel_mask" not in inputs:
+        return torch.ones(len(inputs["pixel_values"]), *grid, dtype=torch.bool, device=inputs["pixel_values"].device)
+    return nn.functional.interpolate(inputs["pixel_mask"][None].float(), size=grid).to(torch.bool)[0]
+
+
+def grid_of(pixel_values: Tensor, cells: int) -> tuple[int, int]:
+    """Rows and columns of a backbone's grid, out of the picture's size and the number of cells."""
+    height, width = pixel_values.shape[-2:]
+    for stride in _STRIDES:
+        rows, columns = -(-height // stride), -(-width // stride)
+        if rows * columns == cells:
+            return rows, columns
+    raise UsageError(f"A picture of {height} x {width} pixels does not give {cells} cells at any known stride.")
+
+
+def _sizes(family: Family, stream: str, size: int, inputs: Inputs, config: object) -> list[tuple[Part, int]]:
+    """The parts of a stream of `size` tokens with how many tokens each has."""
+    parts, known = family.parts(stream), {}
+    for part in parts:
+        if isinstance(part.size, int):
+            known[part.name] = part.size
+        elif part.size is not None:
+            known[part.name] = inputs[part.size].shape[1] if part.size in inputs else int(getattr(config, part.size))
+    rest = size - sum(known.values())
+    open_ones = [part.name for part in parts if part.name not in known]
+    if rest < 0 or len(open_ones) > 1 or (rest and not open_ones):
+        raise CaptureError(f"The {size} {stream} tokens cannot be told apart into "
+                           f"{', '.join(part.name for part in parts)}.", "The family's file describes another model.")
+    return [(part, known.get(part.name, rest)) for part in parts]
+
+
+def readouts(family: Family, inputs: Inputs, outputs: Outputs, chosen: Chosen, sizes: Mapping[str, int],
+             config: object) -> tuple[Readout, ...]:
+    """The rows that explain the items."""
+    inputs = family.completed(inputs)
+    return tuple(_readout(family, read, inputs, outputs, chosen, sizes[read.stream], config) for read in family.reads)
+
+
+def _readout(family: Family, read: Read, inputs: Inputs, outputs: Outputs, chosen: Chosen, size: int,
+             config: object) -> Readout:
+    entries = chosen.entries_of(read.stream)
+    if read.weights is not None:
+        shares = [torch.full((count,), read.weights.get(part.name, 0.0) / max(1, count), device=entries.device)
+                  for part, count in _sizes(family, read.stream, size, inputs, config)]
+        return Readout(read.stream, torch.zeros_like(entries), torch.cat(shares))
+    if read.row is None:
+        assert chosen.positions is not None
+        return Readout(read.stream, chosen.positions)
+    if isinstance(read.row, int):
+        return Readout(read.stream, torch.full_like(entries, read.row % size))
+    return Readout(read.stream, read.row(inputs, outputs)[entries])
+
+
+def handed_out(family: Family, rows: Rows, found: tuple[Readout, ...], inputs: Inputs, schedule: Schedule,
+               config: object) -> dict[str, Tensor]:
+    """What is given to users of a method's rows: the scores of each part that is asked with, (items, tokens)."""
+    given = {one.part for one in family.inputs}
+    scores: dict[str, Tensor] = {}
+    reached = _reached(schedule)
+    for read, readout in zip(family.reads, found, strict=True):
+        for cols in dict.fromkeys((read.stream, *reached[read.stream])):
+            if (read.stream, cols) not in rows:
+                continue
+            row = rows[read.stream, cols]
+            if read.omits_itself and cols == read.stream:
+                row = row.scatter(1, readout.index.unsqueeze(1), 0)
+            start = 0
+            for part, count in _sizes(family, cols, row.shape[1], inputs, config):
+                if part.name in given:
+                    scores[part.name] = row[:, start:start + count]
+                start += count
+    return scores
+
+
+def _reached(schedule: Schedule) -> Mapping[str, list[str]]:
+    """The other streams that each one attends to."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for site in sites_of(schedule):
+        if not site.is_self and site.cols not in found[site.rows]:
+            found[site.rows].append(site.cols)
+    return found
