@@ -15,9 +15,9 @@ from mmx.families._vqa import VqaFamily
 from mmx.families.base import Family, get_family
 from mmx.images import open_picture
 from mmx.methods import Method, get_method
-from mmx.perturbation.perturb import Perturbation, perturb
 from mmx.regions.base import RegionProvider, RegionSet
 from mmx.schedule import sites_of
+from mmx.studies.perturb.encoded import Perturbation, perturb
 from mmx.tasks.base import Asked, Job, Result, Target, Task, seed_of, versions
 from mmx.tasks.image_classification import ImageClassification
 from mmx.tasks.image_text_matching import ImageTextMatching
@@ -128,7 +128,7 @@ class Model:
             scores: what `attribute` returns for them, one row per sample.
             modality: what is removed, "image" (regions) or "text" (words).
             sign: "positive" removes the most relevant first, "negative" the least relevant.
-            protocol: "iccv21" is the reference's, "clean" one that mends it; see `mmx.perturbation.protocol`.
+            protocol: "iccv21" is the reference's, "clean" one that mends it; see `mmx.studies.perturb.protocol`.
             steps: other shares to remove than the protocol's.
             seed: of the lots that "clean" draws among equal scores.
         """

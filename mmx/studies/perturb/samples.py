@@ -10,11 +10,11 @@ from mmx.datasets.soft_accuracy import truth_of_one
 from mmx.datasets.vqa import VqaSample, read_vqa
 from mmx.errors import ImageError, UsageError, shown_path
 from mmx.images import open_picture
-from mmx.perturbation.protocol import Protocol
-from mmx.shapes.evaluate import FRESH_SCENES
-from mmx.shapes.exams import PICTURE_SIZE_PX
 from mmx.shapes.questions import draw_question
 from mmx.shapes.world import draw_scene, render
+from mmx.studies.exam.asking import PICTURE_SIZE_PX
+from mmx.studies.exam.study import FRESH_SCENES
+from mmx.studies.perturb.protocol import Protocol
 from mmx.types import Picture
 
 REFERENCE_SEED = 1234

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mmx.metrics import area_under, bootstrap_mean, bootstrap_means
-from mmx.protocols.curves import Curves, keys_of
-from mmx.protocols.published import accuracy_warning
+from mmx.studies.perturb.curves import Curves, keys_of
+from mmx.studies.perturb.published import accuracy_warning
 
 SHARES = (0.0, 0.5, 1.0)
 KEYS = (("a", "image", "positive"), ("b", "image", "positive"), ("a", "text", "negative"))

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from mmx.families.base import get_family
-from mmx.perturbation.protocol import TENTHS, protocol_named
-from mmx.perturbation.subsets import Parts, drawn_ties, kept_by_step, parts_of
+from mmx.studies.perturb.protocol import TENTHS, protocol_named
+from mmx.studies.perturb.subsets import Parts, drawn_ties, kept_by_step, parts_of
 
 LXMERT, VISUAL_BERT = get_family("lxmert"), get_family("visual_bert")
 

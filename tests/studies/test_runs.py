@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mmx.errors import UsageError
-from mmx.runs import Run, World, _world_of, fix_threads, open_run
+from mmx.studies.runs import Run, World, _world_of, fix_threads, open_run
 
 ALONE = World()
 PARAMETERS = {"threshold": 0.5, "methods": ["relevance"]}

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from mmx.metrics import area_under, bootstrap_means
-from mmx.perturbation.combinations import Key
-from mmx.runs import Run
+from mmx.studies.perturb.combinations import Key
+from mmx.studies.runs import Run
 
 _UNIT = 1_000_000  # accuracies are summed in whole millionths: exact, so the same bytes come out anywhere
 _LEVELS = (0.025, 0.975)

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from mmx.errors import UsageError
 from mmx.families._vqa import VqaFamily
 from mmx.families.base import Inputs
-from mmx.perturbation.forwards import Subsets, run_subsets
-from mmx.perturbation.memory import tokens_at_once
-from mmx.perturbation.protocol import MODALITIES, protocol_named
-from mmx.perturbation.subsets import drawn_ties, kept_by_step, parts_of
 from mmx.registry import unknown_name
+from mmx.studies.perturb.forwards import Subsets, run_subsets
+from mmx.studies.perturb.memory import tokens_at_once
+from mmx.studies.perturb.protocol import MODALITIES, protocol_named
+from mmx.studies.perturb.subsets import drawn_ties, kept_by_step, parts_of
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from torch import Tensor
 from mmx.errors import UsageError
 from mmx.families._vqa import VqaFamily
 from mmx.families.base import Inputs
-from mmx.perturbation.protocol import MODALITIES, SIGNS, Protocol
 from mmx.registry import unknown_name
+from mmx.studies.perturb.protocol import MODALITIES, SIGNS, Protocol
 
 
 @dataclass(frozen=True)

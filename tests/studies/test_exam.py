@@ -8,10 +8,10 @@ import pytest
 
 from mmx.explainer import Job
 from mmx.methods import Method
-from mmx.shapes.evaluate import evaluate
-from mmx.shapes.exams import PICTURE_SIZE_PX, questions
 from mmx.shapes.questions import draw_question
 from mmx.shapes.world import draw_scene, render
+from mmx.studies.exam.asking import PICTURE_SIZE_PX, questions
+from mmx.studies.exam.study import evaluate
 from mmx.types import Prediction, Region
 
 SCENES = 24

@@ -7,10 +7,10 @@ from vqa_networks import NETWORKS, REGIONS, WORDS, batch, by_hand, drawn_scores
 
 from mmx.errors import UsageError
 from mmx.families._vqa import VqaFamily
-from mmx.perturbation.forwards import Subsets, run_subsets
-from mmx.perturbation.memory import samples_at_once, tokens_at_once
-from mmx.perturbation.perturb import perturb
 from mmx.recording import silenced_calls
+from mmx.studies.perturb.encoded import perturb
+from mmx.studies.perturb.forwards import Subsets, run_subsets
+from mmx.studies.perturb.memory import samples_at_once, tokens_at_once
 
 Known = tuple[nn.Module, VqaFamily]
 

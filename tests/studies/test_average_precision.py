@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mmx.datasets.coco import Instances, read_instances
-from mmx.protocols.average_precision import average_precision
+from mmx.studies.segment.average_precision import average_precision
 
 OFFICIAL = "realdata/coco/eval_val2014_100"
 KINDS = ("segm", "bbox")

@@ -13,10 +13,10 @@ from pycocotools import mask as rle
 from mmx.datasets.coco import CocoImage, read_instances
 from mmx.errors import UsageError
 from mmx.explainer import load
-from mmx.protocols.average_precision import average_precision
-from mmx.protocols.categories import match_categories
-from mmx.protocols.preprocessing import reference_size, with_reference_sizes
-from mmx.protocols.segment import (
+from mmx.studies.segment.average_precision import average_precision
+from mmx.studies.segment.categories import match_categories
+from mmx.studies.segment.detector import reference_size, with_reference_sizes
+from mmx.studies.segment.records import (
     Segmentation,
     batches,
     box_results,

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from mmx.errors import UsageError, shown_path
-from mmx.protocols.curves import Curves
-from mmx.runs import Run, World
+from mmx.studies.perturb.curves import Curves
+from mmx.studies.runs import Run, World
 
 _SAME = ("protocol", "steps", "data", "revision", "regions", "dtype", "answers")
 _SHOWN = 60

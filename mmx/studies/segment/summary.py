@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmx.datasets.coco import Instances
-from mmx.protocols.average_precision import Scores, average_precision
-from mmx.protocols.categories import CategoryMap
-from mmx.protocols.segment import Record, box_results, mask_results
-from mmx.runs import Run
+from mmx.studies.runs import Run
+from mmx.studies.segment.average_precision import Scores, average_precision
+from mmx.studies.segment.categories import CategoryMap
+from mmx.studies.segment.records import Record, box_results, mask_results
 from mmx.types import SCHEMA_VERSION
 
 HEADLINE = {"iccv21": "iou_0.20_0.95", "clean": "iou_0.50_0.95"}

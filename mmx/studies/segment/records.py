@@ -19,9 +19,9 @@ from mmx.errors import ImageError, MmxError, shown_path
 from mmx.explainer import Model
 from mmx.families.detr import Keep
 from mmx.images import open_picture
-from mmx.masks import Protocol, masks_from_relevance
 from mmx.methods import Method, all_methods, get_method
-from mmx.protocols.preprocessing import with_reference_sizes
+from mmx.studies.masks import Protocol, masks_from_relevance
+from mmx.studies.segment.detector import with_reference_sizes
 from mmx.tasks.detections import Found, explain_detections
 from mmx.types import Picture
 

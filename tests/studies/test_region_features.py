@@ -13,9 +13,9 @@ from mmx.datasets.soft_accuracy import truth_of_one
 from mmx.datasets.vqa import VqaSample
 from mmx.errors import ImageError, UsageError
 from mmx.explainer import Model
-from mmx.perturbation.protocol import protocol_named
-from mmx.protocols.region_features import FileRegions, ProvidedRegions, Seen, regions_of
-from mmx.protocols.vqa_data import VqaData, data_from_file, drawn_data
+from mmx.studies.perturb.protocol import protocol_named
+from mmx.studies.perturb.regions import FileRegions, ProvidedRegions, Seen, regions_of
+from mmx.studies.perturb.samples import VqaData, data_from_file, drawn_data
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import numpy as np
 from mmx.explainer import Model
 from mmx.methods import Method
 from mmx.metrics import bootstrap_mean, centres_on_mask, pointing_hit, relevance_map, relevance_mass, relevance_rank
-from mmx.shapes.exams import Exam, Verdict
+from mmx.studies.exam.asking import Exam, Verdict
 
 # Scenes of training start at 1,000,000.
 FRESH_SCENES = 0

@@ -14,9 +14,9 @@ from mmx.errors import MmxError
 from mmx.explainer import Model, seed_of
 from mmx.families._vqa import VqaFamily
 from mmx.methods import Method
-from mmx.perturbation.combinations import Combinations, Key
-from mmx.perturbation.protocol import Protocol
-from mmx.protocols.region_features import FileRegions, ProvidedRegions, Seen
+from mmx.studies.perturb.combinations import Combinations, Key
+from mmx.studies.perturb.protocol import Protocol
+from mmx.studies.perturb.regions import FileRegions, ProvidedRegions, Seen
 
 Record = dict[str, Any]
 Numbered = tuple[int, VqaSample]

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from mmx.families._vqa import VqaFamily
 from mmx.families.base import Inputs
-from mmx.perturbation.forwards import Subsets, run_subsets
-from mmx.perturbation.perturb import subsets_of_steps
-from mmx.perturbation.protocol import Protocol
-from mmx.perturbation.subsets import Parts, drawn_ties, kept_by_step, parts_of
+from mmx.studies.perturb.encoded import subsets_of_steps
+from mmx.studies.perturb.forwards import Subsets, run_subsets
+from mmx.studies.perturb.protocol import Protocol
+from mmx.studies.perturb.subsets import Parts, drawn_ties, kept_by_step, parts_of
 
 Key = tuple[str, str, str]
 """method, modality, sign"""
