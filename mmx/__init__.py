@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mmx.explainer import Model, load
-    from mmx.masks import masks_from_relevance
     from mmx.regions.frcnn import load_region_detector
     from mmx.render.side_by_side import side_by_side
+    from mmx.studies.masks import masks_from_relevance
     from mmx.types import Explanation
 
 __version__ = "0.1.0"
@@ -17,7 +17,7 @@ __all__ = ["Explanation", "Model", "__version__", "load", "load_region_detector"
            "side_by_side"]
 
 _HOMES = {"load": "mmx.explainer", "Model": "mmx.explainer", "Explanation": "mmx.types",
-          "load_region_detector": "mmx.regions.frcnn", "masks_from_relevance": "mmx.masks",
+          "load_region_detector": "mmx.regions.frcnn", "masks_from_relevance": "mmx.studies.masks",
           "side_by_side": "mmx.render.side_by_side"}
 
 

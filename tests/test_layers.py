@@ -16,17 +16,17 @@ LONGEST = 300
 # Low to high; rooms of one floor do not know each other.
 FLOORS = (
     ("errors", "schedule", "metrics"),
-    ("types", "registry", "catalog", "lrp", "rules", "recording", "masks"),
+    ("types", "registry", "catalog", "lrp", "rules", "recording"),
     ("images", "hub", "capture"),
     ("checkpoints", "pulling"),
     ("datasets", "regions", "methods"),
     ("families",),
-    ("engine", "perturbation"),
+    ("engine",),
     ("tasks",),
     ("explainer",),
     ("render",),
-    ("shapes", "runs", "inspection"),
-    ("protocols", "demo"),
+    ("shapes", "inspection"),
+    ("studies", "demo"),
     ("cli",),
     ("bench", "__main__"),
 )
@@ -35,7 +35,7 @@ RANK = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 KNOWS_ONLY = {"render": {"types", "errors"}, "methods": {"capture", "registry", "rules", "schedule"},
               "rules": {"schedule"}, "metrics": set(), "datasets": {"errors", "images"}}
 # A result can draw and save itself: imported when it does, not before.
-ON_DEMAND = {("mmx.types", "mmx.render")}
+ON_DEMAND = {("mmx.types", "mmx.render"), ("mmx.explainer", "mmx.studies")}
 
 
 def modules() -> dict[str, Path]:

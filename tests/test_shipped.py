@@ -13,8 +13,8 @@ from mmx.catalog import WEIGHTS, shipped_names
 from mmx.explainer import Model
 from mmx.images import open_picture
 from mmx.methods import get_method
-from mmx.shapes.evaluate import evaluate
-from mmx.shapes.exams import exam_of
+from mmx.studies.exam.asking import exam_of
+from mmx.studies.exam.study import evaluate
 
 SAMPLES = Path(__file__).parents[1] / "sample_inputs"
 ANSWERING = ("shapes-lxmert", "shapes-visual-bert")

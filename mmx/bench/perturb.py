@@ -14,11 +14,11 @@ from mmx.cli.output import print_result
 from mmx.engine import attribute
 from mmx.families._vqa import VqaFamily
 from mmx.methods import Method, all_methods
-from mmx.perturbation.combinations import Combinations, joined
-from mmx.perturbation.forwards import Subsets
-from mmx.perturbation.memory import samples_at_once, tokens_at_once
-from mmx.perturbation.protocol import MODALITIES, SIGNS, Protocol, protocol_named
-from mmx.perturbation.subsets import parts_of
+from mmx.studies.perturb.combinations import Combinations, joined
+from mmx.studies.perturb.forwards import Subsets
+from mmx.studies.perturb.memory import samples_at_once, tokens_at_once
+from mmx.studies.perturb.protocol import MODALITIES, SIGNS, Protocol, protocol_named
+from mmx.studies.perturb.subsets import parts_of
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,8 @@ def compare(
     from mmx.cli.perturb_tables import print_perturbation
     from mmx.cli.results import result_folder
     from mmx.errors import UsageError
-    from mmx.protocols.comparison import Finished, compared
     from mmx.render.files import write_atomically
+    from mmx.studies.perturb.comparison import Finished, compared
 
     distinct = list({folder.resolve(): folder for folder in folders}.values())
     if len(distinct) < 2:

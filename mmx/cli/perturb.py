@@ -69,7 +69,7 @@ def perturb(
     from mmx.cli.perturb_run import Options, run_perturbation
     from mmx.cli.perturb_tables import print_perturbation
     from mmx.cli.results import result_folder
-    from mmx.runs import joined_world
+    from mmx.studies.runs import joined_world
 
     asked = Options(data, annotations, images, features, answers, tuple(method or ["relevance"]),
                   _signs(positive, negative), _modalities(modality), protocol, control, steps, num_samples, seed,

@@ -17,15 +17,15 @@ from mmx.errors import MmxError, UsageError
 from mmx.explainer import Model, versions
 from mmx.families._vqa import VqaFamily
 from mmx.metrics import bootstrap_mean
-from mmx.perturbation.memory import samples_at_once, tokens_at_once
-from mmx.perturbation.protocol import Protocol, protocol_named
-from mmx.protocols.curves import Curves
-from mmx.protocols.perturb import Numbered, PerturbationTest
-from mmx.protocols.published import FEWEST, accuracy_warning
-from mmx.protocols.region_features import cache_folder, regions_of
-from mmx.protocols.vqa_data import DRAWN_SAMPLES, VqaData, data_from_file, drawn_data
 from mmx.render.files import write_atomically
-from mmx.runs import Run, World, fix_threads, open_run
+from mmx.studies.perturb.curves import Curves
+from mmx.studies.perturb.memory import samples_at_once, tokens_at_once
+from mmx.studies.perturb.protocol import Protocol, protocol_named
+from mmx.studies.perturb.published import FEWEST, accuracy_warning
+from mmx.studies.perturb.records import Numbered, PerturbationTest
+from mmx.studies.perturb.regions import cache_folder, regions_of
+from mmx.studies.perturb.samples import DRAWN_SAMPLES, VqaData, data_from_file, drawn_data
+from mmx.studies.runs import Run, World, fix_threads, open_run
 from mmx.types import SCHEMA_VERSION
 
 KIND = "perturb"

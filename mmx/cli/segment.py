@@ -50,8 +50,8 @@ def segment(
     from mmx.cli.results import result_folder
     from mmx.cli.segment_run import Data, gradient_memory, open_detector, run_segmentation
     from mmx.cli.segment_tables import print_summary
-    from mmx.protocols.segment import DEFAULT_METHOD, Segmentation, methods_named
-    from mmx.runs import joined_world
+    from mmx.studies.runs import joined_world
+    from mmx.studies.segment.records import DEFAULT_METHOD, Segmentation, methods_named
 
     methods, memory = methods_named(method or DEFAULT_METHOD[protocol], protocol), parse_memory(max_memory)
     with joined_world() as world, result_folder(out):

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from mmx.datasets.coco import CocoImage, masks_of
 from mmx.errors import ImageError
 from mmx.images import open_picture
-from mmx.protocols.categories import CategoryMap
-from mmx.protocols.segment import Segmentation
 from mmx.render.files import write_atomically
 from mmx.render.gallery import GalleryRow, Masks, gallery
 from mmx.render.report import png_bytes
-from mmx.runs import Run
+from mmx.studies.runs import Run
+from mmx.studies.segment.categories import CategoryMap
+from mmx.studies.segment.records import Segmentation
 
 if TYPE_CHECKING:
     from mmx.cli.segment_run import Data

@@ -16,12 +16,12 @@ from mmx.datasets.coco import CocoImage, Instances, read_instances
 from mmx.devices import quarter_of_gpu
 from mmx.errors import ImageError, MmxError, UsageError, shown_path
 from mmx.explainer import Model, load, versions
-from mmx.protocols.categories import match_categories
-from mmx.protocols.segment import Segmentation, batches
-from mmx.protocols.summary import Summary
 from mmx.render.files import write_atomically
-from mmx.runs import Run, World, fix_threads, open_run
 from mmx.shapes.coco import ANNOTATIONS, write_coco
+from mmx.studies.runs import Run, World, fix_threads, open_run
+from mmx.studies.segment.categories import match_categories
+from mmx.studies.segment.records import Segmentation, batches
+from mmx.studies.segment.summary import Summary
 
 DETECTOR = "shapes-detr"
 _FOR_PHOTOGRAPHS = "facebook/detr-resnet-50"

@@ -36,8 +36,8 @@ def evaluate(
 ) -> None:
     """Score a checkpoint and its explanations against scenes whose truth is known."""
     from mmx.cli.opening import chosen_methods, fitting_methods, open_model
-    from mmx.shapes.evaluate import evaluate as evaluated
-    from mmx.shapes.exams import exam_of
+    from mmx.studies.exam.asking import exam_of
+    from mmx.studies.exam.study import evaluate as evaluated
 
     names = method or ["all"]
     loaded = open_model(model, None, None, device, "auto", quiet)

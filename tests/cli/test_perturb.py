@@ -13,7 +13,7 @@ from cli_outcome import Command
 from PIL import Image
 
 from mmx.cli import perturb_run
-from mmx.protocols import published
+from mmx.studies.perturb import published
 
 METHODS = ("-m", "relevance", "-m", "rollout")
 QUESTIONS = ("what color is the circle?", "what is red?", "is the circle red?")

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from mmx.shapes.captions import draw_captions
-from mmx.shapes.exams import cells_xyxy_px
 from mmx.shapes.questions import largest_thing
 from mmx.shapes.world import draw_scene
+from mmx.studies.exam.asking import cells_xyxy_px
 
 
 @pytest.mark.parametrize("seed", range(20))

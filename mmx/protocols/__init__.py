@@ -1,1 +1,0 @@
-"""Tests that score explanations: per-sample records, and what they come to."""

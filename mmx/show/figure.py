@@ -1,0 +1,188 @@
+"""One figure as plain data, which PNG, HTML and the terminal read: rows are items, columns are methods."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mmx.errors import UsageError
+from mmx.results import Element, Explanation, Patches, Picture, Regions, Words
+from mmx.show import wording
+from mmx.show.colors import DIVERGING, RGB, SEQUENTIAL, Shades
+from mmx.show.panels import (
+    Outlines,
+    Panel,
+    Scale,
+    Text,
+    chip,
+    frames,
+    item_panel,
+    method_panel,
+    numbered,
+    overview_panel,
+    plain_panel,
+)
+
+MOST_ROWS, MOST_ROWS_OF_METHODS = 24, 8
+_MOST_NAMED = 100
+_KINDS = ((Patches, "maps"), (Regions, "regions"), (Words, "words"))
+
+
+@dataclass(frozen=True)
+class Row:
+    """An item by every method, a panel each; `plain` is its picture without relevance, where methods are compared."""
+
+    heading: str
+    panels: tuple[Panel, ...]
+    plain: Panel | None = None
+    color: RGB | None = None
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Everything that a reader of explanations is shown.
+
+    Attributes:
+        title: a question, or the name of a picture; `title_text` is that question with its words shaded.
+        lines: the answer and its runners-up.
+        origin: how much was explained, by which model and method.
+        columns: the methods.
+        overview: the pictures without relevance, with every box that was found.
+        remarks: what has no panel, in words.
+        scales: the colours, where panels share them.
+    """
+
+    title: str
+    title_text: Text | None
+    lines: tuple[str, ...]
+    origin: str
+    pictures: tuple[Picture, ...]
+    columns: tuple[str, ...]
+    overview: Panel | None
+    rows: tuple[Row, ...]
+    remarks: tuple[str, ...]
+    scales: tuple[Scale, ...]
+    small_print: tuple[str, ...]
+
+
+def figure_of(explanations: Sequence[Explanation]) -> Figure:
+    """The figure of one explanation, or of several of the same items by different methods.
+
+    Raises:
+        UsageError: there is none, or they differ in picture, model or items.
+        ValueError: scores do not fit what they are scores of, or are not finite.
+    """
+    require_one_subject(explanations)
+    first, alone = explanations[0], len(explanations) == 1
+    rows = _items(first) if alone else _items_by_method(explanations)
+    overview = _overview(first, rows, alone)
+    question, title_text = first.asked.question, None
+    if question is not None and len(first) == 1:
+        rows, title_text = _under_question(rows[0], question, keeps_heading=overview is not None and alone)
+    return Figure(
+        title=wording.file_name(first) if question is None else question, title_text=title_text,
+        lines=() if question is None else tuple(filter(None, wording.answer_lines(first))),
+        origin=_origin(explanations), pictures=first.pictures, columns=tuple(one.method for one in explanations),
+        overview=overview, rows=rows, remarks=_remarks(first, len(rows), alone),
+        scales=() if alone else _shared_scales(rows), small_print=_small_print(explanations))
+
+
+def require_one_subject(explanations: Sequence[Explanation]) -> None:
+    """Raises UsageError where there is nothing to show, or not one subject."""
+    if not explanations:
+        raise UsageError("There is nothing to compare.", "Give at least one explanation.")
+    if len({_subject(one) for one in explanations}) > 1:
+        raise UsageError("The explanations to compare differ in picture, model or what they explain.",
+                         "Compare methods on the same items of one picture by one model.")
+
+
+def _subject(one: Explanation) -> tuple[object, ...]:
+    items = tuple((item.kind, item.index, item.label, item.query) for item in one)
+    return tuple(picture.sha256 for picture in one.pictures), one.model, one.asked.question, items
+
+
+def _items(explanation: Explanation) -> tuple[Row, ...]:
+    panels = [item_panel(explanation, index) for index in range(min(len(explanation), MOST_ROWS))]
+    return tuple(Row(panel.heading, (panel,), color=panel.color) for panel in panels)
+
+
+def _items_by_method(explanations: Sequence[Explanation]) -> tuple[Row, ...]:
+    first = explanations[0]
+    return tuple(
+        Row(numbered(first, index), tuple(method_panel(one, index) for one in explanations),
+            plain_panel(first, index) if first.pictures else None, chip(first[index], index))
+        for index in range(min(len(first), MOST_ROWS_OF_METHODS)))
+
+
+def _overview(first: Explanation, rows: Sequence[Row], alone: bool) -> Panel | None:
+    """None where every picture is shown in its rows, and where regions lie so lightly on it that one panel says all."""
+    if not first.pictures or (rows and not alone):
+        return None
+    layers = [layer for row in rows for view in row.panels[0].views for layer in view.layers]
+    is_seen = len(rows) == 1 and first[0].box_xyxy_px is None and all(isinstance(one, Outlines) for one in layers)
+    return None if is_seen else overview_panel(first)
+
+
+def _under_question(row: Row, question: str, keeps_heading: bool) -> tuple[tuple[Row, ...], Text | None]:
+    """One answer is told over the figure; of a single panel, so is the question with its words shaded."""
+    panels, title_text = row.panels, None
+    if len(panels) == 1:
+        panel = panels[0] if keeps_heading else replace(panels[0], heading="")
+        if len(panel.texts) == 1:
+            panel, title_text = replace(panel, texts=()), panel.texts[0]
+        panels = (panel,)
+    return (replace(row, heading="", panels=panels),), title_text
+
+
+def _origin(explanations: Sequence[Explanation]) -> str:
+    first = explanations[0]
+    providers = dict.fromkeys(one.provider for one in _elements(first) if isinstance(one, Regions) and one.provider)
+    told = ["" if first.asked.question is not None and len(first) == 1 else wording.counted(first), first.model.name,
+            first.method if len(explanations) == 1 else "",
+            f"regions: {wording.listed([*providers])}" if providers else "", wording.layers_read(first.asked)]
+    return " \u00b7 ".join(filter(None, told))
+
+
+def _remarks(first: Explanation, shown: int, alone: bool) -> tuple[str, ...]:
+    if not len(first):
+        others = wording.surest_others(first)
+        return (f"Nothing is explained: {wording.counted(first) or 'no items'}." +
+                (f" Surest: {others}." if others else ""),)
+    hidden = [numbered(first, index) for index in range(shown, len(first))]
+    if not hidden:
+        return ()
+    named = f": {', '.join(hidden)}" if len(hidden) <= _MOST_NAMED else ""
+    where = ", whose relevance the JSON file has" if alone else ", which each method's own figure shows"
+    return (f"and {len(hidden)} more{where}{named}",)
+
+
+def _shared_scales(rows: Sequence[Row]) -> tuple[Scale, ...]:
+    """A scale for each kind of colours in use."""
+    used = {layer.shades.colormap for row in rows for panel in row.panels for view in panel.views
+            for layer in view.layers if layer.shades.largest}
+    return tuple(Scale("share of the largest score", Shades(np.ones(1), colormap, 1.0))
+                 for colormap in (SEQUENTIAL, DIVERGING) if colormap in used)
+
+
+def _small_print(explanations: Sequence[Explanation]) -> tuple[str, ...]:
+    """What else was probable, how colours are scaled, what the model saw, what is missing, and every note once."""
+    first = explanations[0]
+    scaled = [name for kind, name in _KINDS if any(isinstance(block.element, kind) for item in first
+                                                   for block in first.blocks(item))]
+    is_cut = any(frames(first, picture) for picture in range(len(first.pictures)))
+    notes = dict.fromkeys(note for one in explanations
+                          for note in (*one.notes, *(note for item in one for note in item.notes)))
+    notes |= dict.fromkeys(note for picture in first.pictures for note in picture.notes)
+    left_out = {method: why for one in explanations for method, why in one.left_out.items()}
+    told = [wording.most_probable(first), wording.units_told(first),
+            f"{wording.listed(scaled).capitalize()} are each scaled to their own largest score: compare where, "
+            "not how much." if scaled else "",
+            "The model sees no more than what is inside the frame." if is_cut else "",
+            *(f"Left out: {method}: {why}" for method, why in left_out.items() if len(explanations) > 1),
+            *(f"Note: {note}" for note in notes)]
+    return tuple(filter(None, told))
+
+
+def _elements(explanation: Explanation) -> list[Element]:
+    streams = (explanation.elements, *(item.elements for item in explanation))
+    return [one for elements in streams for blocks in elements.values() for one in blocks]

@@ -1,0 +1,88 @@
+"""A figure as HTML, for notebooks, saved pages and the web page: inline pictures, real text, no script.
+
+A notebook or a page brings its own ground and text colour, so none is set but on what is shaded. The template escapes
+all text.
+"""
+
+from base64 import b64encode
+from collections.abc import Sequence
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from mmx.results import Explanation
+from mmx.show.colors import RGB, rgb, text_color_on
+from mmx.show.figure import Figure, figure_of
+from mmx.show.layout import ends
+from mmx.show.panels import Text, View
+from mmx.show.typeset import clean
+from mmx.show.view import draw_view, image_of
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_QUALITY = 90
+_FAINT = 0.05  # of the largest score: a paler chip would be the brightest thing on a dark page
+_SHARP = 1.5  # picture pixels for one of the page
+_LARGE = round(_SHARP * 560), round(_SHARP * 700)
+_CARD = round(_SHARP * 360), round(_SHARP * 480)
+
+
+def html_figure(explanations: Sequence[Explanation]) -> str:
+    """One explanation, or methods side by side, as a `figure` element. Raises what `figure_of` does."""
+    return _template("figure.html", figure_of(explanations))
+
+
+def html_page(explanations: Sequence[Explanation]) -> str:
+    """A whole document that can be mailed: everything inside it, light and dark, printable."""
+    first, figure = explanations[0], figure_of(explanations)
+    made = [f"{first.model.name} {first.model.revision}",
+            ", ".join(f"{name} {version}" for name, version in first.versions.items())]
+    return _template("page.html", figure, made=made)
+
+
+def _template(name: str, figure: Figure, **more: Any) -> str:
+    images = [image_of(picture) for picture in figure.pictures]
+
+    def source(view: View, large: bool) -> str:
+        return _webp(draw_view(view, images[view.picture], *(_LARGE if large else _CARD)))
+
+    panels = [panel for row in figure.rows for panel in (row.plain, *row.panels) if panel]
+    html = _environment().get_template(name).render(
+        figure=figure, source=source, alone=len(panels) == 1 and figure.overview is None,
+        crowded=figure.overview is not None and figure.overview.is_tagged, **more)
+    return html.encode("utf-8", errors="replace").decode("utf-8")
+
+
+@lru_cache
+def _environment() -> "Environment":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True,
+                              undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters.update(line=clean, css=_css, chips=_chips)
+    environment.globals.update(ends=ends)
+    return environment
+
+
+def _chips(text: Text) -> list[tuple[str, str, str, str]]:
+    """Of each word: the space before it, its score, the style that shades it, and itself."""
+    chips = []
+    for word, strength in zip(text.words, text.shades.strengths.tolist(), strict=True):
+        fill = rgb(text.shades.colormap, strength)
+        shade = f"background:{_css(fill)};color:{_css(text_color_on(fill))}" if abs(strength) >= _FAINT else ""
+        chips.append((" " if word.spaced and chips else "", f"{word.score:.3g}", shade, word.text))
+    return chips
+
+
+def _css(color: RGB) -> str:
+    return f"rgb({','.join(map(str, color))})"
+
+
+def _webp(image: Image.Image) -> str:
+    buffer = BytesIO()
+    image.save(buffer, "WEBP", quality=_QUALITY)
+    return f"data:image/webp;base64,{b64encode(buffer.getvalue()).decode('ascii')}"

@@ -1,0 +1,200 @@
+"""The panels of a figure as plain data: what lies over a picture, which words stand on which colours, what to read."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mmx.results import Block, Box, Explanation, Item, Patches, Region, Regions, Words
+from mmx.show import wording
+from mmx.show.colors import GREY, INK, RGB, Shades, shades_of
+from mmx.show.flow import Word
+from mmx.show.tags import color_of
+
+_NEARLY_ALL = 0.97
+
+
+@dataclass(frozen=True)
+class Map:
+    """Relevance over a grid of patches: shades (rows, columns) over the part `box_xyxy_px` of the picture."""
+
+    shades: Shades
+    box_xyxy_px: Box
+
+
+@dataclass(frozen=True)
+class Outlines:
+    """Relevance of regions: shades (regions,)."""
+
+    shades: Shades
+    regions: tuple[Region, ...]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A box over a picture; one with a `tag` is thick and named, by `short` where the tag has no room."""
+
+    box_xyxy_px: Box
+    color: RGB
+    tag: str = ""
+    short: str = ""
+
+
+@dataclass(frozen=True)
+class View:
+    """A picture by its place in the figure, what lies over it, and what it shows in words."""
+
+    picture: int
+    layers: tuple[Map | Outlines, ...]
+    marks: tuple[Mark, ...]
+    alt: str
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text whose words stand on their colours; shades (words,)."""
+
+    words: tuple[Word, ...]
+    shades: Shades
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The colours in use, with the raw scores at their ends."""
+
+    label: str
+    shades: Shades
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Pictures, the texts that belong to them, and what to read there; `color` is of a chip before the heading."""
+
+    heading: str
+    views: tuple[View, ...]
+    texts: tuple[Text, ...] = ()
+    scales: tuple[Scale, ...] = ()
+    caption: str = ""
+    color: RGB | None = None
+
+    @property
+    def is_tagged(self) -> bool:
+        """Whether boxes with names lie over it, so that it needs room."""
+        return any(mark.tag for view in self.views for mark in view.marks)
+
+
+def item_panel(explanation: Explanation, index: int) -> Panel:
+    """An item with its relevance, its scales and the strongest regions."""
+    item = explanation[index]
+    blocks = explanation.blocks(item)
+    views, scales = _views(explanation, item, blocks)
+    rankings = [wording.region_ranking(block.element, block.scores, explanation.pictures[block.element.picture].size)
+                for block in blocks if isinstance(block.element, Regions) and block.scores.any()]
+    shows_label = any(isinstance(block.element, Words) and block.element.text == item.label for block in blocks)
+    return Panel(numbered(explanation, index, named=not shows_label), views, _texts(blocks), scales,
+                 f"strongest: {'; '.join(rankings)}" if rankings else "", chip(item, index))
+
+
+def method_panel(explanation: Explanation, index: int) -> Panel:
+    """An item with its relevance, under the method's name; its largest score is told, for its colours are shared."""
+    panel = item_panel(explanation, index)
+    largest = [f"largest {wording.number(one.shades.largest)}" if one.shades.largest else "all zero"
+               for one in panel.scales]
+    return replace(panel, heading=explanation.method, scales=(), caption=", ".join(largest), color=None)
+
+
+def plain_panel(explanation: Explanation, index: int) -> Panel:
+    """The pictures of an item without relevance, and its box in its own colour."""
+    box = explanation[index].box_xyxy_px
+    return _plain(explanation, () if box is None else (Mark(box, color_of(index)),))
+
+
+def overview_panel(explanation: Explanation) -> Panel:
+    """The pictures without relevance, and every box with its name."""
+    return _plain(explanation, tuple(
+        Mark(item.box_xyxy_px, color_of(index), f"{index + 1} {wording.in_words(item)}", str(index + 1))
+        for index, item in enumerate(explanation) if item.box_xyxy_px is not None))
+
+
+def numbered(explanation: Explanation, index: int, named: bool = True) -> str:
+    """The title of an item, behind its number where it has a box."""
+    item = explanation[index]
+    title = wording.title(item, explanation.asked, named)
+    return title if item.box_xyxy_px is None else f"{index + 1} {title}"
+
+
+def chip(item: Item, index: int) -> RGB | None:
+    return None if item.box_xyxy_px is None else color_of(index)
+
+
+def frames(explanation: Explanation, picture: int) -> tuple[Mark, ...]:
+    """A frame around what the model saw of a picture, where that is not nearly the whole of it."""
+    boxes = [one.box_xyxy_px for elements in (explanation.elements, *(item.elements for item in explanation))
+             for blocks in elements.values() for one in blocks if isinstance(one, Patches) and one.picture == picture]
+    if not boxes:
+        return ()
+    sides = np.array(boxes)
+    left, top, right, bottom = *sides[:, :2].min(axis=0).tolist(), *sides[:, 2:].max(axis=0).tolist()
+    width, height = explanation.pictures[picture].size
+    is_cut = right - left < _NEARLY_ALL * width or bottom - top < _NEARLY_ALL * height
+    return (Mark((left, top, right, bottom), GREY),) if is_cut else ()
+
+
+def _plain(explanation: Explanation, marks: tuple[Mark, ...]) -> Panel:
+    found = ", ".join(mark.tag for mark in marks if mark.tag)
+    alts = [f"the picture alone{f': {found}' if found and not number else ''}"
+            for number in range(len(explanation.pictures))]
+    views = tuple(View(number, (), (*frames(explanation, number), *(() if number else marks)), alt)
+                  for number, alt in enumerate(alts))
+    return Panel("picture" if len(views) == 1 else "pictures", views)
+
+
+def _views(explanation: Explanation, item: Item, blocks: Sequence[Block]) -> tuple[tuple[View, ...], tuple[Scale, ...]]:
+    """A view for each stream and picture that it looks at; the plain picture where it looks at none."""
+    alt = f"{explanation.asked.question or ''} {wording.title(item, explanation.asked)}".strip()
+    box = () if item.box_xyxy_px is None else (Mark(item.box_xyxy_px, INK),)
+    views, scales = [], []
+    for kind, label in ((Patches, "relevance"), (Regions, "relevance of regions")):
+        for group in _by_stream(blocks, kind):
+            shades = _on_one_scale([block.scores for block in group])
+            layers = [(block.element.picture, _layer(block, one)) for block, one in zip(group, shades, strict=True)]
+            for picture in dict.fromkeys(picture for picture, _ in layers):
+                over = tuple(layer for place, layer in layers if place == picture and layer.shades.strengths.size)
+                views.append(View(picture, over, (*frames(explanation, picture), *(() if picture else box)), alt))
+            scales.append(Scale(label, shades_of(np.concatenate([block.scores for block in group]))))
+    if not views and explanation.pictures:
+        views = [View(0, (), (*frames(explanation, 0), *box), alt)]
+    return tuple(views), tuple(scales)
+
+
+def _layer(block: Block, shades: Shades) -> Map | Outlines:
+    element = block.element
+    if isinstance(element, Patches):
+        grid = shades.strengths.reshape(element.rows, element.columns)
+        return Map(replace(shades, strengths=grid), element.box_xyxy_px)
+    assert isinstance(element, Regions)
+    return Outlines(shades, element.regions)
+
+
+def _texts(blocks: Sequence[Block]) -> tuple[Text, ...]:
+    texts = []
+    for group in _by_stream(blocks, Words):
+        words = [tuple(wording.words_of(block)) for block in group]
+        shades = _on_one_scale([np.array([word.score for word in one]) for one in words])
+        texts += [Text(one, shade) for one, shade in zip(words, shades, strict=True) if one]
+    return tuple(texts)
+
+
+def _by_stream(blocks: Iterable[Block], kind: type) -> list[list[Block]]:
+    streams: dict[str, list[Block]] = {}
+    for block in blocks:
+        if isinstance(block.element, kind):
+            streams.setdefault(block.stream, []).append(block)
+    return list(streams.values())
+
+
+def _on_one_scale(parts: Sequence[np.ndarray]) -> list[Shades]:
+    """Shades of each part, scaled by the largest score of them all."""
+    whole = shades_of(np.concatenate(parts))
+    ends = np.cumsum([len(part) for part in parts])[:-1]
+    return [replace(whole, strengths=part) for part in np.split(whole.strengths, ends)]

@@ -1,0 +1,144 @@
+"""A figure as a picture. It grows with its texts, and nothing in it is cut."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+
+from PIL import Image
+
+from mmx.show.canvas import blank, stacked
+from mmx.show.colors import GREY, RULE
+from mmx.show.figure import Figure, Row
+from mmx.show.flow import paragraph, paragraphs
+from mmx.show.layout import GUTTER, on_matte, scale_bar, titled, under_headings
+from mmx.show.panels import Panel, Text
+from mmx.show.tokens import shaded_words
+from mmx.show.typeset import Style
+from mmx.show.view import draw_view, image_of
+
+_MARGIN = 48
+_NARROWEST, _WIDTH, _WIDEST = 720, 1440, 2400
+_LARGE = 960  # of a picture alone
+_CELLS = (240, 440)  # widths of methods side by side
+_TALLEST, _TALLEST_IN_WIDTHS = 900, 1.5
+_TITLE = Style(32, bold=True)
+_QUESTION = Style(34)
+_ANSWER = Style(26, bold=True)
+_ORIGIN = Style(20, color=GREY)
+_ROW = Style(24, bold=True)
+_REMARK = Style(20)
+_SMALL = Style(16, color=GREY)
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """How panels look: `width` pixels wide, with letters that fit."""
+
+    width: int
+    heading: Style
+    words: Style
+    tags_px: int
+    height: int  # the most that a picture takes
+
+
+def draw(figure: Figure) -> Image.Image:
+    """The whole figure, RGB. Raises UsageError where a picture is missing."""
+    images = [image_of(picture) for picture in figure.pictures]
+    body = _methods(figure, images) if len(figure.columns) > 1 and figure.rows else _items(figure, images)
+    width = max([block.width for block in body] + [_NARROWEST])
+    blocks = [(0, _title(figure, width))]
+    blocks += [(2 if number else 10, paragraph(line, _REMARK if number else _ANSWER, width))
+               for number, line in enumerate(figure.lines)]
+    blocks += [(4, paragraph(figure.origin, _ORIGIN, width))]
+    blocks += [(24, block) for block in body]
+    blocks += [(20, paragraph(remark, _REMARK, width)) for remark in figure.remarks]
+    if figure.scales or figure.small_print:
+        blocks += [(28, blank(width, 1, RULE)), *((12, scale_bar(scale, _SMALL, width)) for scale in figure.scales)]
+        blocks += [(12, paragraphs(figure.small_print, _SMALL, width))] if figure.small_print else []
+    return stacked(blocks, _MARGIN)
+
+
+def png_bytes(image: Image.Image) -> bytes:
+    """The picture as a PNG file."""
+    buffer = BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _title(figure: Figure, width: int) -> Image.Image:
+    return _words(figure.title_text, _QUESTION, width) if figure.title_text else paragraph(figure.title, _TITLE, width)
+
+
+def _items(figure: Figure, images: Sequence[Image.Image]) -> list[Image.Image]:
+    """The plain picture and a panel for each item in a grid; a picture with many boxes stands over them."""
+    panels, overview = [row.panels[0] for row in figure.rows], figure.overview
+    shape = images[0].width / images[0].height if images else 1.0
+    if overview is None:
+        return [_alone(panels[0], images, shape)] if len(panels) == 1 else [_item_grid(panels, images, shape)]
+    if not panels:
+        return [_body(overview, images, _item_cell(1))]
+    if not overview.is_tagged or (len(panels) < 3 and shape < 1.8):
+        return [_item_grid([overview, *panels], images, shape)]
+    columns = min(len(panels), 2 if shape > 2.2 else 3 if shape > 0.62 else 4)
+    return [_body(overview, images, _item_cell(1)), _grid(panels, images, _item_cell(columns), columns)]
+
+
+def _alone(panel: Panel, images: Sequence[Image.Image], shape: float) -> Image.Image:
+    """A single panel, large."""
+    cell = _Cell(max(_NARROWEST, min(_LARGE, round(_LARGE * shape))), _ROW, _QUESTION, 20, _LARGE)
+    body = _body(panel, images, cell)
+    return stacked([(0, _heading(panel, cell)), (8, body)], 0) if panel.heading else body
+
+
+def _item_grid(panels: Sequence[Panel], images: Sequence[Image.Image], shape: float) -> Image.Image:
+    columns = _columns(len(panels), shape)
+    return _grid(panels, images, _item_cell(columns), columns)
+
+
+def _item_cell(columns: int) -> _Cell:
+    width = (_WIDTH + GUTTER) // columns - GUTTER
+    return _Cell(width, Style(22, bold=True), Style(22), 18, min(_TALLEST, round(_TALLEST_IN_WIDTHS * width)))
+
+
+def _columns(count: int, width_to_height: float) -> int:
+    """As few empty places as can be; two of wide pictures."""
+    if width_to_height > 1.8 or count <= 4:
+        return count if count < 4 and width_to_height <= 1.8 else min(count, 2)
+    return min((3, 4), key=lambda columns: -count % columns)
+
+
+def _methods(figure: Figure, images: Sequence[Image.Image]) -> list[Image.Image]:
+    """A block for each item: its heading, and a grid of the plain picture and a panel for each method."""
+    count = len(figure.columns) + (figure.rows[0].plain is not None)
+    columns = count if count <= 4 else min((4, 5, 6, 7), key=lambda columns: -count % columns)
+    width = min(_CELLS[1], max(_CELLS[0], (_WIDEST + GUTTER) // columns - GUTTER))
+    cell = _Cell(width, Style(18, bold=True), Style(18), 15, round(_TALLEST_IN_WIDTHS * width))
+    return [_row(row, images, cell, columns) for row in figure.rows]
+
+
+def _row(row: Row, images: Sequence[Image.Image], cell: _Cell, columns: int) -> Image.Image:
+    grid = _grid([*([row.plain] if row.plain else []), *row.panels], images, cell, columns)
+    return stacked([(0, titled(row.heading, row.color, _ROW, grid.width)), (12, grid)], 0) if row.heading else grid
+
+
+def _grid(panels: Sequence[Panel], images: Sequence[Image.Image], cell: _Cell, columns: int) -> Image.Image:
+    headings = [_heading(panel, cell) for panel in panels]
+    return under_headings(headings, [_body(panel, images, cell) for panel in panels], columns)
+
+
+def _heading(panel: Panel, cell: _Cell) -> Image.Image:
+    return titled(panel.heading, panel.color, cell.heading, cell.width)
+
+
+def _body(panel: Panel, images: Sequence[Image.Image], cell: _Cell) -> Image.Image:
+    """Pictures beneath each other, then what is read there: words on their colours, scales, the caption."""
+    drawn = [draw_view(view, images[view.picture], cell.width, cell.height, cell.tags_px) for view in panel.views]
+    blocks = [(12 if number else 0, on_matte(picture, cell.width)) for number, picture in enumerate(drawn)]
+    blocks += [(10, _words(text, cell.words, cell.width)) for text in panel.texts]
+    blocks += [(10, scale_bar(scale, _SMALL, cell.width)) for scale in panel.scales]
+    blocks += [(4, paragraph(panel.caption, _SMALL, cell.width))] if panel.caption else []
+    return stacked(blocks or [(0, blank(cell.width, 1))], 0)
+
+
+def _words(text: Text, style: Style, width: int) -> Image.Image:
+    return shaded_words(text.words, text.shades, style, width)

@@ -1,0 +1,108 @@
+"""Boxes on a picture, each in a colour of its own, and name tags that do not cover each other."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from mmx.results import Box
+from mmx.show.canvas import rounded_box
+from mmx.show.colors import GREY, INK, RGB, WHITE, text_color_on
+from mmx.show.typeset import Style, clean, draw_text, text_width
+
+Spot = tuple[int, int, int, int]
+
+# Okabe and Ito's colours, which colour-blind readers tell apart.
+_COLORS: tuple[RGB, ...] = ((0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233), (213, 94, 0),
+                            (240, 228, 66), (40, 40, 40))
+_WIDEST_TAG = 0.7  # of the picture's width
+_HIDES_AT_MOST = 0.2  # of any box
+
+
+@dataclass(frozen=True)
+class Tag:
+    """What is written at a box; `short` stands where `text` has no room."""
+
+    box: Box
+    color: RGB
+    text: str
+    short: str
+
+
+def color_of(number: int) -> RGB:
+    """Of the item with this number, from 0; after the last colour the first follows."""
+    return _COLORS[number % len(_COLORS)]
+
+
+def draw_outline(canvas: Image.Image, box: Sequence[float], color: RGB, width: int) -> None:
+    """A frame with a white rim on both sides, so that it shows on any ground; cut to the canvas."""
+    limits = np.array([*canvas.size, *canvas.size]) - 1
+    left, top, right, bottom = np.clip(np.round(box), 0, limits).astype(int).tolist()
+    frame = (min(left, right), min(top, bottom), max(left, right), max(top, bottom))
+    draw, rim = ImageDraw.Draw(canvas), 1 + width // 4
+    draw.rectangle(frame, outline=WHITE, width=width + 2 * rim)
+    inner = (frame[0] + rim, frame[1] + rim, frame[2] - rim, frame[3] - rim)
+    if inner[0] <= inner[2] and inner[1] <= inner[3]:
+        draw.rectangle(inner, outline=color, width=width)
+
+
+def draw_tags(canvas: Image.Image, tags: Sequence[Tag], style: Style, widest: float = _WIDEST_TAG) -> None:
+    """Writes every tag; earlier ones get the better places. `widest`: of the picture's width, for a full text."""
+    taken: list[Spot] = []
+    for one in tags:
+        text, spot = _placed(one, [other.box for other in tags], taken, canvas.size, style, widest)
+        written = Style(style.size, style.bold, text_color_on(one.color))
+        rounded_box(canvas, spot, style.size // 4, one.color, outline=GREY if written.color == INK else WHITE)
+        draw_text(canvas, spot[0] + style.size // 2, spot[1] + round(1.1 * style.size), text, written)
+        taken.append(spot)
+
+
+def area(box: Sequence[float]) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def _placed(one: Tag, boxes: Sequence[Box], taken: Sequence[Spot], picture: tuple[int, int], style: Style,
+            widest: float) -> tuple[str, Spot]:
+    """The full text on its box where no other tag stands and no box is hidden, else the short one, at worst on both."""
+    long, short = clean(one.text), clean(one.short)
+    texts = [short] if text_width(long, style) + style.size > widest * picture[0] else [long, short]
+    for text in texts:
+        size = text_width(text, style) + style.size, round(1.5 * style.size)
+        spots = list(_spots(one.box, size, picture))
+        free = [spot for spot in spots if not any(_overlap(spot, other) for other in taken)]
+        clear = next((spot for spot in free if _hidden(spot, boxes) <= _HIDES_AT_MOST), None)
+        if clear is not None:
+            return text, clear
+    if free:
+        return text, min(free, key=lambda spot: _hidden(spot, boxes))
+    return text, min(spots, key=lambda spot: sum(_overlap(spot, other) for other in taken))
+
+
+def _hidden(spot: Spot, boxes: Sequence[Box]) -> float:
+    """The largest share of any box that a tag hides."""
+    return max(_overlap(spot, box) / max(1.0, area(box)) for box in boxes)
+
+
+def _spots(box: Box, size: tuple[int, int], picture: tuple[int, int]) -> Iterator[Spot]:
+    """Where a tag may stand: above its box, then ever farther from there, within the box or along its edges."""
+    (left, top, right, bottom), (width, height) = box, size
+    first = _kept_inside(left, top - height, size, picture)
+    xs = np.arange(left, max(left, right - width) + 1, max(1, width / 2))
+    ys = np.arange(top - height, bottom + 1, max(1, height / 2))
+    found = {_kept_inside(x, y, size, picture)
+             for x in (*xs, right - width, left - width, right) for y in (*ys, bottom)}
+    yield first
+    yield from sorted(found, key=lambda spot: (abs(spot[0] - first[0]) + abs(spot[1] - first[1]), spot))
+
+
+def _kept_inside(x: float, y: float, size: tuple[int, int], picture: tuple[int, int]) -> Spot:
+    left = int(min(max(x, 2), picture[0] - size[0] - 2))
+    top = int(min(max(y, 2), picture[1] - size[1] - 2))
+    return left, top, left + size[0], top + size[1]
+
+
+def _overlap(one: Sequence[float], other: Sequence[float]) -> float:
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    return max(0, width + 2) * max(0, height + 2)

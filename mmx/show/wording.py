@@ -1,0 +1,251 @@
+"""Results in words, for figures, pages and terminals alike. A score is told by its unit, never by a kind of model."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from mmx.errors import shown_path
+from mmx.results import Asked, Block, Box, Explanation, Item, Patches, Prediction, Region, Regions, Unit, Words
+from mmx.show.flow import Word
+from mmx.show.tokens import scored_words
+
+_MINUS, _NO_BREAK = "\u2212", "\u00a0"
+_SURE_OTHERS = 3
+_STRONGEST = 3
+
+
+def number(value: float) -> str:
+    """A number in two significant digits.
+
+    >>> number(0.04149), number(1234.0), number(0.0)
+    ('0.041', '1200', '0')
+    """
+    return f"{float(f'{value:.2g}'):g}".replace("-", _MINUS)
+
+
+def percent(share: float) -> str:
+    """A share in whole percent, never rounded to impossible or certain."""
+    if 0 < share <= 0.005:
+        return f"<{_NO_BREAK}1{_NO_BREAK}%"
+    if 0.995 <= share < 1:
+        return f">{_NO_BREAK}99{_NO_BREAK}%"
+    return f"{100 * share:.0f}{_NO_BREAK}%"
+
+
+def plain(text: str) -> str:
+    """For terminals and pipes: ordinary spaces and minus signs."""
+    return text.replace(_NO_BREAK, " ").replace(_MINUS, "-")
+
+
+def score_in_words(score: float, unit: Unit) -> str:
+    """ "98 %" of a softmax or sigmoid, "similarity 0.27", "logit 3.2", and a plain number of a value."""
+    if unit in ("softmax", "sigmoid"):
+        return percent(score)
+    if unit == "similarity":
+        return f"similarity {two_decimals(score)}"
+    told = f"{score:.4g}".replace("-", _MINUS)
+    return told if unit == "value" else f"{unit} {told}"
+
+
+def two_decimals(value: float) -> str:
+    """ "0.27"; no minus stands before a zero."""
+    return f"{round(value, 2) or 0.0:.2f}".replace("-", _MINUS)
+
+
+def in_words(one: Prediction | Item) -> str:
+    """ "red 98 %" """
+    return f"{one.label} {score_in_words(one.score, one.unit)}".strip()
+
+
+def title(item: Item, asked: Asked, named: bool = True) -> str:
+    """ "tabby 43 %", "cat 98 % (query 12)", "a red cat: similarity 0.27, softmax 83 %".
+
+    Args:
+        named: whether the label is told; it need not be where the words of a text are shown.
+    """
+    said = ", ".join([score_in_words(item.score, item.unit), *_also(item, asked)])
+    colon = ":" if item.unit == "similarity" else ""
+    told = f"{item.label}{colon} {said}".strip() if named else said
+    return told if item.query is None else f"{told} (query{_NO_BREAK}{item.query})"
+
+
+def counted(explanation: Explanation) -> str:
+    """ "2 detections over 50 %", "no detection of cat over 50 %", "queries 3 and 12 as cat", "2 texts", "1 class" """
+    asked, count = explanation.asked, len(explanation)
+    if asked.queries:
+        queries = "query" if len(asked.queries) == 1 else "queries"
+        about = "" if asked.class_name is None else f" as {asked.class_name}"
+        return f"{queries} {listed([str(query) for query in asked.queries])}{about}"
+    if asked.threshold is not None:
+        of_class = "" if asked.class_name is None else f" of {asked.class_name}"
+        found = f"{count or 'no'} detection{'' if count < 2 else 's'}"
+        return f"{found}{of_class} over {100 * asked.threshold:g}{_NO_BREAK}%"
+    kinds = dict.fromkeys(item.kind for item in explanation)
+    return listed([_plural(kind, sum(item.kind == kind for item in explanation)) for kind in kinds])
+
+
+def answer_lines(explanation: Explanation) -> tuple[str, str]:
+    """What was answered, and the runners-up; says so where one thing is explained and that is another."""
+    predictions = explanation.predictions or tuple(item.prediction for item in explanation.items[:1])
+    if not predictions:
+        return "", ""
+    best, explained = predictions[0], explanation.items
+    if len(explained) != 1 or explained[0].index == best.index:
+        return f"Answer: {_with_score(best)}", _then(predictions[1:])
+    target = explained[0].prediction
+    others = [one for one in predictions[1:] if one.index != target.index]
+    aside = f"Predicted: {_with_score(best)}"
+    return f"Explained: {_with_score(target)}", ", ".join(filter(None, [aside, _then(others)]))
+
+
+def runners_up(explanation: Explanation) -> str:
+    """ "then red 2 %, blue 1 %", without what is 0; empty where there is nothing else."""
+    others = [in_words(one) for one in explanation.predictions[1:] if one.score > 0 or not _is_share(one.unit)]
+    return f"then {', '.join(others)}" if others else ""
+
+
+def answer_in_short(explanation: Explanation) -> str:
+    """The explained answer, and the given one where that is another."""
+    explained = explanation.items[0]
+    given = explanation.predictions[0] if explanation.predictions else explained.prediction
+    return in_words(explained) + ("" if given.index == explained.index else f" (answers {in_words(given)})")
+
+
+def most_probable(explanation: Explanation) -> str:
+    """What is predicted, best first; empty where every prediction is explained, or a question has been answered."""
+    explained = {item.index for item in explanation}
+    if explanation.asked.question is not None or all(one.index in explained for one in explanation.predictions):
+        return ""
+    shares = all(_is_share(one.unit) for one in explanation.predictions)
+    return f"{'Most probable' if shares else 'Predicted'}: {', '.join(map(in_words, explanation.predictions))}"
+
+
+def surest_others(explanation: Explanation) -> str:
+    """The surest detections that were not asked for; empty if there are none."""
+    return ", ".join(title(other, explanation.asked) for other in explanation.others[:_SURE_OTHERS])
+
+
+def units_told(explanation: Explanation) -> str:
+    """What the scores are where a reader would take them for something else; else empty."""
+    if not any(item.unit == "sigmoid" for item in explanation):
+        return ""
+    return "Each percentage is a probability of its own (sigmoid): together they need not make 100 %."
+
+
+def layers_read(asked: Asked) -> str:
+    """ "last layer of each stream", "image layers from 3 on"; empty where a model of one stream is read as a whole."""
+    starts = asked.start_layers
+    if set(starts.values()) in ({0}, {-1}):
+        which = "all layers" if 0 in starts.values() else "last layer"
+        return f"{which} of each stream" if len(starts) > 1 else "" if which == "all layers" else f"{which} only"
+    named = {0: "all {} layers", -1: "last {} layer"}
+    told = {stream: named.get(start, f"{{}} layers from {start} on") for stream, start in starts.items()}
+    return ", ".join(text.format(stream) for stream, text in told.items())
+
+
+def words_of(block: Block) -> list[Word]:
+    """The words of a block of `Words`, each with the sum of its tokens' raw scores."""
+    assert isinstance(block.element, Words)
+    return scored_words(block.element.text, block.element.tokens, block.scores)
+
+
+def top_words(explanation: Explanation, item: Item, with_scores: bool = True) -> str:
+    """ "ball 0.51, red 0.2"; says so where every score is 0, and is empty where no words were explained."""
+    blocks = [block for block in explanation.blocks(item) if isinstance(block.element, Words)]
+    words = [word for block in blocks for word in words_of(block)]
+    best = ranked(np.array([word.score for word in words]))
+    return _told([(words[index].text, words[index].score) for index in best], with_scores) if blocks else ""
+
+
+def top_regions(explanation: Explanation, item: Item, with_scores: bool = True) -> str:
+    """ "1 cat 0.51, 2 upper left 0.2", numbered as on the picture; else as `top_words`."""
+    told = [region_ranking(block.element, block.scores, explanation.pictures[block.element.picture].size, with_scores)
+            for block in explanation.blocks(item) if isinstance(block.element, Regions)]
+    return "; ".join(told)
+
+
+def region_ranking(regions: Regions, scores: np.ndarray, size: tuple[int, int], with_scores: bool = True) -> str:
+    """The most relevant regions of a picture of this size in pixels."""
+    best = enumerate(ranked(scores), start=1)
+    return _told([(f"{rank} {region_name(regions.regions[index], size)}", float(scores[index]))
+                  for rank, index in best], with_scores)
+
+
+def top_patch(explanation: Explanation, item: Item) -> str:
+    """Where on the picture the most relevant patch lies: "upper left"; empty where no patches were explained."""
+    grids = [(block.element, block.scores) for block in explanation.blocks(item) if isinstance(block.element, Patches)]
+    if not grids:
+        return ""
+    patches, scores = max(grids, key=lambda grid: float(np.abs(grid[1]).max(initial=0)))
+    best = ranked(scores)
+    size = explanation.pictures[patches.picture].size
+    return place(_cell(patches, best[0]), size) if best else _told([], False)
+
+
+def region_name(region: Region, size: tuple[int, int]) -> str:
+    """What the provider calls it, or else where in the picture it lies."""
+    return region.label or place(region.box_xyxy_px, size)
+
+
+def place(box: Box, size: tuple[int, int]) -> str:
+    """Where on a picture of this size a box lies: "upper left", "middle"."""
+    left, top, right, bottom = box
+    across = _third((left + right) / 2 / size[0], ("left", "", "right"))
+    down = _third((top + bottom) / 2 / size[1], ("upper", "middle", "lower"))
+    return f"{down} {across or 'middle'}" if across or down != "middle" else "middle"
+
+
+def file_name(explanation: Explanation) -> str:
+    """The name of the first picture without its folder, as it may be printed; empty without pictures."""
+    source = explanation.pictures[0].source if explanation.pictures else ""
+    return shown_path(source.rstrip("/").rpartition("/")[2] or source)
+
+
+def ranked(scores: np.ndarray, count: int = _STRONGEST) -> list[int]:
+    """Indices of the strongest scores, strongest first, without those that are 0."""
+    strongest = np.argsort(-np.abs(scores), kind="stable")[:count]
+    return [int(index) for index in strongest if scores[index]]
+
+
+def listed(names: Sequence[str]) -> str:
+    """ "a", "a and b", "a, b and c" """
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _plural(kind: str, count: int) -> str:
+    return f"{count} {kind}" if count == 1 else f"{count} {kind}{'es' if kind.endswith('s') else 's'}"
+
+
+def _also(item: Item, asked: Asked) -> list[str]:
+    """A share among texts says nothing where there is one text."""
+    return [f"{unit} {percent(share)}" for unit, share in item.also.items()
+            if unit == "sigmoid" or (unit == "softmax" and len(asked.texts) > 1)]
+
+
+def _with_score(one: Prediction) -> str:
+    return f"{one.label} ({score_in_words(one.score, one.unit)})"
+
+
+def _then(others: Iterable[Prediction]) -> str:
+    told = ", ".join(map(_with_score, others))
+    return f"then {told}" if told else ""
+
+
+def _is_share(unit: Unit) -> bool:
+    return unit in ("softmax", "sigmoid")
+
+
+def _told(found: list[tuple[str, float]], with_scores: bool) -> str:
+    told = (f"{name} {number(score)}" if with_scores else name for name, score in found)
+    return ", ".join(told) or "none: every score is 0"
+
+
+def _third(position: float, names: tuple[str, str, str]) -> str:
+    return names[min(2, max(0, int(3 * position)))]
+
+
+def _cell(patches: Patches, index: int) -> Box:
+    left, top, right, bottom = patches.box_xyxy_px
+    row, column = divmod(index, patches.columns)
+    width, height = (right - left) / patches.columns, (bottom - top) / patches.rows
+    return left + column * width, top + row * height, left + (column + 1) * width, top + (row + 1) * height

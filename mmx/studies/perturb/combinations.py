@@ -1,0 +1,81 @@
+"""Every method, sign and modality of the test at once, on encoded inputs.
+
+The steps of all of them run together, and an input that several keep alike runs once.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from mmx.families._vqa import VqaFamily
+from mmx.families.base import Inputs
+from mmx.studies.perturb.encoded import subsets_of_steps
+from mmx.studies.perturb.forwards import Subsets, run_subsets
+from mmx.studies.perturb.protocol import Protocol
+from mmx.studies.perturb.subsets import Parts, drawn_ties, kept_by_step, parts_of
+
+Key = tuple[str, str, str]
+"""method, modality, sign"""
+
+Scores = Mapping[str, Mapping[str, Tensor]]
+"""method → modality → scores (samples, tokens)"""
+
+
+@dataclass(frozen=True)
+class Combinations:
+    """What is run on each sample.
+
+    Attributes:
+        tokens_at_once: words and regions that one forward of reduced inputs takes at most.
+    """
+
+    network: nn.Module
+    family: VqaFamily
+    protocol: Protocol
+    modalities: tuple[str, ...]
+    signs: tuple[str, ...]
+    tokens_at_once: int
+
+    def answers(self, inputs: Inputs, scores: Scores, whole: Tensor, seeds: Sequence[int]) -> dict[Key, Tensor]:
+        """The index of the answer of every sample at every step, (samples, steps), of each combination.
+
+        Args:
+            whole: the answers to the whole samples, (samples,).
+            seeds: of the lots that are drawn among equal scores, one for each sample.
+        """
+        parts = parts_of(self.family, inputs, padding_counts=False)
+        kept = self.kept(scores, parts, seeds)
+        found = self._answers_of(inputs, joined(kept, parts), parts, whole)
+        each = found.split([mask.shape[0] * mask.shape[1] for mask in kept.values()])
+        return {key: answers.reshape(mask.shape[:2]) for (key, mask), answers in zip(kept.items(), each, strict=True)}
+
+    def kept(self, scores: Scores, parts: Parts, seeds: Sequence[int]) -> dict[Key, Tensor]:
+        """What each combination keeps, (samples, steps, tokens) bool."""
+        found: dict[Key, Tensor] = {}
+        for modality in self.modalities:
+            size = parts.present[modality].shape[1]
+            ties = None if self.protocol.is_reference else drawn_ties(seeds, size)
+            for method, by_modality in scores.items():
+                for sign in self.signs:
+                    found[method, modality, sign] = kept_by_step(by_modality[modality], modality, sign, self.protocol,
+                                                                 parts, ties)
+        return found
+
+    def _answers_of(self, inputs: Inputs, subsets: Subsets, parts: Parts, whole: Tensor) -> Tensor:
+        """What keeps everything is the captured forward itself."""
+        reduced = torch.stack([(subsets.kept[modality] != mask[subsets.samples]).any(dim=1)
+                               for modality, mask in parts.present.items()]).any(dim=0)
+        answers = whole[subsets.samples]
+        if reduced.any():
+            answers[reduced] = run_subsets(self.network, self.family, inputs, subsets[reduced],
+                                           tokens_at_once=self.tokens_at_once, read=lambda logits: logits.argmax(dim=1))
+        return answers
+
+
+def joined(kept: Mapping[Key, Tensor], parts: Parts) -> Subsets:
+    """The reduced inputs of all combinations, one after another."""
+    each = [subsets_of_steps(mask, modality, parts.present) for (_, modality, _), mask in kept.items()]
+    return Subsets(torch.cat([one.samples for one in each]),
+                   {modality: torch.cat([one.kept[modality] for one in each]) for modality in each[0].kept})

@@ -1,0 +1,96 @@
+"""Several finished perturbation runs as one: methods side by side, on the same samples."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmx.errors import UsageError, shown_path
+from mmx.studies.perturb.curves import Curves
+from mmx.studies.runs import Run, World
+
+_SAME = ("protocol", "steps", "data", "revision", "regions", "dtype", "answers")
+_SHOWN = 60
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that is done: its folder, its summary, and what every sample scored."""
+
+    folder: Path
+    summary: Mapping[str, Any]
+    curves: Curves
+
+    @classmethod
+    def read(cls, folder: Path) -> "Finished":
+        try:
+            summary = json.loads((folder / "summary.json").read_bytes())
+            parameters = summary["parameters"]
+            is_one = parameters["kind"] == "perturb"
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise _no_run(folder) from error
+        if not is_one:
+            raise _no_run(folder)
+        return cls(folder, summary, Curves.read(Run(folder, World()), parameters))
+
+
+def compared(runs: Sequence[Finished]) -> dict[str, Any]:
+    """One summary of all; a method that several runs have is told apart by their folders.
+
+    Raises:
+        UsageError: data, protocol or model of two runs differ; the message names the difference.
+    """
+    first = runs[0]
+    for other in runs[1:]:
+        _require_same(first, other)
+    keys = tuple((_label(run, method, runs), modality, sign) for run in runs for method, modality, sign in
+                 run.curves.keys)
+    values = np.concatenate([run.curves.values for run in runs], axis=1)
+    parameters = first.summary["parameters"]
+    return {"schema_version": first.summary["schema_version"], "protocol": parameters["protocol"],
+            "runs": [str(run.folder) for run in runs], "samples": dict(first.summary["samples"]),
+            **replace(first.curves, keys=keys, values=values).summary(first.summary["samples"]["divided_by"]),
+            "warning": first.summary["warning"],
+            "parameters": {name: parameters[name] for name in ("model", *_SAME)}}
+
+
+def _label(run: Finished, method: str, runs: Sequence[Finished]) -> str:
+    if sum(method in other.summary["parameters"]["methods"] for other in runs) == 1:
+        return method
+    same_name = sum(other.folder.name == run.folder.name for other in runs) > 1
+    return f"{method} ({run.folder if same_name else run.folder.name})"
+
+
+def _require_same(first: Finished, other: Finished) -> None:
+    both = f"{shown_path(first.folder)} and {shown_path(other.folder)}"
+    here, there = (_flat({name: run.summary["parameters"][name] for name in _SAME}) for run in (first, other))
+    for name in dict.fromkeys([*here, *there]):
+        if here.get(name) != there.get(name):
+            raise UsageError(f"{both} cannot be compared: {name} is {_shown(here.get(name))} in the one and "
+                             f"{_shown(there.get(name))} in the other.",
+                             "Run both on the same data and model, by the same protocol.")
+    if first.curves.pictures != other.curves.pictures:
+        raise UsageError(f"{both} cannot be compared: they evaluated other samples or pictures "
+                         f"({len(first.curves.pictures)} and {len(other.curves.pictures)}).",
+                         "Run both on the same data, and let no picture fail.")
+
+
+def _flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """Nested names joined by points."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        found |= _flat(value, f"{before}{name}.") if isinstance(value, dict) else {f"{before}{name}": value}
+    return found
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def _no_run(folder: Path) -> UsageError:
+    return UsageError(f"{shown_path(folder)} holds no finished run of mmx perturb.",
+                      "Give folders that mmx perturb wrote with --out; unfinished ones go on with --resume.")

@@ -1,0 +1,110 @@
+"""Accuracy curves of finished runs, and what they come to: means, areas, intervals and paired differences."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mmx.metrics import area_under, bootstrap_means
+from mmx.studies.perturb.combinations import Key
+from mmx.studies.runs import Run
+
+_UNIT = 1_000_000  # accuracies are summed in whole millionths: exact, so the same bytes come out anywhere
+_LEVELS = (0.025, 0.975)
+_DIGITS = 9
+BETTER = {"positive": "lower", "negative": "higher"}
+"""Which area is better: the most relevant first should cost accuracy at once, the least relevant first hardly any."""
+
+
+def keys_of(parameters: Mapping[str, Any]) -> list[Key]:
+    """Method, modality and sign of every curve of a run with these parameters."""
+    return [(method, modality, sign) for modality in parameters["modalities"] for sign in parameters["signs"]
+            for method in parameters["methods"]]
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What every sample scored.
+
+    Attributes:
+        keys: method, modality and sign of each curve.
+        shares: what the steps remove, by modality.
+        values: accuracies in whole millionths, (samples, keys, steps).
+        unperturbed: the same of the whole samples, (samples,).
+        pictures: a number, sample id and picture hash of each sample.
+    """
+
+    keys: tuple[Key, ...]
+    shares: Mapping[str, tuple[float, ...]]
+    values: np.ndarray
+    unperturbed: np.ndarray
+    pictures: tuple[tuple[int, str, str], ...]
+
+    @classmethod
+    def read(cls, run: Run, parameters: Mapping[str, Any]) -> "Curves":
+        """Line by line, so that what is held is these numbers alone."""
+        keys, shares = keys_of(parameters), parameters["steps"]
+        count, steps = len(run.done), len(next(iter(shares.values())))
+        values, unperturbed = np.empty((count, len(keys), steps)), np.empty(count)
+        pictures = []
+        for place, record in enumerate(run.records()):
+            pictures.append((record["id"], record["sample"], record["picture"]))
+            unperturbed[place] = record["accuracy"]
+            values[place] = [record["curves"][method][modality][sign]["accuracies"] for method, modality, sign in keys]
+        return cls(tuple(keys), {modality: tuple(found) for modality, found in shares.items()},
+                   np.rint(values * _UNIT), np.rint(unperturbed * _UNIT), tuple(pictures))
+
+    def summary(self, divisor: int) -> dict[str, Any]:
+        """Estimates as shares; `divisor` takes the place of the number of samples in every mean.
+
+        Returns:
+            "accuracy" of the whole samples; "panels" by modality and sign, each with the shares removed, which area
+            is better, by method the mean accuracy of every step and the area, and for each two methods the difference
+            of their areas, first minus second.
+        """
+        count, columns = len(self.values), self.values.shape[1] * self.values.shape[2]
+        flat = np.concatenate([self.values.reshape(count, columns), self.unperturbed[:, None]], axis=1)
+        scale = count / divisor / _UNIT
+        rounds = bootstrap_means(flat) * scale
+        mean = flat.sum(axis=0) / count * scale
+        shape = self.values.shape[1:]
+        curves = _Resampled(self, mean[:-1].reshape(shape), rounds[:, :-1].reshape(-1, *shape))
+        return {"accuracy": _estimate(mean[-1], rounds[:, -1]),
+                "panels": {modality: {sign: curves.panel(modality, sign) for sign in signs}
+                           for modality, signs in self._panels()}}
+
+    def _panels(self) -> Iterator[tuple[str, list[str]]]:
+        for modality in dict.fromkeys(modality for _, modality, _ in self.keys):
+            yield modality, list(dict.fromkeys(sign for _, other, sign in self.keys if other == modality))
+
+
+@dataclass(frozen=True)
+class _Resampled:
+    """Means (keys, steps) and resampled means (rounds, keys, steps)."""
+
+    curves: Curves
+    mean: np.ndarray
+    rounds: np.ndarray
+
+    def panel(self, modality: str, sign: str) -> dict[str, Any]:
+        shares = np.array(self.curves.shares[modality])
+        places = {key[0]: place for place, key in enumerate(self.curves.keys) if key[1:] == (modality, sign)}
+        areas = {method: (area_under(shares, self.mean[place]), area_under(shares, self.rounds[:, place]))
+                 for method, place in places.items()}
+        return {
+            "removed": shares.tolist(), "better": BETTER[sign],
+            "methods": {method: {"auc": _estimate(*areas[method]),
+                                 "accuracy": [_estimate(self.mean[place, step], self.rounds[:, place, step])
+                                              for step in range(len(shares))]} for method, place in places.items()},
+            "differences": {first: {second: _estimate(areas[first][0] - areas[second][0],
+                                                      areas[first][1] - areas[second][1])
+                                    for second in places if second != first} for first in places},
+        }
+
+
+def _estimate(mean: float, rounds: np.ndarray) -> dict[str, float]:
+    """A mean with its 95 % bootstrap interval. What rounding leaves of zero is zero."""
+    low, high = np.quantile(rounds, _LEVELS)
+    return {name: round(float(value), _DIGITS) + 0.0 for name, value in
+            (("mean", mean), ("low", low), ("high", high))}

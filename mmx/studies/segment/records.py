@@ -1,0 +1,135 @@
+"""COCO segmentation out of a detector's relevance (Chefer, Gur & Wolf 2021, section 5.3): no mask is ever trained on.
+
+`iccv21` is what the reference computes: all object queries are submitted, those it does not keep with an empty mask,
+pictures go through the model one by one, sized as the reference sizes them. `clean` submits what is kept, with masks
+off the upsampled map.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from pycocotools import mask as rle
+from torch import Tensor
+
+from mmx.datasets.coco import CocoImage
+from mmx.errors import ImageError, MmxError, shown_path
+from mmx.explainer import Model
+from mmx.families.detr import Keep
+from mmx.images import open_picture
+from mmx.methods import Method, all_methods, get_method
+from mmx.studies.masks import Protocol, masks_from_relevance
+from mmx.studies.segment.detector import with_reference_sizes
+from mmx.tasks.detections import Found, explain_detections
+from mmx.types import Picture
+
+Record = dict[str, Any]
+
+DEFAULT_METHOD: dict[Protocol, tuple[str, ...]] = {"iccv21": ("ours_no_lrp",), "clean": ("relevance",)}
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """One way to run the test; `max_memory` is in bytes, None for mmx's own choice."""
+
+    model: Model
+    methods: tuple[Method, ...]
+    protocol: Protocol = "iccv21"
+    threshold: float = 0.5
+    max_memory: int | None = None
+
+    def records(self, images: Sequence[CocoImage]) -> Iterator[Record]:
+        """A record for each picture, out of one forward for all; one that cannot be used has an "error" instead."""
+        opened: list[tuple[CocoImage, Picture]] = []
+        for image in images:
+            try:
+                opened.append((image, _open(image)))
+            except MmxError as error:
+                yield {"id": image.id, "error": str(error)}
+        if not opened:
+            return
+        model = with_reference_sizes(self.model) if self.protocol == "iccv21" else self.model
+        found = explain_detections(model, [picture for _, picture in opened], self.methods, Keep(self.threshold),
+                                   max_memory=self.max_memory)
+        for (image, _), one in zip(opened, found, strict=True):
+            yield self._record(image, one)
+
+    def _record(self, image: CocoImage, found: Found) -> Record:
+        size = image.height, image.width
+        masks = {method.name: encode_masks(masks_from_relevance(
+            found.relevance[method.name], input_size=found.input_size, image_size=size, protocol=self.protocol))
+            for method in self.methods}
+        left, top, right, bottom = found.boxes_xyxy_px.T
+        return {"id": image.id, "height": image.height, "width": image.width, "scores": found.scores.tolist(),
+                "labels": found.labels.tolist(),
+                "boxes_xywh_px": torch.stack([left, top, right - left, bottom - top], 1).tolist(),
+                "kept": found.kept.tolist(), "masks": masks}
+
+
+def methods_named(names: Sequence[str], protocol: Protocol) -> tuple[Method, ...]:
+    """Each once; "all" stands for every one, with the reference's accidents under the reference's names in `iccv21`."""
+    everyone = [get_method(method.aliases[0]) if method.aliases and protocol == "iccv21" else method
+                for method in all_methods()]
+    found = [everyone if name == "all" else [get_method(name)] for name in names]
+    return tuple({method.name: method for several in found for method in several}.values())
+
+
+def batches(images: Sequence[CocoImage], protocol: Protocol, size: int) -> list[tuple[CocoImage, ...]]:
+    """Which pictures go through the model together: one by one in `iccv21`, else those of one size, in order of id.
+
+    They hang on the list of pictures alone, so a run gives the same digits however it is split or broken off.
+    """
+    if protocol == "iccv21":
+        return [(image,) for image in images]
+    found: list[tuple[CocoImage, ...]] = []
+    waiting: dict[tuple[int, int], list[CocoImage]] = {}
+    for image in images:
+        group = waiting.setdefault((image.height, image.width), [])
+        group.append(image)
+        if len(group) == size:
+            found.append(tuple(waiting.pop((image.height, image.width))))
+    return found + [tuple(group) for group in waiting.values()]
+
+
+def mask_results(records: Iterable[Mapping[str, Any]], method: str, protocol: Protocol,
+                 categories: Sequence[int | None]) -> list[Record]:
+    """Detections with masks in COCO's format of results. `categories` has the id of each class, None for none."""
+    results = []
+    for record in records:
+        size = [record["height"], record["width"]]
+        empty = encode_masks(torch.zeros(1, *size, dtype=torch.bool))[0]
+        masks = dict(zip(record["kept"], record["masks"][method], strict=True))
+        for query in range(len(record["scores"])) if protocol == "iccv21" else record["kept"]:
+            results += _result(record, query, categories,
+                               segmentation={"size": size, "counts": masks.get(query, empty)})
+    return results
+
+
+def box_results(records: Iterable[Mapping[str, Any]], categories: Sequence[int | None]) -> list[Record]:
+    """The boxes of every object query in COCO's format of results: what the detector itself is scored by."""
+    return [result for record in records for query in range(len(record["scores"]))
+            for result in _result(record, query, categories, bbox=record["boxes_xywh_px"][query])]
+
+
+def _result(record: Mapping[str, Any], query: int, categories: Sequence[int | None], **what: Any) -> list[Record]:
+    category = categories[record["labels"][query]]
+    if category is None:
+        return []
+    return [{"image_id": record["id"], "category_id": category, **what, "score": record["scores"][query]}]
+
+
+def encode_masks(masks: Tensor) -> list[str]:
+    """Masks (n, height, width) as the counts of COCO's compressed run-length code."""
+    columns_first = np.asfortranarray(masks.cpu().numpy().astype(np.uint8).transpose(1, 2, 0))
+    return [one["counts"].decode() for one in rle.encode(columns_first)] if len(masks) else []
+
+
+def _open(image: CocoImage) -> Picture:
+    picture = open_picture(image.path)
+    if picture.image.size != (image.width, image.height):
+        is_width, is_height = picture.image.size
+        raise ImageError(f"{shown_path(image.path)} is {is_width} x {is_height} pixels, not {image.width} x "
+                         f"{image.height} as the annotation file says.", "Is it another picture of that name?")
+    return picture

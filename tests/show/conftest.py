@@ -1,0 +1,137 @@
+"""Explanations built by hand for every mix of what models look at: no model, no file."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import mmx.show  # noqa: F401  (explanations draw themselves once it is there)
+from mmx.results import Asked, Explanation, Item, ModelInfo, Patches, Picture, Prediction, Region, Regions, Token, Words
+
+Build = Callable[..., Explanation]
+MODEL = ModelInfo("tiny", "toys", "ToyModel", "sha256:00", "cpu", "float32")
+ANSWERS = (Prediction(7, "cat", 0.8, "softmax"), Prediction(3, "dog", 0.15, "softmax"),
+           Prediction(5, "cow", 0.04, "softmax"))
+MIXES = ("regions", "patches", "texts", "classes", "detections", "nothing")
+
+
+def words_of(text: str) -> Words:
+    """As a BERT tokenizer has them, with two special tokens."""
+    found = [Token(m.group(), m.group().lower(), False, m.span()) for m in re.finditer(r"\w+|[^\w\s]", text)]
+    return Words(text, (Token("[CLS]", "[CLS]", True, None), *found, Token("[SEP]", "[SEP]", True, None)))
+
+
+def picture_of(size: tuple[int, int] = (64, 48)) -> Picture:
+    return Picture(Image.new("RGB", size, (120, 120, 120)), "pictures/my cat.jpg", "00ff")
+
+
+def explanation_of(items: tuple[Item, ...], asked: Asked, size: tuple[int, int], **fields: Any) -> Explanation:
+    return Explanation(**{"model": MODEL, "method": "relevance", "pictures": (picture_of(size),), "asked": asked,
+                          "elements": {}, "items": items, "versions": {"mmx": "0"}, **fields})
+
+
+def by(explanation: Explanation, *methods: str) -> list[Explanation]:
+    """The same by other methods."""
+    return [replace(explanation, method=method) for method in methods]
+
+
+@pytest.fixture
+def answer() -> Build:
+    """A question about regions of a grey picture: one on its left half unless told otherwise."""
+
+    def build(question: str = "What is it?", size: tuple[int, int] = (64, 48), boxes: Any = None,
+              image: Any = None, text: Any = None, labels: tuple[str | None, ...] = ("cat",), target: int = 0,
+              provider: str = "by hand", streams: tuple[str, ...] = ("text", "image"), **fields: Any) -> Explanation:
+        words, boxes = words_of(question), [(0, 0, size[0] / 2, size[1])] if boxes is None else boxes
+        scores = {"text": np.linspace(0, 1, len(words)) if text is None else np.array(text, dtype=float),
+                  "image": np.linspace(0.2, 1, len(boxes)) if image is None else np.array(image, dtype=float)}
+        best = fields.get("predictions", ANSWERS) or ANSWERS
+        item = Item("answer", best[target].index, best[target].label, best[target].score, best[target].unit,
+                    {stream: scores[stream] for stream in streams})
+        regions = Regions(tuple(Region(tuple(map(float, box)), labels[place % len(labels)], 0.5)
+                                for place, box in enumerate(boxes)), provider)
+        return explanation_of((item,), Asked(question), size, **{
+            "elements": {"text": (words,), "image": (regions,)}, "predictions": ANSWERS, **fields})
+
+    return build
+
+
+@pytest.fixture
+def joint() -> Build:
+    """A question over patches: words, a special token and a 2 x 3 grid make one stream."""
+
+    def build(question: str = "What is it?", size: tuple[int, int] = (64, 48), **fields: Any) -> Explanation:
+        words, token = words_of(question), Words("", (Token("", "[CLS]", True, None),))
+        scores = np.concatenate([np.linspace(0, 1, len(words)), [9], np.arange(6.0) / 50])
+        item = Item("answer", 7, "cat", 0.8, "softmax", {"joint": scores})
+        grid = Patches(2, 3, (0.0, 0.0, float(size[0]), float(size[1])))
+        return explanation_of((item,), Asked(question), size, **{
+            "elements": {"joint": (words, token, grid)}, "predictions": ANSWERS, **fields})
+
+    return build
+
+
+@pytest.fixture
+def texts() -> Build:
+    """Texts, each with words of its own, over the patches of a picture of which the model sees the middle."""
+
+    def build(*asked: str, box: Any = (16.0, 0.0, 48.0, 48.0), image: Any = (0.0, 1.0, 0.2, 0.4),
+              score: float = 0.268, unit: Any = "similarity", also: Any = None, size: tuple[int, int] = (64, 48),
+              **fields: Any) -> Explanation:
+        asked, also = asked or ("a red circle", "a dog"), {"softmax": 0.83, "logit": 26.8} if also is None else also
+        items = tuple(
+            Item("text", place, text, score, unit,
+                 {"image": np.array(image), "text": np.linspace(0, 1, len(words_of(text)))}, also,
+                 elements={"text": (words_of(text),)}) for place, text in enumerate(asked))
+        return explanation_of(items, Asked(texts=asked, start_layers={"image": -1, "text": -1}), size, **{
+            "elements": {"image": (Patches(2, 2, box),)},
+            "predictions": tuple(item.prediction for item in items), **fields})
+
+    return build
+
+
+@pytest.fixture
+def classes() -> Build:
+    """Classes over the patches of a picture."""
+
+    def build(count: int = 1, size: tuple[int, int] = (64, 48), unit: Any = "softmax", score: float = 0.8,
+              image: Any = (0.0, 1.0, 0.2, 0.4), **fields: Any) -> Explanation:
+        items = tuple(Item("class", 7 + place, f"cat {place}", score, unit, {"image": np.array(image)})
+                      for place in range(count))
+        return explanation_of(items, Asked(start_layers={"image": 0}), size, **{
+            "elements": {"image": (Patches(2, 2, (0.0, 0.0, *map(float, size))),)},
+            "predictions": (*(item.prediction for item in items), Prediction(3, "dog", 0.15, unit)), **fields})
+
+    return build
+
+
+@pytest.fixture
+def detections() -> Build:
+    """Detections side by side; each map is hottest in its first cell."""
+
+    def build(count: int = 2, size: tuple[int, int] = (64, 48), label: str = "cat", asked: Asked | None = None,
+              maps: Any = None, **fields: Any) -> Explanation:
+        scores = np.array([[1.0, 0.5, 0.0], [0.25, 0.0, 0.0]])
+        maps = [scores] * count if maps is None else maps
+        items = tuple(
+            Item("detection", 7, label, 0.9 - place / 100, "softmax", {"image": maps[place].flatten()},
+                 query=10 + place, box_xyxy_px=(size[0] * place / count, 0.0, size[0] * (place + 1) / count, size[1] / 2),
+                 predictions=(ANSWERS[0],)) for place in range(count))
+        other = Item("detection", 2, "dog", 0.31, "softmax", query=3, box_xyxy_px=(0.0, 0.0, 9.0, 9.0))
+        shape = maps[0].shape if len(maps) else (2, 3)
+        return explanation_of(items, asked or Asked(threshold=0.5), size, **{
+            "elements": {"image": (Patches(*shape, (0.0, 0.0, *map(float, size))),)}, "others": (other,), **fields})
+
+    return build
+
+
+@pytest.fixture(params=MIXES)
+def mixed(request: pytest.FixtureRequest) -> Explanation:
+    """One explanation of each mix."""
+    builders = {"regions": "answer", "patches": "joint", "nothing": "detections"}
+    build = request.getfixturevalue(builders.get(request.param, request.param))
+    return build(0) if request.param == "nothing" else build()

@@ -1,0 +1,82 @@
+"""Scoring explanations where the truth is known, with a model whose answers and relevance are made up."""
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from mmx.explainer import Job
+from mmx.methods import Method
+from mmx.shapes.questions import draw_question
+from mmx.shapes.world import draw_scene, render
+from mmx.studies.exam.asking import PICTURE_SIZE_PX, questions
+from mmx.studies.exam.study import evaluate
+from mmx.types import Prediction, Region
+
+SCENES = 24
+PICTURES = {render(draw_scene(seed), PICTURE_SIZE_PX).pixels.tobytes(): seed for seed in range(SCENES)}
+
+
+class Knowing:
+    """Answers every question rightly but those of kind `fails_at`; "seer" points at the evidence, "blind" away."""
+
+    def __init__(self, fails_at: str | None = None) -> None:
+        self._fails_at = fails_at
+
+    def explain_batch(self, jobs: Sequence[Job], methods: Sequence[Method]) -> list[list[SimpleNamespace]]:
+        return [[self._explanation(job, method.name) for method in methods] for job in jobs]
+
+    def _explanation(self, job: Job, method: str) -> SimpleNamespace:
+        seed = PICTURES[np.asarray(job.picture.image).tobytes()]
+        scene, question = draw_scene(seed), draw_question(draw_scene(seed), seed)
+        boxes = render(scene, PICTURE_SIZE_PX).boxes_xyxy_px.tolist()
+        on = np.array([index in question.evidence for index in range(len(boxes))], dtype=float)
+        answer = "nothing" if question.kind == self._fails_at else question.answer
+        return SimpleNamespace(
+            method=method, predictions=(Prediction(0, answer, 1.0),),
+            scores={"image": on if method == "seer" else 1 - on},
+            regions=tuple(Region(tuple(box)) for box in boxes))
+
+
+@pytest.fixture
+def methods() -> list[SimpleNamespace]:
+    return [SimpleNamespace(name="seer"), SimpleNamespace(name="blind")]
+
+
+def test_a_method_that_sees_the_evidence_scores_full_and_a_blind_one_nothing(methods) -> None:
+    summary = evaluate(Knowing(), questions, methods, scenes=SCENES, batch_size=5).summary()
+    assert summary["accuracy"]["mean"] == 1
+    assert summary["questions"] == SCENES
+    seer, blind = summary["methods"]["seer"], summary["methods"]["blind"]
+    assert seer["one object"]["pointing"]["mean"] == 1
+    assert seer["one object"]["mass"]["mean"] > 0.4
+    assert seer["one object"]["rank"]["mean"] > 0.5
+    assert blind["one object"]["pointing"]["mean"] < 0.1
+    assert blind["one object"]["mass"]["mean"] < 0.05
+
+
+def test_difference_is_paired_with_the_first_method(methods) -> None:
+    summary = evaluate(Knowing(), questions, methods, scenes=SCENES).summary()
+    seer, blind = (summary["methods"][name]["all"]["mass"]["mean"] for name in ("seer", "blind"))
+    assert summary["difference_to"] == "seer"
+    assert set(summary["differences"]) == {"blind"}
+    assert summary["differences"]["blind"]["all"]["mass"]["mean"] == pytest.approx(blind - seer)
+
+
+def test_wrong_answers_are_counted_but_not_explained(methods) -> None:
+    kinds = [draw_question(draw_scene(seed), seed).kind for seed in range(SCENES)]
+    failing = max(set(kinds), key=kinds.count)
+    summary = evaluate(Knowing(failing), questions, methods, scenes=SCENES).summary()
+    assert summary["accuracy"]["mean"] == pytest.approx(1 - kinds.count(failing) / SCENES)
+    assert summary["accuracy_by_kind"][failing] == 0
+    explained = [seed for seed in range(SCENES) if kinds[seed] != failing
+                 and draw_question(draw_scene(seed), seed).evidence]
+    assert summary["methods"]["seer"]["all"]["pointing"]["count"] == len(explained)
+
+
+def test_chance_is_the_share_of_regions_on_the_evidence(methods) -> None:
+    summary = evaluate(Knowing(), questions, methods, scenes=SCENES).summary()
+    shares = [1 / len(draw_scene(seed).things) for seed in range(SCENES)
+              if len(draw_question(draw_scene(seed), seed).evidence) == 1]
+    assert summary["pointing_by_chance"]["one object"] == pytest.approx(np.mean(shares), abs=0.05)

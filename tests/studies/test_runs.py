@@ -1,0 +1,134 @@
+"""Runs that are broken off, gone on with, or shared out."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mmx.errors import UsageError
+from mmx.studies.runs import Run, World, _world_of, fix_threads, open_run
+
+ALONE = World()
+PARAMETERS = {"threshold": 0.5, "methods": ["relevance"]}
+
+
+def begun(folder: Path, ids: range, world: World = ALONE) -> Run:
+    run = Run(folder, world)
+    for number in ids:
+        run.append({"id": number, "value": number * 10})
+    return run
+
+
+def ids(run: Run, failed: bool = False) -> list[int]:
+    return [record["id"] for record in run.records(failed)]
+
+
+def opened(folder: Path, resume: bool = True, **changed: object) -> Run:
+    return open_run(folder, {**PARAMETERS, **changed}, ALONE, resume=resume)
+
+
+def test_records_are_on_disk_at_once(tmp_path: Path) -> None:
+    run = opened(tmp_path)
+    run.append({"id": 3, "value": 1})
+    assert (tmp_path / "records.0-of-1.jsonl").read_text() == '{"id":3,"value":1}\n'
+    assert json.loads((tmp_path / "run.json").read_text()) == PARAMETERS
+
+
+def test_a_torn_last_line_is_dropped_and_its_sample_not_done(tmp_path: Path) -> None:
+    opened(tmp_path)
+    begun(tmp_path, range(3))
+    path = tmp_path / "records.0-of-1.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-5])
+    run = opened(tmp_path)
+    assert run.done == {0, 1}
+    run.append({"id": 2, "value": 20})
+    assert path.read_bytes() == whole
+    assert ids(run) == [0, 1, 2]
+
+
+def test_a_file_of_one_torn_line_begins_anew(tmp_path: Path) -> None:
+    opened(tmp_path)
+    (tmp_path / "records.0-of-1.jsonl").write_text('{"id": 1')
+    run = opened(tmp_path)
+    assert run.done == set()
+    run.append({"id": 4})
+    assert ids(run) == [4]
+
+
+def test_shards_merge_in_order_of_id_whatever_the_world_was(tmp_path: Path) -> None:
+    opened(tmp_path)
+    begun(tmp_path, range(0, 7, 3), World(0, 3))
+    begun(tmp_path, range(2, 7, 3), World(2, 3))
+    begun(tmp_path, range(1, 7, 3), World(0, 1))
+    run = opened(tmp_path)
+    assert ids(run) == list(range(7)) and run.done == set(range(7))
+    assert [record["value"] for record in run.records()] == list(range(0, 70, 10))
+
+
+def test_what_failed_is_tried_again_and_counts_as_done_once_it_went_well(tmp_path: Path) -> None:
+    run = opened(tmp_path)
+    for record in ({"id": 1, "error": "a"}, {"id": 2, "error": "b"}, {"id": 1, "error": "c"}):
+        run.append(record)
+    again = opened(tmp_path)
+    assert again.done == set() and ids(again) == []
+    assert [record["error"] for record in again.records(failed=True)] == ["c", "b"]
+    again.append({"id": 1, "value": 1})
+    assert ids(again) == [1] and ids(again, failed=True) == [2]
+
+
+@pytest.mark.parametrize(("changed", "said"), [
+    ({"threshold": 0.7}, "had threshold 0.5, not 0.7"), ({"methods": []}, 'had methods ["relevance"], not []'),
+    ({"new": 1}, "had new null, not 1"),
+])
+def test_other_parameters_are_refused_by_name(tmp_path: Path, changed: dict, said: str) -> None:
+    opened(tmp_path)
+    with pytest.raises(UsageError) as caught:
+        opened(tmp_path, **changed)
+    assert said in caught.value.message
+
+
+def test_a_parameter_that_is_gone_is_a_difference(tmp_path: Path) -> None:
+    opened(tmp_path, old=2)
+    with pytest.raises(UsageError, match="had old 2, not null"):
+        opened(tmp_path)
+
+
+def test_without_resume_everything_begins_anew(tmp_path: Path) -> None:
+    opened(tmp_path)
+    begun(tmp_path, range(3), World(1, 2))
+    (tmp_path / "summary.json").write_text("{}")
+    assert opened(tmp_path, resume=False, threshold=0.1).done == set()
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+
+
+@pytest.mark.parametrize("line", ["{\n", "[]\n", '{"value": 1}\n', '{"id": "x"}\n'])
+def test_a_line_broken_in_the_middle_is_named(tmp_path: Path, line: str) -> None:
+    opened(tmp_path)
+    (tmp_path / "records.0-of-1.jsonl").write_text('{"id": 1}\n' + line + '{"id": 2}\n')
+    with pytest.raises(UsageError, match=r"records.0-of-1.jsonl, line 2, is broken"):
+        opened(tmp_path)
+
+
+def test_the_world_that_torchrun_sets() -> None:
+    assert _world_of({}) == World(0, 1, 0)
+    assert _world_of({"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1"}) == World(3, 4, 1)
+
+
+@pytest.mark.parametrize("environment", [{"WORLD_SIZE": "2"}, {"WORLD_SIZE": "2", "RANK": "2"}, {"RANK": "one"}])
+def test_half_a_world_is_refused(environment: dict[str, str]) -> None:
+    with pytest.raises(UsageError):
+        _world_of(environment)
+
+
+@pytest.mark.parametrize(("asked", "size", "same_as_alone"), [(None, 1, True), ("1", 2, True), ("1", 1, False)])
+def test_threads_are_as_many_alone_as_in_company(monkeypatch: pytest.MonkeyPatch, asked: str | None, size: int,
+                                                 same_as_alone: bool) -> None:
+    """torchrun asks for 1 by itself; what a user asks for is kept."""
+    set_to: list[int] = []
+    monkeypatch.setattr("torch.set_num_threads", set_to.append)
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: range(3), raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if asked:
+        monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    assert fix_threads(World(0, size)) == (3 if same_as_alone else 1) == set_to[0]
