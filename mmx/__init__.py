@@ -6,19 +6,18 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mmx.explainer import Model, load
+    from mmx.model import Model, load
     from mmx.regions.frcnn import load_region_detector
-    from mmx.render.side_by_side import side_by_side
+    from mmx.show import Explanation, side_by_side
     from mmx.studies.masks import masks_from_relevance
-    from mmx.types import Explanation
 
 __version__ = "0.1.0"
 __all__ = ["Explanation", "Model", "__version__", "load", "load_region_detector", "masks_from_relevance",
            "side_by_side"]
 
-_HOMES = {"load": "mmx.explainer", "Model": "mmx.explainer", "Explanation": "mmx.types",
+_HOMES = {"load": "mmx.model", "Model": "mmx.model", "Explanation": "mmx.show",
           "load_region_detector": "mmx.regions.frcnn", "masks_from_relevance": "mmx.studies.masks",
-          "side_by_side": "mmx.render.side_by_side"}
+          "side_by_side": "mmx.show"}
 
 
 def __getattr__(name: str) -> Any:

@@ -68,19 +68,19 @@ def shipped_names() -> list[str]:
 
 def known_checkpoint(name: str) -> Checkpoint | None:
     """What a family says of a checkpoint."""
-    return next((one for family in all_families().values() for one in family.checkpoints if one.name == name), None)
+    return next((one for _, family in all_families() for one in family.checkpoints if one.name == name), None)
 
 
 def tokenizer_names() -> set[str]:
     """Checkpoints of the hub that others take their tokenizer from."""
-    return {one.tokenizer for family in all_families().values() for one in family.checkpoints if one.tokenizer}
+    return {one.tokenizer for _, family in all_families() for one in family.checkpoints if one.tokenizer}
 
 
 def catalog() -> list[CatalogEntry]:
     """Every checkpoint that `mmx models` lists, shipped ones first."""
     shipped = [_shipped(name) for name in shipped_names()]
     others = [CatalogEntry(one.name, key, family.does, one.knows, False, one.size_mb, one.licence, one.needs)
-              for key, family in all_families().items() for one in family.checkpoints if "/" in one.name]
+              for key, family in all_families() for one in family.checkpoints if "/" in one.name]
     return [*shipped, *others, _DETECTOR]
 
 
@@ -95,7 +95,7 @@ def _shipped(name: str) -> CatalogEntry:
 def defaults() -> list[Default]:
     """What is taken where none is named: the first one is for a question."""
     found = []
-    for family in all_families().values():
+    for _, family in all_families():
         own = [one for one in family.checkpoints if one.default_for]
         photographs = next((one.name for one in own if "/" in one.name), None)
         found += [Default(one.name, one.default_for, photographs) for one in own if "/" not in one.name]

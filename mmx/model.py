@@ -21,7 +21,7 @@ from mmx.families import Family, family_of
 from mmx.families.base import Pixels, Regions, Text
 from mmx.images import open_picture
 from mmx.methods import Method, get_method
-from mmx.perturbation.perturb import Perturbation, perturb
+# PERTURB
 from mmx.results import Asked, Explanation, ModelInfo, Picture
 from mmx.schedule import sites_of
 
@@ -140,7 +140,7 @@ class Model:
         return Group(self.parts, [Job(picture, asked) for picture in pictures], prepared).inputs
 
     def perturb(self, inputs: Mapping[str, Tensor], scores: Mapping[str, Tensor], *, modality: str, sign: str,
-                protocol: str = "iccv21", steps: Sequence[float] | None = None, seed: int = 0) -> Perturbation:
+                protocol: str = "iccv21", steps: Sequence[float] | None = None, seed: int = 0) -> "Any":
         """What the model says of encoded inputs as their words, regions or patches are removed, step by step.
 
         Args:

@@ -7,6 +7,7 @@ modules that a family names as its roots.
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -58,13 +59,16 @@ def recording(network: nn.Module, schedule: Schedule, graph_roots: Sequence[str]
     record = Recording()
     training = [module for module in network.modules() if module.training]
     unfrozen = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    handles = []
+    handles, opened = [], []
     try:
         network.eval()
         for parameter in unfrozen:
             parameter.requires_grad = False
         for name in {site.module: None for site in sites_of(schedule)}:
             module = _submodule(network, name)
+            if isinstance(module, nn.MultiheadAttention):
+                opened.append(module)
+                module.forward = partial(attention_with_map, module)  # type: ignore[method-assign]
             handles.append(module.register_forward_hook(
                 lambda _module, _inputs, output, name=name: record.store(name, output)))
         handles += [_start_graph_at(network, name) for name in graph_roots]
@@ -72,25 +76,50 @@ def recording(network: nn.Module, schedule: Schedule, graph_roots: Sequence[str]
     finally:
         for handle in handles:
             handle.remove()
+        for module in opened:
+            del module.forward
         for module in training:
             module.training = True
         for parameter in unfrozen:
             parameter.requires_grad = True
 
 
+def attention_with_map(module: nn.MultiheadAttention, query: Tensor, key: Tensor, value: Tensor,
+                       **_: object) -> tuple[Tensor, Tensor]:
+    """What PyTorch's own attention module gives, and the map of each head that it is made of.
+
+    The module itself hands out a mean over heads, aside from the graph. Without masks, batch first.
+    """
+    if not module.batch_first or module.bias_k is not None or module.in_proj_weight is None:
+        raise CaptureError("A torch.nn.MultiheadAttention of this kind is not read: it is not batch first, or has biases "
+                           "of keys, or projections of several sizes.")
+    weights, width = module.in_proj_weight.chunk(3), module.embed_dim
+    biases = (None,) * 3 if module.in_proj_bias is None else module.in_proj_bias.chunk(3)
+    heads, size = module.num_heads, width // module.num_heads
+    q, k, v = (nn.functional.linear(one, weight, bias).view(len(one), -1, heads, size).transpose(1, 2)
+               for one, weight, bias in zip((query, key, value), weights, biases, strict=True))
+    attention = (torch.matmul(q, k.transpose(-1, -2)) * size**-0.5).softmax(dim=-1)
+    mixed = torch.matmul(attention, v).transpose(1, 2).reshape(len(query), -1, width)
+    return module.out_proj(mixed), attention
+
+
 def _submodule(network: nn.Module, name: str) -> nn.Module:
-    try:
-        return network.get_submodule(name)
-    except AttributeError as error:
-        raise CaptureError(f"{type(network).__name__} has no module {name}.",
-                           "The checkpoint is not of the family that its config names.") from error
+    """The module of this name, or of the first that is there of "name|older name"."""
+    for one in name.split("|"):
+        try:
+            return network.get_submodule(one)
+        except AttributeError:
+            continue
+    raise CaptureError(f"{type(network).__name__} has no module {name.replace('|', ' or ')}.",
+                       "The checkpoint is not of the family that its config names.")
 
 
 def _start_graph_at(network: nn.Module, name: str) -> RemovableHandle:
-    """At the output of a module, "module", or at what it is given under a name, "module:argument"."""
+    """At the (first) output of a module, "module", or at what it is given under a name, "module:argument"."""
     module, _, argument = name.partition(":")
     if not argument:
-        return _submodule(network, module).register_forward_hook(lambda _module, _inputs, output: _start_graph(output))
+        return _submodule(network, module).register_forward_hook(
+            lambda _module, _inputs, output: _start_graph(output if isinstance(output, Tensor) else output[0]))
 
     def start(_module: nn.Module, _args: tuple, given: dict) -> None:
         if argument not in given:

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 class Site:
     """One attention map: the `call`-th output of `module` in a forward, `rows` attending to `cols`.
 
-    `module` is a dotted name inside the model. Its output is the map itself or a tuple whose second item is.
+    `module` is a dotted name inside the model, or several with | between, of which the first that is there is meant:
+    `transformers` renames modules from time to time. Its output is the map itself or a tuple whose second item is.
+    `layer_of` names the stream among whose layers it counts, where that is not its rows' own (a pooling head).
     `reaches_target` is False where no path leads from the map to the explained score, so no gradient is due.
     """
 
@@ -20,6 +22,7 @@ class Site:
     cols: str
     call: int = 0
     reaches_target: bool = True
+    layer_of: str = ""
 
     @property
     def is_self(self) -> bool:
@@ -52,8 +55,14 @@ def self_sites(schedule: Schedule, stream: str, before: Site | None = None) -> t
     return tuple(found)
 
 
+def layers_of(schedule: Schedule, stream: str) -> tuple[Site, ...]:
+    """The layers of a stream in order: its self-attention, and what counts among it."""
+    return tuple(site for site in sites_of(schedule)
+                 if site.layer_of == stream or (site.is_self and site.rows == stream))
+
+
 def from_layers(schedule: Schedule, starts: Mapping[str, int]) -> Schedule:
-    """Without the self-attention of a stream before its layer `starts[stream]`; -1 is its last layer."""
-    left_out = {site for stream, start in starts.items() for site in self_sites(schedule, stream)[:start]}
+    """Without the layers of a stream before its layer `starts[stream]`; -1 is its last layer."""
+    left_out = {site for stream, start in starts.items() for site in layers_of(schedule, stream)[:start]}
     steps = (tuple(site for site in step if site not in left_out) for step in schedule)
     return tuple(step for step in steps if step)

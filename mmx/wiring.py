@@ -12,7 +12,7 @@ from mmx.errors import CaptureError, UsageError
 from mmx.families.base import Family, Input, Part, Pixels, Read, Regions, Text
 from mmx.recording import silenced_calls
 from mmx.rules import Readout
-from mmx.schedule import Schedule, from_layers, self_sites, sites_of
+from mmx.schedule import Schedule, from_layers, layers_of, sites_of
 
 Inputs = Mapping[str, Tensor]
 """What the model's forward takes, batched."""
@@ -49,7 +49,7 @@ def schedule_from(family: Family, config: object, start_layers: Mapping[str, int
     """
     schedule = family.schedule(config)
     for stream, start in start_layers.items():
-        count = len(self_sites(schedule, stream))
+        count = len(layers_of(schedule, stream))
         if stream not in family.start_layers:
             why = f"always reads all its {stream} layers" if count else f"has no {stream} layers of its own"
             raise UsageError(f"{name} {why}: no start layer fits them.", "Leave it out.")
@@ -138,9 +138,10 @@ def _readout(family: Family, read: Read, inputs: Inputs, outputs: Outputs, chose
              config: object) -> Readout:
     entries = chosen.entries_of(read.stream)
     if read.weights is not None:
-        shares = [torch.full((count,), read.weights.get(part.name, 0.0) / max(1, count), device=entries.device)
+        shares = [torch.full((count,), read.weights.get(part.name, 0.0) / max(1, count), dtype=torch.float64,
+                             device="cpu")
                   for part, count in _sizes(family, read.stream, size, inputs, config)]
-        return Readout(read.stream, torch.zeros_like(entries), torch.cat(shares))
+        return Readout(read.stream, torch.zeros_like(entries), torch.cat(shares).to(entries.device, chosen.scores.dtype))
     if read.row is None:
         assert chosen.positions is not None
         return Readout(read.stream, chosen.positions)

@@ -11,9 +11,10 @@ __all__ = ["Family", "all_families", "family_of", "family_of_architecture"]
 
 
 @cache
-def all_families() -> dict[str, Family]:
-    """Every family by the name of its file, or of the entry point `mmx.families` that offers it."""
-    return {name: offered("families", name, "FAMILY") for name in offered_names("families")}
+def all_families() -> tuple[tuple[str, Family], ...]:
+    """Every family with the name of its file, or of the entry point `mmx.families` that offers it."""
+    found = [(name, offered("families", name, "FAMILY")) for name in offered_names("families")]
+    return tuple((name, family) for name, given in found for family in (given if isinstance(given, tuple) else (given,)))
 
 
 def family_of(config: Any, name: str) -> tuple[str, Family, str]:
@@ -27,17 +28,16 @@ def family_of(config: Any, name: str) -> tuple[str, Family, str]:
         found = family_of_architecture(architecture)
         if found is not None:
             return *found, architecture
-    alike = {key: family for key, family in all_families().items() if family.model_type == config.model_type}
-    if not named:
-        for key, family in alike.items():
-            return key, family, family.architectures[0]
+    alike = tuple((key, family) for key, family in all_families() if family.model_type == config.model_type)
+    if alike and not named:
+        return *alike[0], alike[0][1].architectures[0]
     what = f"is a {named[0]}" if named else f"is of model type '{config.model_type}'"
     raise UsageError(f"{name} {what}, which mmx has no family for.", _known(alike or all_families()))
 
 
 def family_of_architecture(architecture: str) -> tuple[str, Family] | None:
-    return next(((key, family) for key, family in all_families().items() if architecture in family.architectures), None)
+    return next(((key, family) for key, family in all_families() if architecture in family.architectures), None)
 
 
-def _known(families: dict[str, Family]) -> str:
-    return f"It explains: {', '.join(one for family in families.values() for one in family.architectures)}."
+def _known(families: tuple[tuple[str, Family], ...]) -> str:
+    return f"It explains: {', '.join(one for _, family in families for one in family.architectures)}."

@@ -1,6 +1,7 @@
 """What a family says of itself: a table, read by everything above it. It needs no torch.
 
-A family is one file in this folder (or an entry point `mmx.families` of another package) with one `FAMILY`.
+A family is one file in this folder (or an entry point `mmx.families` of another package) with one `FAMILY`,
+or a tuple of them where several classes are alike.
 """
 
 import json
