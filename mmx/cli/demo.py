@@ -27,7 +27,7 @@ def demo(
     """
     import os
 
-    from mmx.catalog import DEFAULT_MODEL, shipped_names
+    from mmx.catalog import defaults, shipped_names
     from mmx.cli.output import print_note, print_result
     from mmx.errors import MmxError
 
@@ -44,5 +44,5 @@ def demo(
     names = [*own, *(name for name in shipped_names() if name not in own)]
     bound = bound_socket(host, port)
     print_note("loading the page ...")
-    serve(Shelf(names, device, allow_hub=allow_hub), own[0] if own else DEFAULT_MODEL, bound,
+    serve(Shelf(names, device, allow_hub=allow_hub), (own or [defaults()[0].name])[0], bound,
           lambda address: print_result(Text(f"mmx demo is at {address} (Ctrl-C ends it)")))

@@ -1,44 +1,45 @@
 """What somebody filled in on the page, and what is asked of a model by it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from mmx.errors import UsageError
-from mmx.explainer import Model
 from mmx.methods import Method, all_methods, get_method
-from mmx.tasks.base import Asked
-from mmx.types import Wanted
+from mmx.model import Model
+from mmx.results import Asked
 
-QUESTION, TEXTS, CLASSES, OBJECTS = ("question answering", "image-text matching", "image classification",
-                                     "object detection")
-EVERY = "all"
+EVERY, EVERY_OBJECT = "all", -1
 MOST_LETTERS = 2000
 MOST_AT_ONCE = 8
-_THRESHOLD = 0.5
 
 
 @dataclass(frozen=True)
 class Form:
-    """Fields that do not belong to the model's task are left alone, whatever is in them.
+    """Fields that the model does not have are left alone, whatever is in them.
 
-    `found` is the number of a detected object's query; `picture` is as the browser sends it.
+    `targets` are answers or classes; `found` is the query of a detected object; `picture` is as the browser sends it.
     """
 
     model: str
     picture: Any = None
     question: str = ""
-    answer: str | None = None
     texts: str = ""
-    classes: Sequence[str] = ()
-    found: int | None = None
-    methods: Sequence[str] = field(default=("relevance",))
+    targets: Sequence[str | int] = ()
+    found: int = EVERY_OBJECT
+    methods: Sequence[str] = ("relevance",)
+
+
+def fields_of(model: Model) -> frozenset[str]:
+    """The fields of `Asked` that the page has for a model; of one that matches texts, every text is explained."""
+    return model.asking.fields - (set() if model.labels else {"targets"})
 
 
 def asked_by(form: Form, model: Model) -> Asked:
     """Raises UsageError where the model cannot be asked so."""
-    asked = _asked(form, model.family.task)
-    model.check(**vars(asked))
+    fields = fields_of(model)
+    asked = Asked(**{name: read(form) for name, read in _READ.items() if name in fields})
+    model.check(asked)
     return asked
 
 
@@ -52,17 +53,27 @@ def methods_of(form: Form, model: Model) -> list[Method]:
     return methods
 
 
-def _asked(form: Form, task: str) -> Asked:
-    if task == QUESTION:
-        return Asked(_of_length(form.question or "", "question"), target=form.answer or None)
-    if task == TEXTS:
-        lines = [_of_length(line.strip(), "text") for line in (form.texts or "").splitlines() if line.strip()]
-        if not lines:
-            raise UsageError("There is no text yet.", "Write one on each line.")
-        return Asked(texts=tuple(dict.fromkeys(_few(lines, "texts"))))
-    if task == CLASSES:
-        return Asked(target=tuple(_few(form.classes or (), "classes")) or None)
-    return Asked(wanted=Wanted(_THRESHOLD) if form.found is None else Wanted(queries=(form.found,)))
+def _question(form: Form) -> str:
+    return _of_length(form.question or "", "question")
+
+
+def _texts(form: Form) -> tuple[str, ...]:
+    lines = [_of_length(line.strip(), "text") for line in (form.texts or "").splitlines() if line.strip()]
+    if not lines:
+        raise UsageError("There is no text yet.", "Write one on each line.")
+    return tuple(dict.fromkeys(_few(lines, "texts")))
+
+
+def _targets(form: Form) -> tuple[str | int, ...]:
+    return tuple(_few(form.targets or (), "things to explain"))
+
+
+def _queries(form: Form) -> tuple[int, ...]:
+    return () if form.found in (None, EVERY_OBJECT) else (form.found,)
+
+
+_READ: Mapping[str, Callable[[Form], Any]] = {"question": _question, "texts": _texts, "targets": _targets,
+                                              "queries": _queries}
 
 
 def _of_length(text: str, what: str) -> str:
@@ -71,7 +82,7 @@ def _of_length(text: str, what: str) -> str:
     return text
 
 
-def _few(things: Sequence[str], what: str) -> Sequence[str]:
+def _few(things: Sequence[Any], what: str) -> Sequence[Any]:
     if len(things) > MOST_AT_ONCE:
         raise UsageError(f"These are {len(things)} {what}.", f"Give {MOST_AT_ONCE} at a time.")
     return things

@@ -6,7 +6,7 @@ from io import BytesIO
 
 from PIL import Image
 
-from mmx.demo.forms import CLASSES, OBJECTS, QUESTION, TEXTS
+from mmx.asking import Asking
 from mmx.demo.uploads import data_url, sent_as
 from mmx.shapes.world import draw_scene, render
 
@@ -45,15 +45,16 @@ def _matching(seed: int, *texts: str) -> Sample:
     return Sample(seed, " / ".join(texts), texts=texts)
 
 
-_BY_TASK: dict[str, tuple[Sample, ...]] = {
-    QUESTION: (_asking(5029, "what color is the circle?"), _asking(5188, "which shape is the purple object?"),
-               _asking(5222, "is there a red triangle?"), _asking(5252, "how many squares are in the picture?")),
-    TEXTS: (_matching(5029, "a yellow circle", "a purple star"), _matching(5268, "a blue square", "a red square"),
-            _matching(5343, "there is a green star", "there is a purple circle")),
-    CLASSES: (Sample(5029, "five things"), Sample(5188, "a purple star"), Sample(5343, "a green star")),
-    OBJECTS: (Sample(5029, "five things"), Sample(5268, "two triangles and more"), Sample(5167, "a cyan circle")),
+_NEEDING: dict[str | None, tuple[Sample, ...]] = {
+    "question": (_asking(5029, "what color is the circle?"), _asking(5188, "which shape is the purple object?"),
+                 _asking(5222, "is there a red triangle?"), _asking(5252, "how many squares are in the picture?")),
+    "texts": (_matching(5029, "a yellow circle", "a purple star"), _matching(5268, "a blue square", "a red square"),
+              _matching(5343, "there is a green star", "there is a purple circle")),
+    None: (Sample(5029, "five things"), Sample(5188, "a purple star"), Sample(5343, "a green star")),
 }
+_OBJECTS = (Sample(5029, "five things"), Sample(5268, "two triangles and more"), Sample(5167, "a cyan circle"))
 
 
-def samples_for(task: str) -> Sequence[Sample]:
-    return _BY_TASK[task]
+def samples_for(asking: Asking) -> Sequence[Sample]:
+    """Those that have what a model needs to be asked."""
+    return _OBJECTS if "queries" in asking.fields else _NEEDING[asking.subject.needs]

@@ -9,8 +9,7 @@ from threading import Lock
 from torch import nn
 
 from mmx.errors import UsageError
-from mmx.explainer import Model, load
-from mmx.families._vqa import VqaFamily
+from mmx.model import Model, load
 
 MOST_BYTES = 4 * 2**30
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
@@ -31,7 +30,7 @@ class Shelf:
         with self._lock:
             if name not in self._loaded:
                 model = load(name, self._device)
-                model.task.load()
+                model.load_all()
                 self._loaded[name] = model
                 self._make_room()
             self._loaded.move_to_end(name)
@@ -57,6 +56,7 @@ class Shelf:
 
 def _size(model: Model) -> int:
     """Bytes of the weights, those of a region detector included."""
-    beside = vars(model.region_provider).values() if isinstance(model.family, VqaFamily) else ()
+    beside = [one for encoder in model.encoders for held in vars(encoder).values()
+              for one in getattr(held, "__dict__", {}).values()]
     networks = [model.network, *(one for one in beside if isinstance(one, nn.Module))]
     return sum(weight.nbytes for network in networks for weight in (*network.parameters(), *network.buffers()))

@@ -8,7 +8,7 @@ from PIL import Image, UnidentifiedImageError
 
 from mmx.errors import ImageError, UsageError
 from mmx.images import picture_from_bytes
-from mmx.types import Picture
+from mmx.results import Picture
 
 MOST_BYTES = 20 * 2**20
 MOST_MEGAPIXELS = 40
