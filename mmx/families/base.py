@@ -86,7 +86,7 @@ class Regions:
     mask: str
     size: str
     boxes: str | None = None
-    constants: Mapping[str, int] = field(default_factory=dict)
+    constants: Mapping[str, int] = field(default_factory=dict, hash=False)
     part: str = "image"
 
     @property
