@@ -8,7 +8,7 @@ import torch
 from lxmert_samples import Batches, hook_count
 
 import mmx
-from mmx.explainer import Model
+from mmx.model import Model
 
 torch.set_num_threads(1)  # on a busy machine, threads that share tiny tensors mostly wait for each other
 

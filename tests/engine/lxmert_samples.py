@@ -1,14 +1,15 @@
-"""Samples of different lengths for a tiny LXMERT, and a way to make a family that describes it wrongly."""
+"""Samples of different lengths for a tiny LXMERT, and a way to describe it wrongly."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from mmx.explainer import Model
-from mmx.families.lxmert import Lxmert
+from mmx.elements.regions import RegionEncoder
+from mmx.engine import Described
+from mmx.model import Model
 from mmx.regions.base import RegionSet
-from mmx.schedule import Schedule
 
 
 def hook_count(network: torch.nn.Module) -> int:
@@ -37,16 +38,14 @@ class Batches:
         return self.together([index])
 
     def together(self, indices: list[int]) -> dict[str, Tensor]:
-        encoded = self.model.family.encode(self.model.tokenizer, [QUESTIONS[i] for i in indices],
-                                           [made_regions(REGION_COUNTS[i], seed=i) for i in indices])
+        texts, regions = self.model.parts.texts, self.model.parts.pictures
+        assert texts is not None
+        assert isinstance(regions, RegionEncoder)
+        encoded = {**texts.collate(texts.prepare([QUESTIONS[i] for i in indices])),
+                   **regions.collate([regions.prepared(made_regions(REGION_COUNTS[i], seed=i)) for i in indices])}
         return {name: value.double() if value.is_floating_point() else value for name, value in encoded.items()}
 
 
-class Described(Lxmert):
-    """LXMERT with a schedule of the test's own."""
-
-    def __init__(self, schedule: Schedule) -> None:
-        self._schedule = schedule
-
-    def schedule(self, config: object) -> Schedule:
-        return self._schedule
+def told(model: Model, **wrong: Any) -> Described:
+    """The model with a family that says something else of it."""
+    return replace(model.described, family=replace(model.family, **wrong))

@@ -6,25 +6,26 @@ from dataclasses import replace
 
 import pytest
 import torch
-from lxmert_samples import Batches, Described, hook_count
+from lxmert_samples import Batches, hook_count, told
 from torch import Tensor, nn
 
 import mmx
+from mmx.asking.base import Asking
+from mmx.asking.classes import ClassesAsked
 from mmx.capture import Capture, Chosen, Outputs
-from mmx.engine import attribute
+from mmx.engine import Described, attribute
 from mmx.errors import CaptureError
-from mmx.explainer import Model
-from mmx.families.base import Family
-from mmx.families.lxmert import FAMILY, Lxmert
+from mmx.families.lxmert import FAMILY
 from mmx.methods import Method, Rows, all_methods, get_method
-from mmx.schedule import Site, sites_of
+from mmx.model import Model
+from mmx.schedule import Schedule, Site, sites_of
 
 Inputs = dict[str, Tensor]
 EVERY = all_methods()
 WITHOUT_LRP = [method for method in EVERY if "lrp" not in method.needs]
 
 
-def captured(model: Model, inputs: Inputs, target: object = None, family: Family = FAMILY) -> Capture:
+def captured(model: Model, inputs: Inputs, target: object = None, described: Described | None = None) -> Capture:
     """What a method that asks for all attention and gradients is given."""
     seen: list[Capture] = []
 
@@ -33,7 +34,7 @@ def captured(model: Model, inputs: Inputs, target: object = None, family: Family
         return get_method("raw-attention").rows(capture)
 
     spy = Method("spy", "Looks.", "here", ("attention", "gradient"), look)
-    attribute(model.network, family, inputs, [spy], target)
+    attribute(described or model.described, inputs, [spy], target)
     return seen[0]
 
 
@@ -93,7 +94,7 @@ def test_only_sites_without_a_path_to_the_answer_lack_a_gradient(model: Model, b
 def test_the_captured_forward_gives_the_plain_logits_bit_for_bit(model: Model, batches: Batches) -> None:
     for inputs in (batches.alone(0), batches.together([0, 1, 2])):
         for methods in (EVERY, [get_method("rollout")]):
-            _, outputs = attribute(model.network, FAMILY, inputs, methods)
+            outputs = attribute(model.described, inputs, methods).outputs
             assert torch.equal(outputs["logits"], plain_logits(model, inputs))
             assert not outputs["logits"].requires_grad
 
@@ -141,13 +142,13 @@ def test_the_model_is_left_as_it_was(model: Model, batches: Batches, grad_enable
     inputs = batches.alone(0)
     with torch.set_grad_enabled(grad_enabled):
         before = state_of(model.network)
-        scores, outputs = attribute(model.network, FAMILY, inputs, EVERY)
+        found = attribute(model.described, inputs, EVERY)
         assert state_of(model.network) == before
     assert all(before[4])
     model.network.eval()
-    assert torch.equal(outputs["logits"], plain_logits(model, inputs))
-    frozen, _ = attribute(model.network.requires_grad_(False), FAMILY, inputs, EVERY)
-    torch.testing.assert_close(scores, frozen, atol=1e-12, rtol=0)
+    assert torch.equal(found.outputs["logits"], plain_logits(model, inputs))
+    model.network.requires_grad_(False)
+    torch.testing.assert_close(found.scores, attribute(model.described, inputs, EVERY).scores, atol=1e-12, rtol=0)
 
 
 @pytest.mark.usefixtures("odd_state")
@@ -161,7 +162,7 @@ def test_the_model_is_left_as_it_was_when_its_forward_fails(model: Model, batche
     with hooked(model.network.get_submodule(place), fail), torch.set_grad_enabled(grad_enabled):
         before = state_of(model.network)
         with pytest.raises(ArithmeticError, match="in the forward"):
-            attribute(model.network, FAMILY, batches.alone(0), EVERY)
+            attribute(model.described, batches.alone(0), EVERY)
         assert state_of(model.network) == before
 
 
@@ -169,8 +170,8 @@ def test_the_model_is_left_as_it_was_when_its_forward_fails(model: Model, batche
 def test_the_model_is_left_as_it_was_when_a_module_is_missing(model: Model, batches: Batches) -> None:
     before = state_of(model.network)
     with pytest.raises(CaptureError):
-        captured(model, batches.alone(0), family=Described((*FAMILY.schedule(model.network.config),
-                                                            (Site("lxmert.nowhere", "text", "text"),))))
+        captured(model, batches.alone(0), described=scheduled(model, (
+            *FAMILY.schedule(model.network.config), (Site("lxmert.nowhere", "text", "text"),))))
     assert state_of(model.network) == before
 
 
@@ -178,9 +179,9 @@ def test_the_model_is_left_as_it_was_when_a_module_is_missing(model: Model, batc
 def test_scores_are_the_same_where_the_caller_has_switched_gradients_off(
         model: Model, batches: Batches, mode: Callable) -> None:
     inputs = batches.together([0, 1])
-    want, _ = attribute(model.network, FAMILY, inputs, EVERY)
+    want = attribute(model.described, inputs, EVERY).scores
     with mode():
-        found, _ = attribute(model.network, FAMILY, {name: value.clone() for name, value in inputs.items()}, EVERY)
+        found = attribute(model.described, {name: value.clone() for name, value in inputs.items()}, EVERY).scores
         assert torch.is_inference_mode_enabled() == (mode is torch.inference_mode)
         assert not torch.is_grad_enabled()
     for method, scores in want.items():
@@ -188,33 +189,53 @@ def test_scores_are_the_same_where_the_caller_has_switched_gradients_off(
             assert torch.equal(found[method][stream], values)
 
 
+def scheduled(model: Model, schedule: Schedule) -> Described:
+    return told(model, schedule=lambda config: schedule)
+
+
 def swapped(model: Model, old: Site, new: Site) -> Described:
-    return Described(tuple(tuple(new if site == old else site for site in step)
-                           for step in FAMILY.schedule(model.network.config)))
+    return scheduled(model, tuple(tuple(new if site == old else site for site in step)
+                                  for step in FAMILY.schedule(model.network.config)))
 
 
 def site_at(model: Model, index: int) -> Site:
     return sites_of(FAMILY.schedule(model.network.config))[index]
 
 
-def refusal(model: Model, inputs: Inputs, family: Family = FAMILY) -> str:
+def refusal(model: Model, inputs: Inputs, described: Described | None = None) -> str:
     with pytest.raises(CaptureError) as caught:
-        captured(model, inputs, family=family)
+        captured(model, inputs, described=described)
     return str(caught.value)
 
 
 def test_a_module_that_is_not_there_is_named(model: Model, batches: Batches) -> None:
     first = site_at(model, 0)
-    family = swapped(model, first, replace(first, module="lxmert.encoder.layer.7.attention"))
+    described = swapped(model, first, replace(first, module="lxmert.encoder.layer.7.attention"))
     assert "LxmertForQuestionAnswering has no module lxmert.encoder.layer.7.attention" in refusal(
-        model, batches.alone(0), family)
+        model, batches.alone(0), described)
+
+
+def test_a_module_is_found_by_any_of_its_names(model: Model, batches: Batches) -> None:
+    first = site_at(model, 0)
+    described = swapped(model, first, replace(first, module=f"lxmert.encoder.layer.7.attention|{first.module}"))
+    found = captured(model, batches.alone(0), described=described)
+    assert torch.equal(next(iter(found.attention.values())),
+                       captured(model, batches.alone(0)).attention[first])
+
+
+def test_a_module_that_has_none_of_its_names_is_named_by_all(model: Model, batches: Batches) -> None:
+    first = site_at(model, 0)
+    described = swapped(model, first, replace(first, module="lxmert.new|lxmert.old"))
+    assert "has no module lxmert.new or lxmert.old." in refusal(model, batches.alone(0), described)
 
 
 def test_a_root_of_the_graph_that_is_not_there_is_named(model: Model, batches: Batches) -> None:
-    class Rootless(Lxmert):
-        graph_roots = ("lxmert.roots",)
+    assert "no module lxmert.roots" in refusal(model, batches.alone(0), told(model, roots=("lxmert.roots",)))
 
-    assert "no module lxmert.roots" in refusal(model, batches.alone(0), Rootless())
+
+def test_an_argument_that_a_root_is_not_given_by_name_is_named(model: Model, batches: Batches) -> None:
+    message = refusal(model, batches.alone(0), told(model, roots=("lxmert.encoder:lang_feats", *FAMILY.roots)))
+    assert "lxmert.encoder was not given lang_feats by name, so the graph cannot start there" in message
 
 
 def test_a_map_that_should_reach_the_target_and_does_not_is_named(model: Model, batches: Batches) -> None:
@@ -225,11 +246,9 @@ def test_a_map_that_should_reach_the_target_and_does_not_is_named(model: Model, 
 
 
 def test_a_graph_that_starts_behind_a_map_is_an_error_that_names_it(model: Model, batches: Batches) -> None:
-    class LateRoot(Lxmert):
-        graph_roots = ("lxmert.encoder.layer.0.output", "lxmert.encoder.visn_fc")
-
+    late = told(model, roots=("lxmert.encoder.layer.0.output", "lxmert.encoder.visn_fc"))
     with pytest.raises(CaptureError, match=r"lxmert\.encoder\.layer\.0\.attention"):
-        captured(model, batches.alone(0), family=LateRoot())
+        captured(model, batches.alone(0), described=late)
 
 
 @pytest.mark.parametrize("factor", [0.5, float("nan")])
@@ -273,7 +292,7 @@ class Counter:
 
 
 def rows_of(model: Model, inputs: Inputs, methods: Sequence[Method], target: object = None) -> dict:
-    return attribute(model.network, FAMILY, inputs, methods, target, ignore_padding=True)[0]
+    return attribute(model.described, inputs, methods, target, ignore_padding=True).scores
 
 
 def test_several_targets_of_a_sample_equal_one_at_a_time(model: Model, batches: Batches) -> None:
@@ -291,22 +310,23 @@ def test_targets_that_do_not_fit_into_memory_take_several_backwards(
         backwards: int) -> None:
     inputs, targets, methods = batches.alone(0), [2, 0, 1, 0], [get_method("relevance"), get_method("rollout")]
     counter = Counter(monkeypatch)
-    found, _ = attribute(model.network, FAMILY, inputs, methods, targets, max_memory=max_memory)
+    found = attribute(model.described, inputs, methods, targets, max_memory=max_memory).scores
     assert counter.backwards == backwards
-    whole, _ = attribute(model.network, FAMILY, inputs, methods, targets, max_memory=2**40)
+    whole = attribute(model.described, inputs, methods, targets, max_memory=2**40).scores
     torch.testing.assert_close(found, whole, atol=1e-12, rtol=0)
 
 
 def test_some_samples_may_have_more_targets_than_others(model: Model, batches: Batches) -> None:
     samples, targets = torch.tensor([1, 0, 1, 1]), torch.tensor([2, 0, 0, 1])
 
-    class Several(Lxmert):
+    class Several(ClassesAsked):
         def choose(self, outputs: Outputs, target: object) -> Chosen:
-            return Chosen(outputs["logits"][samples, targets], samples)
+            return Chosen(outputs["logits"][samples, targets], samples, targets=targets)
 
-    inputs = batches.together([0, 1])
-    together, _ = attribute(model.network, Several(), inputs, EVERY, ignore_padding=True)
-    chunked, _ = attribute(model.network, Several(), inputs, EVERY, ignore_padding=True, max_memory=1)
+    asking: Asking = Several(model.family.score, model.asking.subject)
+    described, inputs = replace(model.described, asking=asking), batches.together([0, 1])
+    together = attribute(described, inputs, EVERY, ignore_padding=True).scores
+    chunked = attribute(described, inputs, EVERY, ignore_padding=True, max_memory=1).scores
     torch.testing.assert_close(chunked, together, atol=1e-12, rtol=0)
     for row, (sample, target) in enumerate(zip(samples.tolist(), targets.tolist(), strict=True)):
         alone = rows_of(model, inputs, EVERY, target)

@@ -1,6 +1,7 @@
 """Samples of different lengths in one batch get what they get alone, and padding gets nothing."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,15 +11,15 @@ from PIL import Image
 from torch import Tensor
 
 from mmx.engine import attribute
-from mmx.explainer import Job, Model
-from mmx.families.lxmert import FAMILY
 from mmx.images import open_picture
 from mmx.methods import Method, all_methods, get_method, method_names
+from mmx.model import Job, Model
 from mmx.regions.base import RegionSet
+from mmx.results import Asked, Explanation, Item
 
 
 def scored(model: Model, inputs: dict[str, Tensor], methods: Sequence[Method], seeds: list[int]) -> dict[str, Tensor]:
-    [found] = attribute(model.network, FAMILY, inputs, methods, ignore_padding=True, seeds=seeds)[0].values()
+    [found] = attribute(model.described, inputs, methods, ignore_padding=True, seeds=seeds).scores.values()
     return found
 
 
@@ -41,7 +42,7 @@ def test_a_padded_batch_equals_its_samples_alone_and_padding_gets_zero(
 @pytest.mark.parametrize("method", method_names())
 def test_without_padding_ignoring_it_changes_nothing(model: Model, batches: Batches, method: str) -> None:
     for inputs in (batches.alone(1), {name: value for name, value in batches.alone(1).items() if "mask" not in name}):
-        one, other = (attribute(model.network, FAMILY, inputs, [get_method(method)], ignore_padding=ignore)[0][method]
+        one, other = (attribute(model.described, inputs, [get_method(method)], ignore_padding=ignore).scores[method]
                       for ignore in (True, False))
         assert torch.equal(one["text"], other["text"])
         assert torch.equal(one["image"], other["image"])
@@ -63,13 +64,18 @@ class CountedRegions:
 @pytest.fixture
 def provider(model: Model):
     provider = CountedRegions()
-    model._parts.region_provider = provider
+    vars(model.parts.pictures)["source_of_regions"] = provider
     yield provider
-    del model._parts.region_provider
+    del vars(model.parts.pictures)["source_of_regions"]
 
 
-def job(question: str, regions: int, target: str | int | None = None) -> Job:
-    return Job(open_picture(Image.new("RGB", (regions, 4), (9, 9, 9))), question, target)
+def job(question: str, regions: int, *targets: str | int) -> Job:
+    return Job(open_picture(Image.new("RGB", (regions, 4), (9, 9, 9))), Asked(question, targets=targets))
+
+
+def item_of(found: Explanation) -> Item:
+    [item] = found.items
+    return item
 
 
 def test_explaining_a_batch_equals_explaining_its_jobs_one_by_one(model: Model, provider: CountedRegions) -> None:
@@ -78,19 +84,36 @@ def test_explaining_a_batch_equals_explaining_its_jobs_one_by_one(model: Model, 
         [alone] = model.explain_batch([one], all_methods())
         assert [found.method for found in batched] == method_names()
         for found, want in zip(batched, alone, strict=True):
-            assert found.target.index == want.target.index
-            assert found.regions == want.regions
-            for stream, size in (("text", len(found.tokens)), ("image", one.picture.image.width)):
-                assert found.scores[stream].shape == (size,)
-                np.testing.assert_allclose(found.scores[stream], want.scores[stream], atol=1e-10, rtol=0)
+            assert item_of(found).prediction.index == item_of(want).prediction.index
+            assert found.elements == want.elements
+            [words], [regions] = found.elements["text"], found.elements["image"]
+            assert len(regions) == one.picture.size[0]
+            for stream, size in (("text", len(words)), ("image", len(regions))):
+                assert item_of(found).scores[stream].shape == (size,)
+                np.testing.assert_allclose(item_of(found).scores[stream], item_of(want).scores[stream], atol=1e-10,
+                                           rtol=0)
 
 
 def test_targets_of_a_batch_are_each_jobs_own(model: Model, provider: CountedRegions) -> None:
     jobs = [job("red?", 3), job("red?", 3, "BLUE"), job("red?", 3, 2)]
-    found = [explanations[0] for explanations in model.explain_batch(jobs, [get_method("relevance")])]
-    assert [one.target.index for one in found] == [found[0].predictions[0].index, 1, 2]
-    different = {tuple(one.scores["image"].round(12)) for one in found}
-    assert len(different) == len({one.target.index for one in found})
+    found = [explanation for [explanation] in model.explain_batch(jobs, [get_method("relevance")])]
+    items = [item_of(one) for one in found]
+    assert [one.index for one in items] == [found[0].predictions[0].index, 1, 2]
+    different = {tuple(one.scores["image"].round(12)) for one in items}
+    assert len(different) == len({one.index for one in items})
+
+
+def test_jobs_of_a_batch_may_have_several_targets_and_another_number_each(model: Model,
+                                                                          provider: CountedRegions) -> None:
+    jobs = [job("red?", 3, 2, 0, 1), job(QUESTIONS[0], 6), job("is the circle red", 4, 1, 2)]
+    for one, [batched] in zip(jobs, model.explain_batch(jobs, [get_method("relevance")]), strict=True):
+        singles = [replace(one, asked=replace(one.asked, targets=(target,))) for target in one.asked.targets] or [one]
+        assert len(batched) == len(singles)
+        for item, [[alone]] in zip(batched, [model.explain_batch([single], [get_method("relevance")])
+                                             for single in singles], strict=True):
+            assert item.prediction.index == alone[0].index
+            for stream, scores in item.scores.items():
+                np.testing.assert_allclose(scores, alone[0].scores[stream], atol=1e-10, rtol=0)
 
 
 def test_a_picture_with_several_questions_is_looked_at_once(model: Model, provider: CountedRegions) -> None:

@@ -5,7 +5,7 @@ import torch
 from dense_oracle import dense_fuse, dense_row_normalize, dense_start, dense_walk
 from torch import Tensor
 
-from mmx.rules import Relevance, fuse_heads, propagate, row_normalize
+from mmx.rules import Readout, Relevance, fuse_heads, propagate, row_normalize
 from mmx.schedule import Schedule, Site
 
 SIZES = {"text": 4, "image": 5, "query": 3}
@@ -51,7 +51,7 @@ def random_fused(schedule: Schedule, batch: int = 2, seed: int = 0, zero_rows: b
 
 def matrix(state: Relevance, rows: str, cols: str, batch: int) -> Tensor:
     """All of R[rows, cols], read row by row, (batch, rows, cols)."""
-    return torch.stack([state.row(rows, cols, torch.full((batch,), index), torch.float64)
+    return torch.stack([state.row(Readout(rows, torch.full((batch,), index)), cols, torch.float64)
                         for index in range(SIZES[rows])], dim=1)
 
 
@@ -90,8 +90,25 @@ def test_samples_read_rows_of_their_own() -> None:
     fused = random_fused(LXMERT)
     state = propagate(LXMERT, fused, SIZES)
     whole = matrix(state, "text", "image", 2)
-    found = state.row("text", "image", torch.tensor([3, 1]), torch.float64)
+    found = state.row(Readout("text", torch.tensor([3, 1])), "image", torch.float64)
     torch.testing.assert_close(found, torch.stack([whole[0, 3], whole[1, 1]]), atol=1e-15, rtol=0)
+
+
+@pytest.mark.parametrize("cols", SIZES)
+def test_a_readout_by_weights_is_that_mean_of_the_rows(cols: str) -> None:
+    fused, weights = random_fused(THREE), torch.tensor([0.5, 0.0, 0.3, 0.2], dtype=torch.float64)
+    state = propagate(THREE, fused, SIZES)
+    found = state.row(Readout("text", torch.zeros(2, dtype=torch.long), weights), cols, torch.float64)
+    want = sum(weight * row for weight, row in zip(weights, matrix(state, "text", cols, 2).unbind(1), strict=True))
+    torch.testing.assert_close(found, want, atol=1e-14, rtol=0)
+
+
+def test_a_readout_takes_the_same_of_a_matrix_as_its_unit_row() -> None:
+    matrices = random_fused(LXMERT, batch=2)[LXMERT[0][0]]
+    for readout in (Readout("text", torch.tensor([3, 1])),
+                    Readout("text", torch.tensor([0, 0]), torch.tensor([0.1, 0.2, 0.3, 0.4]))):
+        want = (readout.unit(SIZES["text"], torch.float64) @ matrices).squeeze(1)
+        torch.testing.assert_close(readout.take(matrices), want, atol=1e-15, rtol=0)
 
 
 @pytest.mark.parametrize("fused", [{site: values * 0 for site, values in random_fused(LXMERT).items()}, {}],
@@ -144,7 +161,8 @@ def test_tiny_self_relevance_survives_the_normalisation(dtype: torch.dtype, tiny
     state = propagate(schedule, {own: (fused[own] * tiny).to(dtype), other: (fused[other] * tiny).to(dtype),
                                  cross: fused[cross].to(dtype)}, SIZES)
     left, right = (dense_row_normalize(fused[site][0]) + torch.eye(SIZES[site.rows]) for site in (own, other))
-    found = torch.stack([state.row("text", "image", torch.tensor([i]), dtype)[0] for i in range(SIZES["text"])])
+    found = torch.stack([state.row(Readout("text", torch.tensor([i])), "image", dtype)[0]
+                         for i in range(SIZES["text"])])
     torch.testing.assert_close(found.double(), left.T @ fused[cross][0] @ right, atol=1e-6, rtol=0)
 
 
@@ -156,7 +174,7 @@ def test_relevance_is_finite_where_the_row_sums_have_no_finite_inverse(dtype: to
     smallest = torch.finfo(dtype).smallest_normal / 8
     state = propagate(schedule, {**fused, own: fused[own] * smallest, other: fused[other] * smallest}, SIZES)
     for index in range(SIZES["text"]):
-        assert state.row("text", "image", torch.tensor([index]), dtype).isfinite().all()
+        assert state.row(Readout("text", torch.tensor([index])), "image", dtype).isfinite().all()
 
 
 def test_fuse_heads_is_equation_5_entry_by_entry() -> None:
