@@ -104,7 +104,8 @@ def defaults() -> list[Default]:
 
 def default_for(asked: Iterable[str]) -> Default:
     """By the fields of `Asked` that are given; what none of them chooses is asked of a picture alone."""
-    chosen = next(field for field in _WORDS if field in {*asked, ""})
+    given = {*asked, ""}
+    chosen = next(field for field in _WORDS if field in given)
     return next(one for one in defaults() if chosen in one.fields)
 
 

@@ -81,9 +81,9 @@ class Model:
     @cached_property
     def parts(self) -> Parts:
         """What explaining in batches takes."""
-        by_kind = dict(zip(self.family.inputs, self.encoders, strict=True))
-        pictures = next(encoder for one, encoder in by_kind.items() if isinstance(one, Pixels | Regions))
-        texts = next((encoder for one, encoder in by_kind.items() if isinstance(one, Text)), None)
+        declared = list(zip(self.family.inputs, self.encoders, strict=True))
+        pictures = next(encoder for one, encoder in declared if isinstance(one, Pixels | Regions))
+        texts = next((encoder for one, encoder in declared if isinstance(one, Text)), None)
         return Parts(self.described, self.info, pictures, texts, self.to_model)
 
     def load_all(self) -> None:

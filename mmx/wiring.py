@@ -141,7 +141,7 @@ def _readout(family: Family, read: Read, inputs: Inputs, outputs: Outputs, chose
         shares = [torch.full((count,), read.weights.get(part.name, 0.0) / max(1, count), dtype=torch.float64,
                              device="cpu")
                   for part, count in _sizes(family, read.stream, size, inputs, config)]
-        return Readout(read.stream, torch.zeros_like(entries), torch.cat(shares).to(entries.device, chosen.scores.dtype))
+        return Readout(read.stream, torch.zeros_like(entries), torch.cat(shares).to(entries.device, torch.promote_types(chosen.scores.dtype, torch.float32)))
     if read.row is None:
         assert chosen.positions is not None
         return Readout(read.stream, chosen.positions)

@@ -97,6 +97,16 @@ class Asking(ABC):
         """ "photo-vit classifies pictures" """
         return f"{self.subject.name} {self.subject.does}"
 
+    @property
+    def any_target(self) -> object:
+        """A target in the terms of `choose` that every model of this kind has."""
+        return None
+
+    @property
+    def example(self) -> Asked:
+        """What can be asked of every model of this kind, beside a question or texts, and has a result."""
+        return Asked()
+
     def check(self, asked: Asked) -> None:
         """Raises UsageError where something that is asked cannot be asked of this model."""
         given = [name for name in _OPTIONS if getattr(asked, name) not in (None, ())]

@@ -29,6 +29,14 @@ class QueriesAsked(Asking):
     takes: ClassVar = frozenset({"threshold", "queries", "class_name"})
     noun: ClassVar = "detection"
 
+    @property
+    def any_target(self) -> object:
+        return [(0, None)]
+
+    @property
+    def example(self) -> Asked:
+        return Asked(queries=(0,))
+
     def _choices(self) -> str:
         return "threshold, query and class say what is explained"
 

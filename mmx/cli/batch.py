@@ -9,11 +9,11 @@ from mmx.cli.report import BatchReport
 from mmx.cli.requests import Request
 from mmx.cli.results import finished_files
 from mmx.errors import MmxError
-from mmx.explainer import Model
 from mmx.images import open_picture
 from mmx.methods import Method
-from mmx.render.report import save_page, save_sheet
-from mmx.tasks.base import Asked, Job, Result
+from mmx.model import Job, Model
+from mmx.results import Asked, Explanation
+from mmx.show.saving import save_page, save_sheet
 
 Opened = tuple[Request, Job]
 
@@ -45,9 +45,9 @@ class Batch:
         try:
             if not request.image:
                 raise MmxError(f"The question '{request.question}' has no picture.", "Fill in its column image.")
-            asked = replace(self.asked, question=request.question, target=request.target)
-            self.model.check(**vars(asked))
-            job = asked.about(open_picture(request.image))
+            asked = replace(self.asked, question=request.question, targets=request.targets)
+            self.model.check(asked)
+            job = Job(open_picture(request.image), asked)
         except Exception as error:
             self.report.fail(request, error)
             return None
@@ -57,7 +57,7 @@ class Batch:
         self.report.skip(request, done)
         return None
 
-    def _explained(self, jobs: Sequence[Opened]) -> Iterator[tuple[Opened, list[Result]]]:
+    def _explained(self, jobs: Sequence[Opened]) -> Iterator[tuple[Opened, list[Explanation]]]:
         """Where a batch fails as one, its jobs are tried one by one."""
         if not jobs:
             return
@@ -71,7 +71,7 @@ class Batch:
             return
         yield from zip(jobs, found, strict=True)
 
-    def _save(self, request: Request, explanations: Sequence[Result]) -> None:
+    def _save(self, request: Request, explanations: Sequence[Explanation]) -> None:
         try:
             files = [explanation.save(self.out, request.stem) for explanation in explanations]
             sheet = save_sheet(explanations, self.out, request.stem) if len(explanations) > 1 else None

@@ -34,8 +34,8 @@ def explain(
     method: Annotated[list[str] | None, typer.Option(
         "--method", "-m", help="Method by name, see 'mmx methods'; may be repeated; 'all' for all of them.")] = None,
     target: Annotated[list[str] | None, typer.Option(
-        "--target", "-t", help="The answer or class to explain, by text or index (default: the predicted one); of "
-        "classes it may be repeated.")] = None,
+        "--target", "-t", help="The answer or class to explain, by text or index (default: the predicted one), or "
+        "which of the --text; may be repeated.")] = None,
     text: Annotated[list[str] | None, typer.Option(
         "--text", metavar="TEXT", help="Of a model that matches pictures and texts: a text; may be repeated.")] = None,
     threshold: Annotated[float | None, typer.Option(
@@ -83,26 +83,24 @@ def explain(
     """
     from mmx.catalog import default_for
     from mmx.cli.batch import Batch
-    from mmx.cli.opening import chosen_methods, fitting_methods, open_model, parse_memory, wanted_detections
+    from mmx.cli.opening import chosen_methods, fitting_methods, open_model, parse_memory
     from mmx.cli.report import BatchReport
     from mmx.cli.requests import gather_requests
     from mmx.cli.results import result_folder
-    from mmx.explainer import starts_by_stream
-    from mmx.tasks.base import Asked
+    from mmx.model import starts_by_stream
+    from mmx.results import Asked
 
     report = BatchReport(as_json=as_json, quiet=quiet)
     try:
-        asked = Asked("?" if questions is not None else question, tuple(target or ()) or None,
-                      wanted_detections(threshold, query, class_name), tuple(dict.fromkeys(text or ())),
-                      starts_by_stream(start_layer, start_layer_text))
-        requests = gather_requests(images or [], question, questions, images_dir, asked.target)
+        asked = Asked("?" if questions is not None else question, tuple(dict.fromkeys(text or ())), tuple(target or ()),
+                      threshold, tuple(query or ()), class_name, starts_by_stream(start_layer, start_layer_text))
+        requests = gather_requests(images or [], question, questions, images_dir, asked.targets)
         names, memory = method or ["relevance"], parse_memory(max_memory)
         methods = chosen_methods(names)
-        default = default_for(question=asked.question is not None, texts=bool(asked.texts),
-                              detections=asked.wanted is not None)
+        default = default_for(name for name, given in vars(asked).items() if given not in (None, (), {}))
         with result_folder(out):
             loaded = open_model(model, revision, regions, device, dtype, quiet, default, features, answers)
-            loaded.check(**vars(asked))
+            loaded.check(asked)
             methods = fitting_methods(methods, names, loaded, quiet)
             report.expect(requests, several_methods=len(methods) > 1)
             Batch(loaded, methods, out, resume, report, asked, memory, html).run(requests, batch_size)

@@ -1,6 +1,7 @@
-"""How explanations look on a terminal: a block for one, a row each for many."""
+"""How explanations look on a terminal: a block for one picture, a row each for many."""
 
 from collections.abc import Sequence
+from math import exp
 from pathlib import Path
 
 from rich.cells import cell_len
@@ -8,37 +9,24 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from mmx.cli.maps import maps_in_short, print_maps
 from mmx.cli.output import one_line, print_result, terminal_width
 from mmx.cli.requests import Request
 from mmx.cli.results import Files
-from mmx.cli.wording import (
-    answer_in_short,
-    detections_in_short,
-    in_words,
-    plain,
-    runners_up,
-    top_regions,
-    top_words,
-)
 from mmx.errors import shown_path
-from mmx.render.detection_words import counted, surest_others
-from mmx.render.legend import percent
-from mmx.tasks.base import Result
-from mmx.types import Detections, Explanation, Explanations
+from mmx.results import Explanation, Item
+from mmx.show import wording
+from mmx.show.wording import plain
 
 _WIDEST_NAME, _WIDEST_QUESTION, _ANSWER, _METHOD = 26, 30, 16, 23
 
 
-def print_block(results: Sequence[Result], files: Sequence[Files], sheet: Path | None, page: Path | None) -> None:
+def print_block(results: Sequence[Explanation], files: Sequence[Files], sheet: Path | None, page: Path | None) -> None:
     """What was asked about one picture, by one method or several."""
     first = results[0]
-    if isinstance(first, Detections):
-        _print_detections(first)
-    elif isinstance(first, Explanations):
-        print_maps([one for one in results if isinstance(one, Explanations)])
-    else:
-        _print_answer([one for one in results if isinstance(one, Explanation)])
+    title, body = _body(results)
+    print_result(Text.assemble(shown_path(first.picture.source), "  ", (one_line(plain(title)), "bold")))
+    for table in body:
+        print_result(Padding.indent(table, 2))
     picture, report = files[0]
     if len(files) > 1:
         picture = picture.with_name(picture.name.removesuffix(f"{first.method}.png") + "*.png")
@@ -48,47 +36,119 @@ def print_block(results: Sequence[Result], files: Sequence[Files], sheet: Path |
             print_result(Text.assemble((f"  {what:<8} ", "dim"), shown_path(path)))
 
 
-def _print_answer(explanations: Sequence[Explanation]) -> None:
-    first = explanations[0]
-    print_result(Text.assemble(shown_path(first.picture.source), "  ", (one_line(first.question), "bold")))
-    print_result(Padding.indent(_facts(first, alone=len(explanations) == 1), 2))
-    if len(explanations) > 1:
-        print_result(Padding.indent(_methods_table(explanations), 2))
-
-
-def _print_detections(found: Detections) -> None:
-    """The same by every method: what they tell apart is on pictures."""
-    print_result(Text.assemble(shown_path(found.picture.source), "  ", (one_line(plain(counted(found))), "bold")))
-    if not len(found):
-        print_result(Padding.indent(Text(f"surest   {one_line(plain(surest_others(found)))}"), 2))
-        return
-    table = Table("query", "class", "score", "box in pixels", box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for one in found:
-        assert one.detection is not None
-        box = ", ".join(f"{side:.0f}" for side in one.detection.box_xyxy_px)
-        table.add_row(str(one.detection.query), Text(one_line(one.target.label), "bold"),
-                      plain(percent(one.target.probability)), box)
-    print_result(Padding.indent(table, 2))
+def _body(results: Sequence[Explanation]) -> tuple[str, list[Table | Text]]:
+    """What stands over a block, and what is told below it: by what was asked."""
+    first, alone = results[0], len(results) == 1
+    asked = first.asked
+    if asked.question is not None:
+        return asked.question, [_facts(first, alone), *([] if alone else [_methods(results)])]
+    if asked.texts:
+        return wording.counted(first), [_texts(first, with_words=alone)]
+    if asked.threshold is not None or asked.queries:
+        others = Text(f"surest   {one_line(plain(wording.surest_others(first)))}")
+        return wording.counted(first), [_detections(first) if len(first) else others]
+    return wording.in_words(first.predictions[0]), [_classes(first)]
 
 
 def _facts(one: Explanation, alone: bool) -> Table:
     facts = Table.grid(padding=(0, 2, 0, 0))
     facts.add_column(style="dim", min_width=7)
-    given, explained = one.predictions[0], one.target
-    facts.add_row("answer", Text.assemble((in_words(given), "bold"), f"  {runners_up(one)}"))
-    if explained.index != given.index:
-        facts.add_row("explained", Text(in_words(explained), "bold"))
-    if alone:
-        facts.add_row("words", top_words(one))
-        facts.add_row("regions", top_regions(one))
+    given = one.predictions[0]
+    facts.add_row("answer", Text.assemble((plain(wording.in_words(given)), "bold"),
+                                          f"  {plain(wording.runners_up(one))}"))
+    for item in one:
+        if item.index != given.index or len(one) > 1:
+            facts.add_row("explained", Text(plain(wording.in_words(item)), "bold"))
+        for what, told in _strongest(one, item).items() if alone else ():
+            facts.add_row(what, told)
     return facts
 
 
-def _methods_table(explanations: Sequence[Explanation]) -> Table:
-    table = Table("method", "words", "regions", box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for one in explanations:
-        table.add_row(one.method, top_words(one, with_scores=False), top_regions(one, with_scores=False))
+def _strongest(one: Explanation, item: Item, with_scores: bool = True) -> dict[str, str]:
+    """The most relevant words, regions and patch, of those that there are."""
+    found = {"words": wording.top_words(one, item, with_scores), "regions": wording.top_regions(one, item, with_scores),
+             "patches": wording.top_patch(one, item)}
+    return {what: plain(told) for what, told in found.items() if told}
+
+
+def _methods(results: Sequence[Explanation]) -> Table:
+    found = [[(one.method, _strongest(one, item, with_scores=False)) for item in one] for one in results]
+    columns = list(dict.fromkeys(what for rows in found for _, told in rows for what in told))
+    table = _table("method", *columns)
+    for method, told in (row for rows in found for row in rows):
+        table.add_row(method, *(told.get(what, "") for what in columns))
     return table
+
+
+def _detections(found: Explanation) -> Table:
+    """The same by every method: what they tell apart is on pictures."""
+    table = _table("query", "class", "score", "box in pixels")
+    for item in found:
+        box = ", ".join(f"{side:.0f}" for side in item.box_xyxy_px or ())
+        table.add_row(str(item.query), Text(one_line(item.label), "bold"), _score(item, item.unit), box)
+    return table
+
+
+def _classes(found: Explanation) -> Table:
+    """The most probable classes, and those that are explained and not among them."""
+    explained = {item.index: item.prediction for item in found}
+    table = _table("class", "index", found.predictions[0].unit, "")
+    for one in ({one.index: one for one in found.predictions} | explained).values():
+        told = plain(wording.score_in_words(one.score, one.unit))
+        table.add_row(Text(one_line(one.label), "bold" if one.index in explained else ""), str(one.index), told,
+                      "explained" if one.index in explained else "")
+    return table
+
+
+def _texts(found: Explanation, with_words: bool) -> Table:
+    units = _units(found)
+    table = _table("text", *units, *(["words"] if with_words else []))
+    for item in found:
+        table.add_row(Text(one_line(item.label), "bold"), *(_score(item, unit) for unit in units),
+                      *([plain(wording.top_words(found, item))] if with_words else []))
+    return table
+
+
+def _units(found: Explanation) -> list[str]:
+    """What is told of each text: its own unit, and the others that say something to a reader."""
+    also = [unit for unit in found[0].also if unit != "logit" and (unit != "softmax" or len(found.asked.texts) > 1)]
+    return [found[0].unit, *also]
+
+
+def _score(item: Item, unit: str) -> str:
+    value = item.score if unit == item.unit else item.also[unit]
+    return plain(wording.two_decimals(value) if unit == "similarity" else wording.score_in_words(value, unit))
+
+
+def _table(*columns: str) -> Table:
+    return Table(*columns, box=None, padding=(0, 2, 0, 0), header_style="dim")
+
+
+def print_shares(found: Sequence[Explanation]) -> None:
+    """Of one text about several pictures: how a softmax over the pictures shares it out, the best first."""
+    logits = [(one[0].also["logit"], shown_path(one.picture.source)) for one in found]
+    highest = max(logits)[0]
+    whole = sum(exp(logit - highest) for logit, _ in logits)
+    table = _table("softmax over the pictures", "")
+    for logit, name in sorted(logits, reverse=True):
+        table.add_row(plain(wording.percent(exp(logit - highest) / whole)), name)
+    print_result(table)
+
+
+def _in_short(one: Explanation) -> tuple[str, str]:
+    """What is told first in a row, and what beside it."""
+    asked = one.asked
+    if asked.question is not None:
+        return wording.answer_in_short(one), "; ".join(_strongest(one, one[0], with_scores=False).values())
+    if asked.threshold is not None or asked.queries:
+        return wording.counted(one), ", ".join(map(wording.in_words, one)) or f"surest: {wording.surest_others(one)}"
+    if asked.texts and len(one) == 1:
+        return wording.score_in_words(one[0].score, one[0].unit), wording.top_words(one, one[0], with_scores=False)
+    best = one.predictions[0]
+    if asked.texts:
+        return wording.in_words(best), ", ".join(f"{item.label} {_score(item, item.unit)}" for item in one)
+    others = [item for item in one if item.index != best.index]
+    return wording.in_words(best), f"explained: {', '.join(map(wording.in_words, others))}" if others else ""
 
 
 class Rows:
@@ -101,22 +161,16 @@ class Rows:
         self._question = self._width(questions, _WIDEST_QUESTION) if len(questions) > 1 else 0
         self._method = _METHOD if several_methods else 0
 
-    def print(self, results: Sequence[Result]) -> None:
-        """A row for each method; one for all of them where they explain the same detections."""
-        first = results[0]
-        if isinstance(first, Detections):
-            self._print([self._named(first)], plain(counted(first)), detections_in_short(first))
-        if isinstance(first, Explanations):
-            self._print([self._named(first)], *maps_in_short(first))
-        for one in results:
-            if isinstance(one, Explanation):
-                columns = [self._named(one), _fitted(one_line(one.question), self._question),
-                           _fitted(one.method, self._method)]
-                told = f"{top_words(one, with_scores=False)}; {top_regions(one, with_scores=False)}"
-                self._print([column for column in columns if column], answer_in_short(one), told)
-
-    def _named(self, one: Result) -> str:
-        return _fitted(shown_path(one.picture.source), self._name, keep_end=True)
+    def print(self, results: Sequence[Explanation]) -> None:
+        """A row for each method; one for all of them where they tell apart nothing that a row has room for."""
+        alike = results[0].asked.question is None
+        for one in results[:1] if alike else results:
+            strong, more = map(plain, _in_short(one))
+            columns = [_fitted(shown_path(one.picture.source), self._name, keep_end=True)]
+            if not alike:
+                columns += [_fitted(one_line(one.asked.question or ""), self._question),
+                            _fitted(one.method, self._method)]
+            self._print([column for column in columns if column], strong, more)
 
     def _print(self, columns: Sequence[str], strong: str, more: str) -> None:
         row = Text("".join(f"{column}  " for column in columns))

@@ -50,18 +50,18 @@ def models(context: typer.Context, as_json: JsonFlag = False, debug: Debug = Fal
 
 def _notes(entries: "Sequence[CatalogEntry]") -> dict[str, str]:
     """What the table has no room for."""
-    from mmx.catalog import DEFAULTS, QUESTIONS
+    from mmx.catalog import defaults
 
-    tasks: dict[str, dict[str, None]] = {}
+    does: dict[str, dict[str, None]] = {}
     needs: dict[str, list[str]] = {}
     for entry in entries:
-        tasks.setdefault(entry.task, {})[entry.family] = None
+        does.setdefault(entry.does, {})[entry.family] = None
         for need in entry.needs:
             needs.setdefault(need, []).append(entry.name)
     names = [entry.name for entry in entries]
-    default = [f"{one.name} for {one.what}" for one in (QUESTIONS, *DEFAULTS[1:]) if one.name in names]
+    default = [f"{one.name} for {one.what}" for one in defaults() if one.name in names]
     return {
-        "tasks": "; ".join(f"{task}: {', '.join(families)}" for task, families in tasks.items()),
+        "what": "; ".join(f"{what}: {', '.join(families)}" for what, families in does.items()),
         "default": "; ".join(default),
         "needed": "; ".join(f"{need} by {' and '.join(by)}" for need, by in needs.items()),
         "licence": "(code): of its authors' code, where none is given with the weights",

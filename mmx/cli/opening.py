@@ -7,12 +7,11 @@ from typing import Any
 
 import typer
 
-from mmx.catalog import QUESTIONS, Default, default_model
+from mmx.catalog import Default, default_for, default_model
 from mmx.cli.output import print_note
 from mmx.errors import UsageError
-from mmx.explainer import Model, load
 from mmx.methods import Method, all_methods, get_method
-from mmx.types import Wanted
+from mmx.model import Model, load
 
 _MOST = 64
 _BYTES = {"": 1, "b": 1, **{f"{prefix}{unit}": size ** power for power, prefix in enumerate("kmgt", 1)
@@ -21,20 +20,21 @@ _MEMORY = re.compile(rf"([0-9]{{1,15}}(?:\.[0-9]{{1,9}})?)\s*({'|'.join(_BYTES)}
 
 
 def open_model(name: str | None, revision: str | None, regions: str | None, device: str, dtype: str,
-               quiet: bool, default: Default = QUESTIONS, features: Path | None = None,
+               quiet: bool, default: Default | None = None, features: Path | None = None,
                answers: Path | None = None) -> Model:
     """The model that was asked for, or the default one, which is then named on stderr."""
-    options = parse_regions(regions)
+    options, question = parse_regions(regions), default_for(["question"])
+    default = default or question
     chosen, origin = default_model(typer.get_app_dir("mmx"), default.name) if name is None else (name, "--model")
     if not quiet and origin is None:
-        said = "" if default is QUESTIONS else f" for {default.what}"
+        said = "" if default == question else f" for {default.what}"
         print_note(f"using {chosen}{said}, which ships with mmx and knows drawn shapes only; "
                    f"for photographs: --model {default.for_photographs}")
     elif not quiet and origin != "--model":
         print_note(f"using {chosen}, as {origin} says")
     model = load(chosen, device, dtype, revision=revision, regions=options, features=features, answers=answers)
     # A broken tokenizer or detector is one error, not one for each picture.
-    model.task.load()
+    model.load_all()
     for note in () if quiet else model.warnings:
         print_note(note)
     return model
@@ -60,13 +60,6 @@ def fitting_methods(methods: tuple[Method, ...], names: Sequence[str], model: Mo
         print_note(f"left out {', '.join(left_out)}: they differ from others only where one stream attends to another, "
                    f"and {model.info.name} has no such attention")
     return fitting
-
-
-def wanted_detections(threshold: float | None, queries: Sequence[int] | None, class_name: str | None) -> Wanted | None:
-    """None where nothing was said of detections."""
-    if threshold is None and not queries and class_name is None:
-        return None
-    return Wanted(threshold, tuple(queries or ()), class_name)
 
 
 def parse_memory(text: str | None) -> int | None:

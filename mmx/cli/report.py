@@ -7,14 +7,12 @@ from typing import Any
 from rich.text import Text
 
 from mmx.cli.errors import as_told
-from mmx.cli.layout import Rows, print_block
-from mmx.cli.maps import print_shares
+from mmx.cli.layout import Rows, print_block, print_shares
 from mmx.cli.output import print_error, print_json, print_note, print_result
 from mmx.cli.requests import Request
 from mmx.cli.results import Files
 from mmx.errors import MmxError, shown_path
-from mmx.tasks.base import Result
-from mmx.types import SCHEMA_VERSION, Explanations
+from mmx.results import SCHEMA_VERSION, Explanation
 
 
 class BatchReport:
@@ -28,14 +26,14 @@ class BatchReport:
         self._skipped: list[dict[str, Any]] = []
         self._explained = self._files = 0
         self._rows: Rows | None = None
-        self._of_one_text: list[Explanations] = []
+        self._of_one_text: list[Explanation] = []
         self._said: set[str] = set()
 
     def expect(self, requests: Sequence[Request], several_methods: bool) -> None:
         """One is told in full, many in a row each."""
         self._rows = Rows(requests, several_methods) if len(requests) > 1 else None
 
-    def add(self, explanations: Sequence[Result], files: Sequence[Files], sheet: Path | None, page: Path | None,
+    def add(self, explanations: Sequence[Explanation], files: Sequence[Files], sheet: Path | None, page: Path | None,
             said_before: Sequence[str] = ()) -> None:
         self._explained += 1
         self._files += sum(map(len, files)) + (sheet is not None) + (page is not None)
@@ -49,7 +47,7 @@ class BatchReport:
         else:
             self._rows.print(explanations)
             first = explanations[0]
-            if isinstance(first, Explanations) and first.of_texts and len(first) == 1:
+            if len(first.asked.texts) == 1 and first[0].unit == "similarity":
                 self._of_one_text.append(first)
         self._print_notes(explanations[0], said_before)
 
@@ -87,9 +85,15 @@ class BatchReport:
         print_json({"schema_version": SCHEMA_VERSION, "explanations": self._documents,
                     "failures": self.failures, "skipped": self._skipped})
 
-    def _print_notes(self, one: Result, said_before: Sequence[str]) -> None:
+    def _print_notes(self, one: Explanation, said_before: Sequence[str]) -> None:
         """What is true of a question is said once, however many pictures it is asked about."""
-        about_question = [note for note in one.notes if note not in {*said_before, *self._said}]
+        reasons: dict[str, list[str]] = {}
+        for method, reason in one.left_out.items():
+            reasons.setdefault(reason, []).append(method)
+        left_out = [f"left out {', '.join(methods)}: {reason}" for reason, methods in reasons.items()]
+        of_items = [note for item in one for note in item.notes]
+        about_question = [note for note in dict.fromkeys((*left_out, *one.notes, *of_items))
+                          if note not in {*said_before, *self._said}]
         self._said.update(about_question)
         about_picture = [f"{shown_path(one.picture.source)}: {note}" for note in one.picture.notes]
         for note in [] if self.quiet else dict.fromkeys((*about_picture, *about_question)):

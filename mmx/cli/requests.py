@@ -8,7 +8,6 @@ from pathlib import Path
 
 from mmx.datasets.questions import QuestionRow, read_questions
 from mmx.errors import UsageError, shown_path
-from mmx.tasks.base import Target
 
 _LONGEST_STEM = 150  # bytes; a file system takes 255, and method and ending follow
 
@@ -19,31 +18,31 @@ class Request:
 
     image: str
     question: str | None
-    target: Target
+    targets: tuple[str | int, ...]
     stem: str
     row: str = ""
 
 
 def gather_requests(images: Sequence[str], question: str | None, questions: Path | None, images_dir: Path | None,
-                    target: Target) -> list[Request]:
+                    targets: tuple[str | int, ...]) -> list[Request]:
     """The requests of a command line: every IMAGE with the one question or with none, or the rows of a file."""
     if questions is not None:
         if images or question is not None:
             raise UsageError("--questions takes the place of IMAGE and --question.", "Give one or the other.")
-        return requests_of_rows(_rows(questions, images_dir), target, shown_path(questions))
+        return requests_of_rows(_rows(questions, images_dir), targets, shown_path(questions))
     if images_dir is not None:
         raise UsageError("--images says where the pictures of --questions lie.", "Give --questions FILE as well.")
     if not images:
         raise UsageError("No picture was given.", "mmx explain IMAGE --question TEXT, or --questions FILE.")
     stems = unique_stems([Path(image).stem for image in images])
-    return [Request(image, question, target, stem) for image, stem in zip(images, stems, strict=True)]
+    return [Request(image, question, targets, stem) for image, stem in zip(images, stems, strict=True)]
 
 
-def requests_of_rows(rows: Sequence[QuestionRow], target: Target, file: str) -> list[Request]:
-    """`target` is for the rows that name none."""
+def requests_of_rows(rows: Sequence[QuestionRow], targets: tuple[str | int, ...], file: str) -> list[Request]:
+    """`targets` is for the rows that name none."""
     images = ["" if row.image == Path() else str(row.image) for row in rows]
     stems = unique_stems([row.id or row.image.stem for row in rows])
-    return [Request(image, row.question, target if row.target is None else row.target, stem,
+    return [Request(image, row.question, targets if row.target is None else (row.target,), stem,
                     f"{file}, line {row.line}")
             for image, row, stem in zip(images, rows, stems, strict=True)]
 

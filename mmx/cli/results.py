@@ -3,20 +3,15 @@
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mmx.errors import OutputError, shown_path
-from mmx.explainer import Model
 from mmx.methods import Method
-from mmx.render.documents import wanted_to_dict
-from mmx.render.report import page_path, sheet_path
-from mmx.tasks.base import Job, Target, targets_of
-from mmx.tasks.image_classification import ImageClassification
-from mmx.tasks.image_text_matching import ImageTextMatching
-from mmx.tasks.object_detection import ObjectDetection
-from mmx.types import SCHEMA_VERSION
+from mmx.model import Job, Model
+from mmx.results import SCHEMA_VERSION
+from mmx.show.saving import page_path, sheet_path
 
 Files = tuple[Path, Path]
 """A PNG and the JSON file beside it."""
@@ -45,44 +40,27 @@ def result_folder(folder: Path) -> Iterator[None]:
 def finished_files(model: Model, job: Job, stem: str, methods: Sequence[Method], out: Path,
                    html: bool = False) -> list[Files] | None:
     """The files that answer this very question with this very model, or None if one of them is not there."""
-    found = [(out / f"{stem}.{method.name}.png", out / f"{stem}.{method.name}.json") for method in methods]
-    beside = [*([sheet_path(out, stem)] if len(methods) > 1 else []), *([page_path(out, stem)] if html else [])]
-    is_whole = all(path.is_file() for path in beside) and all(_answers(files, model, job) for files in found)
-    return found if is_whole else None
+    asked = json.loads(json.dumps(model.settled(job.asked).to_dict()))
+    found: list[Files] = []
+    missing, left_out = set(), dict[str, str]()
+    for method in methods:
+        files = out / f"{stem}.{method.name}.png", out / f"{stem}.{method.name}.json"
+        others = _answers(*files, asked, job, model)
+        left_out |= others or {}
+        missing |= {method.name} if others is None else set()
+        found += [] if others is None else [files]
+    beside = [*([sheet_path(out, stem)] if len(found) > 1 else []), *([page_path(out, stem)] if html else [])]
+    return found if found and missing <= set(left_out) and all(path.is_file() for path in beside) else None
 
 
-def _answers(files: Files, model: Model, job: Job) -> bool:
-    picture, report = files
+def _answers(picture: Path, report: Path, asked: dict, job: Job, model: Model) -> Mapping[str, str] | None:
+    """The methods that were left out beside this one, where its files answer what is asked; else None."""
     try:
         written = json.loads(report.read_text(encoding="utf-8"))
-        return (picture.is_file() and written["schema_version"] == SCHEMA_VERSION
-                and written["image"]["sha256"] == job.picture.sha256
-                and written["model"]["revision"] == model.info.revision and written["dtype"] == model.info.dtype
-                and _asks_the_same(written, model, job))
+        same = (picture.is_file() and written["schema_version"] == SCHEMA_VERSION and written["asked"] == asked
+                and [one["sha256"] for one in written["images"]] == [job.picture.sha256]
+                and written["model"]["revision"] == model.info.revision
+                and written["model"]["dtype"] == model.info.dtype)
+        return written["left_out"] if same else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return False
-
-
-def _asks_the_same(written: dict, model: Model, job: Job) -> bool:
-    task = model.task
-    if isinstance(task, ObjectDetection):
-        return written["asked"] == wanted_to_dict(task.settled(job.wanted))
-    if isinstance(task, ImageTextMatching | ImageClassification):
-        starts = {**model.family.start_layers, **job.start_layers}
-        return written["start_layers"] == starts and _maps_the_same(written, task, job)
-    return (written["question"] == job.question and written["region_provider"] == model.region_provider.name
-            and _explains(written, job.target))
-
-
-def _maps_the_same(written: dict, task: ImageTextMatching | ImageClassification, job: Job) -> bool:
-    if isinstance(task, ImageTextMatching):
-        return [one["text"] for one in written["texts"]] == list(job.texts)
-    return [one["index"] for one in written["classes"]] == task.indices(job.target, written["predictions"][0]["index"])
-
-
-def _explains(written: dict, target: Target) -> bool:
-    explained = written["target"]
-    if not targets_of(target):
-        return explained["index"] == written["predictions"][0]["index"]
-    (target,) = targets_of(target)
-    return str(target).strip().lower() in (explained["label"].lower(), str(explained["index"]))
+        return None

@@ -16,7 +16,7 @@ from mmx.results import SCHEMA_VERSION, Explanation, json_bytes
 from mmx.show import side_by_side
 from mmx.show.html import html_page
 from mmx.show.typeset import clean
-from mmx.show.wording import plain, title
+from mmx.show.wording import listed, plain, title
 
 Choice = tuple[str, int]
 
@@ -66,7 +66,10 @@ def text(given: str) -> str:
 
 
 def _notes(result: Explanation) -> str:
-    lines = [*result.notes, *(f"{method} is left out: {why}" for method, why in result.left_out.items())]
+    reasons: dict[str, list[str]] = {}
+    for method, why in result.left_out.items():
+        reasons.setdefault(why, []).append(method)
+    lines = [*result.notes, *(f"Left out: {listed(methods)}. {why}" for why, methods in reasons.items())]
     return "".join(f'<p class="mmx-note">{text(line)}</p>' for line in lines)
 
 

@@ -96,6 +96,11 @@ class Encoder(ABC):
         return {name: torch.stack([one.tensors[name] for one in prepared]) for name in prepared[0].tensors}
 
     @property
+    def takes_any(self) -> bool:
+        """Whether it takes pictures that nobody prepared for it."""
+        return True
+
+    @property
     def provider(self) -> str | None:
         """Who provides regions, where the model looks at regions."""
         return None

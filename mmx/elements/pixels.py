@@ -86,8 +86,8 @@ def shown_part(processor: Any, size: tuple[int, int]) -> Box:
     if not getattr(processor, "do_center_crop", False):
         return 0, 0, *size
     crop = processor.crop_size["width"], processor.crop_size["height"]
-    # As torchvision rounds it.
-    start = [round((side - kept) / 2) for side, kept in zip(resized, crop, strict=True)]
+    # Cut towards zero, as transformers' processors do.
+    start = [int((side - kept) / 2) for side, kept in zip(resized, crop, strict=True)]
     left, top = (first * whole / side for first, whole, side in zip(start, size, resized, strict=True))
     across, down = (kept * whole / side for kept, whole, side in zip(crop, size, resized, strict=True))
     return left, top, left + across, top + down

@@ -65,8 +65,8 @@ class RegionEncoder(Encoder):
             raise CheckpointError(f"The regions.json of {name} cannot be used: {why}") from error
 
     @property
-    def is_precomputed(self) -> bool:
-        return isinstance(self.source_of_regions, PrecomputedRegions)
+    def takes_any(self) -> bool:
+        return not isinstance(self.source_of_regions, PrecomputedRegions)
 
     def load(self) -> str:
         return self.provider

@@ -20,14 +20,17 @@ from transformers import (
 )
 
 from mmx.catalog import WEIGHTS
-from mmx.families._vqa import VqaFamily
-from mmx.families.base import get_family
+from mmx.checkpoints import Source
+from mmx.elements import Context, Prepared, encoder_of
+from mmx.families import family_of
+from mmx.families.base import Regions
 from mmx.regions.base import RegionSet
 from mmx.regions.fcos import FcosRegions, load_detector
 from mmx.shapes.questions import ANSWERS, all_words, draw_question
 from mmx.shapes.train.loop import seed_everything, train
 from mmx.shapes.train.regions import scene_batches
 from mmx.shapes.world import draw_scene
+from mmx.wiring import run
 
 DETECTOR = "shapes-regions"
 _FIRST_SCENE = 200_000_000
@@ -112,15 +115,18 @@ def train_vqa(kind: str, folder: Path, *, seed: int = 0, steps: int = 12_000, ba
     model = BUILDERS[kind](len(tokenizer), detector.feature_size)
     if start is not None:
         _take_over(model, tokenizer, start)
-    family = get_family(kind)
-    assert isinstance(family, VqaFamily)
+    _, family, _ = family_of(model.config, kind)
+    context = Context(Source(kind, folder), model.config, "cpu")
+    regions_encoder = next(encoder_of(one, context) for one in family.inputs if isinstance(one, Regions))
     first_scene = _FIRST_SCENE + 1_000_000 * seed
     regions = regions_of_scenes(detector, first_scene, scenes)
     held_out = regions_of_scenes(detector, first_scene + scenes, 1000)
 
     def collate(samples: list[tuple[RegionSet, str, int]]) -> tuple[dict[str, Tensor], Tensor]:
         found, questions, answers = zip(*samples, strict=True)
-        return dict(family.encode(tokenizer, questions, found)), torch.tensor(answers)
+        text = tokenizer(list(questions), padding=True, return_tensors="pt", return_token_type_ids=True)
+        seen = [Prepared({"features": one.features, "boxes": one.boxes_xyxy_unit}, ()) for one in found]
+        return {**text, **regions_encoder.collate(seen)}, torch.tensor(answers)
 
     def batches(pool: list[RegionSet], first: int, draw_seed: int) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
         return iter(DataLoader(SceneQuestions(pool, first, draw_seed), batch_size, collate_fn=collate, num_workers=1,
@@ -128,12 +134,12 @@ def train_vqa(kind: str, folder: Path, *, seed: int = 0, steps: int = 12_000, ba
 
     def loss_of(batch: tuple[dict[str, Tensor], Tensor]) -> Tensor:
         inputs, answers = batch
-        return torch.nn.functional.cross_entropy(family.run(model, inputs)["logits"], answers)
+        return torch.nn.functional.cross_entropy(run(model, family, inputs)["logits"], answers)
 
     @torch.no_grad()
     def accuracy() -> str:
         fresh = batches(held_out, first_scene + scenes, seed + 1)
-        right = [family.run(model, inputs)["logits"].argmax(1) == answers for inputs, answers in
+        right = [run(model, family, inputs)["logits"].argmax(1) == answers for inputs, answers in
                  (next(fresh) for _ in range(30))]
         return f"accuracy {torch.cat(right).float().mean():.4f} on held-out scenes"
 
