@@ -9,16 +9,22 @@ if TYPE_CHECKING:
     from mmx.explainer import Model, load
     from mmx.regions.frcnn import load_region_detector
     from mmx.render.side_by_side import side_by_side
+    from mmx.studies.exam.study import evaluate
     from mmx.studies.masks import masks_from_relevance
+    from mmx.studies.perturb.compare import compare
+    from mmx.studies.perturb.study import perturb
+    from mmx.studies.segment.study import segment
     from mmx.types import Explanation
 
 __version__ = "0.1.0"
-__all__ = ["Explanation", "Model", "__version__", "load", "load_region_detector", "masks_from_relevance",
-           "side_by_side"]
+__all__ = ["Explanation", "Model", "__version__", "compare", "evaluate", "load", "load_region_detector",
+           "masks_from_relevance", "perturb", "segment", "side_by_side"]
 
 _HOMES = {"load": "mmx.explainer", "Model": "mmx.explainer", "Explanation": "mmx.types",
           "load_region_detector": "mmx.regions.frcnn", "masks_from_relevance": "mmx.studies.masks",
-          "side_by_side": "mmx.render.side_by_side"}
+          "side_by_side": "mmx.render.side_by_side", "perturb": "mmx.studies.perturb.study",
+          "segment": "mmx.studies.segment.study", "evaluate": "mmx.studies.exam.study",
+          "compare": "mmx.studies.perturb.compare"}
 
 
 def __getattr__(name: str) -> Any:
