@@ -2,11 +2,19 @@
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 	$$p -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2])' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
+# What says most in half a minute: rules, LRP, capture, every method and family, one golden case or two of each family,
+# results, what imports what, and the command's errors.
+QUICK := tests/engine tests/methods tests/families tests/datasets tests/test_parity.py tests/test_masks.py \
+	tests/test_metrics.py tests/test_layers.py $(wildcard tests/test_results.py) tests/cli/test_errors.py \
+	tests/cli/test_check_logits.py tests/cli/test_models.py
+PARITY := tests/test_parity.py::test
+NOT_QUICK := '$(PARITY)_what_the_reference_returned_is_what_mmx_returns[shared' \
+	$(PARITY)_no_method $(PARITY)_a_case_of_the_copy tests/families/test_timm_backbone.py
 SAMPLE := sample_inputs/scene-5029.png
 QUESTION := what color is the circle?
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo page tour test test-all check clean
+.PHONY: help setup demo page tour quick test test-all check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +36,9 @@ page: setup ## open the demo page on this machine
 
 tour: setup ## run the notebook, and store what its cells show
 	$(BIN)/python tests/tour.py
+
+quick: setup ## run the tests that say most in a minute
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q $(QUICK) $(addprefix --deselect=,$(NOT_QUICK))
 
 test: setup ## run the tests
 	$(BIN)/python -m pytest

@@ -9,15 +9,20 @@ if TYPE_CHECKING:
     from mmx.model import Model, load
     from mmx.regions.frcnn import load_region_detector
     from mmx.show import Explanation, side_by_side
+    from mmx.studies.exam.study import evaluate
     from mmx.studies.masks import masks_from_relevance
+    from mmx.studies.perturb.compare import compare
+    from mmx.studies.perturb.study import perturb
+    from mmx.studies.segment.study import segment
 
 __version__ = "0.1.0"
-__all__ = ["Explanation", "Model", "__version__", "load", "load_region_detector", "masks_from_relevance",
-           "side_by_side"]
+__all__ = ["Explanation", "Model", "__version__", "compare", "evaluate", "load", "load_region_detector",
+           "masks_from_relevance", "perturb", "segment", "side_by_side"]
 
-_HOMES = {"load": "mmx.model", "Model": "mmx.model", "Explanation": "mmx.show",
+_HOMES = {"load": "mmx.model", "Model": "mmx.model", "Explanation": "mmx.show", "side_by_side": "mmx.show",
           "load_region_detector": "mmx.regions.frcnn", "masks_from_relevance": "mmx.studies.masks",
-          "side_by_side": "mmx.show"}
+          "perturb": "mmx.studies.perturb.study", "segment": "mmx.studies.segment.study",
+          "evaluate": "mmx.studies.exam.study", "compare": "mmx.studies.perturb.compare"}
 
 
 def __getattr__(name: str) -> Any:

@@ -16,7 +16,7 @@ LONGEST = 300
 # Low to high; rooms of one floor do not know each other.
 FLOORS = (
     ("errors", "schedule", "metrics"),
-    ("types", "registry", "catalog", "lrp", "rules", "recording"),
+    ("types", "results", "files", "devices", "registry", "catalog", "lrp", "rules", "recording"),
     ("images", "hub", "capture"),
     ("checkpoints", "pulling"),
     ("datasets", "regions", "methods"),
@@ -24,7 +24,7 @@ FLOORS = (
     ("engine",),
     ("tasks",),
     ("explainer",),
-    ("render",),
+    ("render", "show"),
     ("shapes", "inspection"),
     ("studies", "demo"),
     ("cli",),

@@ -12,9 +12,6 @@ import mmx
 from mmx.catalog import WEIGHTS, shipped_names
 from mmx.explainer import Model
 from mmx.images import open_picture
-from mmx.methods import get_method
-from mmx.studies.exam.asking import exam_of
-from mmx.studies.exam.study import evaluate
 
 SAMPLES = Path(__file__).parents[1] / "sample_inputs"
 ANSWERING = ("shapes-lxmert", "shapes-visual-bert")
@@ -37,8 +34,7 @@ def test_every_shipped_folder_is_small_safe_and_described() -> None:
 
 
 def test_it_answers_fresh_scenes_and_looks_at_the_right_thing(model: Model) -> None:
-    summary = evaluate(model, exam_of(model), [get_method("raw-attention"), get_method("random")], scenes=120,
-                               first_scene=70_000).summary()
+    summary = mmx.evaluate(model, methods=["raw-attention", "random"], scenes=120, first_scene=70_000).to_dict()
     assert summary["accuracy"]["mean"] >= 0.9
     pointing = {name: groups["one object"]["pointing"]["mean"] for name, groups in summary["methods"].items()}
     assert pointing["raw-attention"] > pointing["random"] + 0.2
@@ -48,8 +44,7 @@ def test_it_answers_fresh_scenes_and_looks_at_the_right_thing(model: Model) -> N
 def test_it_sees_what_is_asked_and_its_relevance_lies_on_it(name: str) -> None:
     torch.set_num_threads(2)
     model = mmx.load(name)
-    summary = evaluate(model, exam_of(model), [get_method("relevance"), get_method("random")], scenes=80,
-                       first_scene=70_000).summary()
+    summary = mmx.evaluate(model, methods=["relevance", "random"], scenes=80, first_scene=70_000).to_dict()
     assert summary["accuracy"]["mean"] >= 0.88
     pointing = {method: groups["all"]["pointing"]["mean"] for method, groups in summary["methods"].items()}
     assert pointing["relevance"] > pointing["random"] + 0.5

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
+from rich import print as show
 from rich.table import Table
 from torch import Tensor
 
 from mmx.bench.models import Subject
 from mmx.bench.timing import interleaved
-from mmx.cli.output import print_result
 from mmx.engine import attribute
 from mmx.methods import Method, all_methods
 
@@ -69,4 +69,4 @@ def bench_explain(subject: Subject, rounds: int, device: str, methods: tuple[Met
     table = Table(subject.name, "seconds", "÷ floor", box=None, padding=(0, 3, 0, 0))
     for name, taken in seconds.items():
         table.add_row(name, f"{taken:.3f}", f"{taken / seconds['floor']:.2f}")
-    print_result(table)
+    show(table)

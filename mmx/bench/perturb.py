@@ -5,20 +5,19 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
+from rich import print as show
 from rich.table import Table
 from torch import Tensor
 
 from mmx.bench.models import Subject
 from mmx.bench.timing import interleaved
-from mmx.cli.output import print_result
 from mmx.engine import attribute
-from mmx.families._vqa import VqaFamily
 from mmx.methods import Method, all_methods
 from mmx.studies.perturb.combinations import Combinations, joined
 from mmx.studies.perturb.forwards import Subsets
 from mmx.studies.perturb.memory import samples_at_once, tokens_at_once
 from mmx.studies.perturb.protocol import MODALITIES, SIGNS, Protocol, protocol_named
-from mmx.studies.perturb.subsets import parts_of
+from mmx.studies.perturb.removal import Removal
 
 
 @dataclass(frozen=True)
@@ -26,14 +25,13 @@ class Work:
     """All methods, signs and modalities on the samples of one batch of encoded inputs."""
 
     subject: Subject
-    family: VqaFamily
+    removal: Removal
     protocol: Protocol
     methods: tuple[Method, ...]
 
     @cached_property
     def combinations(self) -> Combinations:
-        network = self.subject.network
-        return Combinations(network, self.family, self.protocol, MODALITIES, SIGNS, tokens_at_once(network))
+        return Combinations(self.removal, self.protocol, MODALITIES, SIGNS, tokens_at_once(self.subject.network))
 
     @cached_property
     def samples(self) -> int:
@@ -44,7 +42,7 @@ class Work:
 
     def captured(self, inputs: Mapping[str, Tensor], methods: Sequence[Method], first: int) -> tuple:
         seeds = range(first, first + len(inputs["input_ids"]))
-        scores, outputs = attribute(self.subject.network, self.family, inputs, methods, ignore_padding=True,
+        scores, outputs = attribute(self.subject.network, self.subject.family, inputs, methods, ignore_padding=True,
                                     seeds=seeds)
         return scores, outputs["logits"].argmax(dim=1), seeds
 
@@ -56,7 +54,7 @@ class Work:
 
     def reduced_inputs(self) -> Subsets:
         """Everything that is run after the captures, equal inputs as often as they come."""
-        parts = parts_of(self.family, self.subject.inputs, padding_counts=False)
+        parts = self.removal.parts(self.subject.inputs)
         scores, _, seeds = self.captured(self.subject.inputs, self.methods, 0)
         return joined(self.combinations.kept(scores, parts, seeds), parts)
 
@@ -64,7 +62,7 @@ class Work:
     def one_by_one(self) -> None:
         """The first sample, a method, modality, sign and step at a time, each method with a capture of its own."""
         inputs = self.sample(0, 1)
-        parts = parts_of(self.family, inputs, padding_counts=False)
+        parts = self.removal.parts(inputs)
         for method in self.methods:
             scores, _, seeds = self.captured(inputs, [method], 0)
             subsets = joined(self.combinations.kept(scores, parts, seeds), parts)
@@ -79,15 +77,13 @@ class Work:
 
     def _forward(self, inputs: Mapping[str, Tensor], rows: Subsets) -> None:
         sizes = {name: max(1, int(mask.sum(dim=1).max())) for name, mask in rows.kept.items()}
-        reduced = self.family.reduced(inputs, rows.samples, rows.kept, sizes)
-        self.family.run_reduced(self.subject.network, reduced)["logits"].argmax(dim=1).tolist()
+        self.removal.logits(inputs, rows.samples, rows.kept, sizes).argmax(dim=1).tolist()
 
 
 def bench_perturb(subject: Subject, rounds: int, device: str, protocol: str, rows_at_once: Sequence[int]) -> None:
     """Prints samples a second and their ratios, out of one interleaved run."""
-    family = subject.family
-    assert isinstance(family, VqaFamily)
-    work = Work(subject, family, protocol_named(protocol, family), tuple(all_methods()))
+    removal = Removal(subject.network, subject.family)
+    work = Work(subject, removal, protocol_named(protocol, removal.reference), tuple(all_methods()))
     everything = work.reduced_inputs()
     wanted = _sorted_by_length(everything.distinct()[0])
     forwards = {f"plain forwards, {rows} at once": rows for rows in rows_at_once}
@@ -101,9 +97,9 @@ def bench_perturb(subject: Subject, rounds: int, device: str, protocol: str, row
                   padding=(0, 3, 0, 0))
     for name, rate in rates.items():
         table.add_row(name, f"{rate:.4f}", f"{rate / best:.2f}", f"{rate / rates['one at a time']:.1f}")
-    print_result(table)
+    show(table)
     each = len(everything) / work.samples
-    print_result(f"{each:.0f} reduced inputs a sample, {len(wanted) / work.samples:.0f} of them distinct\n")
+    show(f"{each:.0f} reduced inputs a sample, {len(wanted) / work.samples:.0f} of them distinct\n")
 
 
 def _sorted_by_length(subsets: Subsets) -> Subsets:

@@ -21,20 +21,11 @@ def compare(
 
     mmx compare run-a run-b
     """
-    import json
-
-    from mmx.cli.perturb_curves import draw_curves
     from mmx.cli.perturb_tables import print_perturbation
     from mmx.cli.results import result_folder
-    from mmx.errors import UsageError
-    from mmx.render.files import write_atomically
-    from mmx.studies.perturb.comparison import Finished, compared
+    from mmx.studies.perturb.compare import compare as compared
 
-    distinct = list({folder.resolve(): folder for folder in folders}.values())
-    if len(distinct) < 2:
-        raise UsageError("One run has nothing to be compared with.", "Give two folders or more.")
-    summary = compared([Finished.read(folder) for folder in distinct])
+    study = compared(*folders)
     with result_folder(out):
-        draw_curves(out / "curves.png", summary)
-        write_atomically(out / "summary.json", (json.dumps(summary, indent=2, allow_nan=False) + "\n").encode())
-    print_perturbation(summary, out, as_json)
+        study.save(out)
+    print_perturbation(study.to_dict(), out, as_json)

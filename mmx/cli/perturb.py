@@ -8,8 +8,6 @@ import typer
 from mmx.cli.listing import JsonFlag
 from mmx.cli.options import Answers, Debug, Device, Dtype, Features, ModelName, Out, Quiet, Regions, Revision
 
-_MODALITIES = ("image", "text")
-
 
 def perturb(
     data: Annotated[Path | None, typer.Option(
@@ -61,25 +59,34 @@ def perturb(
 ) -> None:
     """Follow a model's accuracy as words or regions are removed in the order of their relevance.
 
-    Writes a line for each sample, summary.json and curves.png into --out; a run that was killed goes on with --resume,
-    and 'torchrun --nproc-per-node N -m mmx perturb ...' shares the samples out. Example:
+    Writes a line for each sample, summary.json, summary.csv and curves.png into --out; a run that was killed goes on
+    with --resume, and 'torchrun --nproc-per-node N -m mmx perturb ...' shares the samples out. Example:
 
     mmx perturb --method all --protocol clean --num-samples 200
     """
-    from mmx.cli.perturb_run import Options, run_perturbation
+    from mmx.cli.opening import chosen_methods, open_model
     from mmx.cli.perturb_tables import print_perturbation
+    from mmx.cli.reporter import OnTerminal
     from mmx.cli.results import result_folder
-    from mmx.studies.runs import joined_world
+    from mmx.errors import UsageError
+    from mmx.studies.perturb.study import perturb as perturbed
+    from mmx.studies.world import joined_world
 
-    asked = Options(data, annotations, images, features, answers, tuple(method or ["relevance"]),
-                  _signs(positive, negative), _modalities(modality), protocol, control, steps, num_samples, seed,
-                  None if no_cache else cache, no_cache, batch_size)
+    names, shares = method or ["relevance"], _shares(steps)
+    chosen_methods(names)  # a wrong name is said before a model is loaded
+    if data is None and (annotations or images or features):
+        raise UsageError("--annotations, --images and --features go with --data.", "Give --data FILE as well.")
     with joined_world() as world, result_folder(out):
-        summary = run_perturbation(asked, model, revision, regions, device, dtype, out, resume, world, quiet)
-    if summary is None:
-        return
-    print_perturbation(summary, out, as_json)
-    if summary["samples"]["failed"]:
+        loaded = open_model(model, revision, regions, world.device(device), dtype, quiet or not world.leads,
+                            features=features, answers=answers)
+        study = perturbed(
+            loaded, data, annotations=annotations, images=images, methods=names, modalities=modality or ["all"],
+            signs=_signs(positive, negative), protocol=protocol, control=control, steps=shares,
+            num_samples=num_samples, seed=seed, cache=not no_cache and (cache or True), batch_size=batch_size, out=out,
+            resume=resume, progress=OnTerminal(quiet))
+    if world.leads:
+        print_perturbation(study.to_dict(), out, as_json)
+    if study.document["samples"]["failed"]:
         raise typer.Exit(1)
 
 
@@ -88,10 +95,10 @@ def _signs(positive: bool, negative: bool) -> tuple[str, ...]:
     return tuple(sign for sign, wanted in (("positive", positive), ("negative", negative)) if wanted or both)
 
 
-def _modalities(names: list[str] | None) -> tuple[str, ...]:
-    from mmx.registry import unknown_name
+def _shares(text: str | None) -> list[float] | None:
+    from mmx.errors import UsageError
 
-    wanted = set(names or ["all"])
-    for name in wanted - {*_MODALITIES, "all"}:
-        raise unknown_name("modality", name, [*_MODALITIES, "all"])
-    return tuple(name for name in _MODALITIES if name in wanted or "all" in wanted)
+    try:
+        return None if text is None else [float(step) for step in text.split(",")]
+    except ValueError as error:
+        raise UsageError(f"--steps '{text}' is no list of shares.", "Write it as 0,0.25,0.5,1.") from error

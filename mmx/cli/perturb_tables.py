@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from mmx.cli.output import print_json, print_note, print_result
-from mmx.cli.perturb_curves import heading
 from mmx.errors import shown_path
+from mmx.studies.perturb.figure import heading
 
 _MEANING = {"iccv21": "as the paper's code has it", "clean": "even steps, seeded ties, no accidents"}
 
@@ -36,7 +36,7 @@ def print_perturbation(summary: Mapping[str, Any], out: Path, as_json: bool) -> 
             print_result(_table(panel))
     print_result(Text("\nAUC: area under accuracy over the share removed, as mean accuracy in %. In brackets 95 % "
                       "bootstrap intervals, paired for differences.", "dim"))
-    print_result(Text.assemble(("wrote ", "dim"), f"{shown_path(out)}/summary.json and curves.png"))
+    print_result(Text.assemble(("wrote ", "dim"), f"{shown_path(out)}/summary.json, summary.csv and curves.png"))
 
 
 def _table(panel: Mapping[str, Any]) -> Table:

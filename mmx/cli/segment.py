@@ -8,6 +8,8 @@ import typer
 from mmx.cli.listing import JsonFlag
 from mmx.cli.options import Debug, Device, Dtype, MaxMemory, Out, Quiet, Revision
 
+DETECTOR = "shapes-detr"
+
 
 def segment(
     images: Annotated[Path | None, typer.Option(
@@ -41,26 +43,33 @@ def segment(
 ) -> None:
     """Score masks made of a detector's relevance against COCO annotations.
 
-    Writes summary.json, COCO results files and a gallery into --out; 'torchrun --nproc-per-node N -m mmx segment ...'
-    shares the pictures out. Example:
+    Writes summary.json, summary.csv, COCO results files and a gallery into --out;
+    'torchrun --nproc-per-node N -m mmx segment ...' shares the pictures out. Example:
 
     mmx segment --images val2017 --annotations instances_val2017.json --model facebook/detr-resnet-50 --limit 100
     """
     from mmx.cli.opening import parse_memory
+    from mmx.cli.output import print_note
+    from mmx.cli.reporter import OnTerminal
     from mmx.cli.results import result_folder
-    from mmx.cli.segment_run import Data, gradient_memory, open_detector, run_segmentation
     from mmx.cli.segment_tables import print_summary
-    from mmx.studies.runs import joined_world
-    from mmx.studies.segment.records import DEFAULT_METHOD, Segmentation, methods_named
+    from mmx.explainer import load
+    from mmx.studies.segment.detector import FOR_PHOTOGRAPHS
+    from mmx.studies.segment.records import methods_named
+    from mmx.studies.segment.study import segment as segmented
+    from mmx.studies.world import joined_world
 
-    methods, memory = methods_named(method or DEFAULT_METHOD[protocol], protocol), parse_memory(max_memory)
+    memory = parse_memory(max_memory)
+    methods_named(method or [], protocol)  # a wrong name is said before a model is loaded
     with joined_world() as world, result_folder(out):
-        loaded = open_detector(model, revision, device, dtype, world, quiet)
-        data = Data.read(images, annotations, out, limit, seed, world)
-        work = Segmentation(loaded, methods, protocol, threshold, gradient_memory(loaded, memory))
-        summary = run_segmentation(work, data, 1 if protocol == "iccv21" else batch_size, out, resume, world, quiet)
-        if summary is None:
-            return
-        print_summary(summary, out, as_json)
-    if summary["images"]["failed"]:
+        if model is None and world.leads and not quiet:
+            print_note(f"using {DETECTOR}, which ships with mmx and knows drawn shapes only; "
+                       f"for photographs: --model {FOR_PHOTOGRAPHS}")
+        loaded = load(model or DETECTOR, world.device(device), dtype, revision=revision)
+        study = segmented(loaded, images, annotations, methods=method, protocol=protocol, threshold=threshold,
+                          limit=limit, seed=seed, batch_size=batch_size, max_memory=memory, out=out, resume=resume,
+                          progress=OnTerminal(quiet))
+        if world.leads:
+            print_summary(study.to_dict(), out, as_json)
+    if study.document["images"]["failed"]:
         raise typer.Exit(1)

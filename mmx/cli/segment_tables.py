@@ -28,8 +28,8 @@ def print_summary(summary: dict[str, Any], out: Path, as_json: bool) -> None:
     ranges = sorted(summary["boxes"], key=lambda name: name != summary["headline"])
     for name in ranges:
         print_result(_table(summary, name))
-    print_result(Text.assemble(("\nwrote ", "dim"), f"{shown_path(out)}/summary.json, gallery.png, boxes.json and "
-                               "predictions.*.json"))
+    print_result(Text.assemble(("\nwrote ", "dim"), f"{shown_path(out)}/summary.json, summary.csv, gallery.png, "
+                               "boxes.json and predictions.*.json"))
 
 
 def _table(summary: dict[str, Any], name: str) -> Table:

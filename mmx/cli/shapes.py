@@ -10,7 +10,6 @@ from rich.text import Text
 from mmx.cli.listing import JsonFlag
 from mmx.cli.options import BatchSize, Debug, Device, ModelName, Quiet, help_if_alone
 from mmx.cli.output import print_json, print_result
-from mmx.cli.progress import progress_bar
 
 shapes_app = typer.Typer()
 
@@ -35,31 +34,26 @@ def evaluate(
     debug: Debug = False,
 ) -> None:
     """Score a checkpoint and its explanations against scenes whose truth is known."""
-    from mmx.cli.opening import chosen_methods, fitting_methods, open_model
-    from mmx.studies.exam.asking import exam_of
+    from mmx.cli.opening import open_model
+    from mmx.cli.reporter import OnTerminal
     from mmx.studies.exam.study import evaluate as evaluated
 
-    names = method or ["all"]
     loaded = open_model(model, None, None, device, "auto", quiet)
-    methods = fitting_methods(chosen_methods(names), names, loaded, quiet)
-    with progress_bar(scenes, quiet) as advance:
-        scores = evaluated(loaded, exam_of(loaded), methods, scenes=scenes, first_scene=first_scene,
-                           batch_size=batch_size, advance=advance)
-    summary = {"model": loaded.info.name, "revision": loaded.info.revision, "first_scene": first_scene,
-               **scores.summary()}
+    study = evaluated(loaded, methods=method or ["all"], scenes=scenes, first_scene=first_scene,
+                      batch_size=batch_size, progress=OnTerminal(quiet))
     if as_json:
-        print_json(summary)
+        print_json(study.to_dict())
     else:
-        _print_tables(summary)
+        _print_tables(study.to_dict())
 
 
 def _print_tables(summary: dict) -> None:
     accuracy = summary["accuracy"]
     by_kind = ", ".join(f"{kind} {100 * value:.1f}" for kind, value in summary["accuracy_by_kind"].items())
     print_result(Text.assemble((summary["model"], "bold"), f" is right in {_share(accuracy)} % of "
-                               f"{summary['questions']} cases: {by_kind}"))
+                               f"{summary['samples']['evaluated']} cases: {by_kind}"))
     for group, chance in summary["pointing_by_chance"].items():
-        count = next(iter(summary["methods"].values()))[group]["pointing"]["count"]
+        count = next(iter(summary["methods"].values()))[group]["pointing"]["samples"]
         objects = "one object" if group == "one object" else "any objects"
         print_result(f"\n{count} right answers that depend on {objects}; pointing by chance {100 * chance:.1f}")
         table = Table("method", "pointing %", f"pointing - {summary['difference_to']}", "mass %", "rank %", box=None,

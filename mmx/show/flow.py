@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from PIL import Image
 
 from mmx.show.canvas import blank, stacked
-from mmx.show.typeset import Style, clean, draw_text, is_right_to_left, text_width
+from mmx.show.typeset import Style, clean, draw_text, has_digits, is_right_to_left, text_width
 
 
 @dataclass(frozen=True)
@@ -115,14 +115,17 @@ def _pieces(word: Word, style: Style, room: int) -> list[Word]:
 def _visual_order(line: Sequence[Word], base_is_right_to_left: bool) -> list[int]:
     """Indices from left to right: words of one direction keep together.
 
-    What has no direction goes with the word that it hangs on, or with the base direction if it stands free.
+    What has no direction goes with the word that it hangs on, or with the base direction if it stands free; numbers
+    go on with left-to-right words.
     """
     runs: list[tuple[bool, list[int]]] = []
     direction = base_is_right_to_left
     for index, word in enumerate(line):
         found = is_right_to_left(word.text)
-        if found is not None or word.spaced:
-            direction = base_is_right_to_left if found is None else found
+        if found is not None:
+            direction = found
+        elif word.spaced and (direction or not has_digits(word.text)):
+            direction = base_is_right_to_left
         if not runs or runs[-1][0] != direction:
             runs.append((direction, []))
         runs[-1][1].append(index)

@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 _QUALITY = 90
 _FAINT = 0.05  # of the largest score: a paler chip would be the brightest thing on a dark page
 _SHARP = 1.5  # picture pixels for one of the page
-_LARGE = round(_SHARP * 560), round(_SHARP * 700)
-_CARD = round(_SHARP * 360), round(_SHARP * 480)
+_SIZES = {"large": (560, 700), "card": (360, 480), "small": (240, 360)}  # on the page
 
 
 def html_figure(explanations: Sequence[Explanation]) -> str:
@@ -47,8 +46,8 @@ def html_page(explanations: Sequence[Explanation]) -> str:
 def _template(name: str, figure: Figure, **more: Any) -> str:
     images = [image_of(picture) for picture in figure.pictures]
 
-    def source(view: View, large: bool) -> str:
-        return _webp(draw_view(view, images[view.picture], *(_LARGE if large else _CARD)))
+    def source(view: View, size: str) -> str:
+        return _webp(draw_view(view, images[view.picture], *(round(_SHARP * side) for side in _SIZES[size])))
 
     panels = [panel for row in figure.rows for panel in (row.plain, *row.panels) if panel]
     html = _environment().get_template(name).render(
@@ -61,8 +60,9 @@ def _template(name: str, figure: Figure, **more: Any) -> str:
 def _environment() -> "Environment":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    environment = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True,
-                              undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
     environment.filters.update(line=clean, css=_css, chips=_chips)
     environment.globals.update(ends=ends)
     return environment

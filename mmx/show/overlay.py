@@ -53,10 +53,16 @@ def overlay_maps(image: Image.Image, maps: Sequence[tuple[np.ndarray, Box]], col
 
 
 def _spread(strengths: np.ndarray, box: Box, size: tuple[int, int]) -> np.ndarray:
+    """A map at the picture's size, 0 beside its box; what lies beyond the picture is never made."""
     left, top, right, bottom = map(round, box)
-    coarse = Image.fromarray(np.asarray(strengths, dtype=np.float32))
+    right, bottom = max(right, left + 1), max(bottom, top + 1)
+    seen = max(left, 0), max(top, 0), min(right, size[0]), min(bottom, size[1])
     field = Image.new("F", size)
-    field.paste(coarse.resize((max(1, right - left), max(1, bottom - top)), Image.Resampling.BILINEAR), (left, top))
+    if seen[0] < seen[2] and seen[1] < seen[3]:
+        coarse = Image.fromarray(np.asarray(strengths, dtype=np.float32))
+        across, down = coarse.width / (right - left), coarse.height / (bottom - top)
+        part = ((seen[0] - left) * across, (seen[1] - top) * down, (seen[2] - left) * across, (seen[3] - top) * down)
+        field.paste(coarse.resize((seen[2] - seen[0], seen[3] - seen[1]), Image.Resampling.BILINEAR, part), seen[:2])
     return np.asarray(field)
 
 

@@ -110,7 +110,8 @@ def _columns(count: int, width_to_height: float) -> int:
 def _methods(figure: Figure, images: Sequence[Image.Image]) -> list[Image.Image]:
     """A block for each item: its heading, and a grid of the plain picture and a panel for each method."""
     count = len(figure.columns) + (figure.rows[0].plain is not None)
-    columns = count if count <= 4 else min((4, 5, 6, 7), key=lambda columns: -count % columns)
+    widths = (7, 6, 5, 4) if len(figure.rows) > 1 else (5, 4, 3)  # so that an item takes few lines, or is large
+    columns = count if count <= 4 else min(widths, key=lambda columns: -count % columns)
     width = min(_CELLS[1], max(_CELLS[0], (_WIDEST + GUTTER) // columns - GUTTER))
     cell = _Cell(width, Style(18, bold=True), Style(18), 15, round(_TALLEST_IN_WIDTHS * width))
     return [_row(row, images, cell, columns) for row in figure.rows]

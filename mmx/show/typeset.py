@@ -59,6 +59,11 @@ def is_right_to_left(text: str) -> bool | None:
     return next((kind in ("R", "AL") for kind in strong if kind in ("L", "R", "AL")), None)
 
 
+def has_digits(text: str) -> bool:
+    """Whether it holds digits as European languages write them."""
+    return any(unicodedata.bidirectional(char) == "EN" for char in text)
+
+
 def _visible(char: str) -> str:
     if char in _NO_BREAK_SPACES or char == _NON_JOINER:
         return char

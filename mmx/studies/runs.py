@@ -5,83 +5,34 @@ A run's folder holds `run.json`, its parameters, and `records.<rank>-of-<size>.j
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
 
 from mmx.errors import OutputError, UsageError, shown_path
-from mmx.render.files import write_atomically
+from mmx.files import write_atomically
+from mmx.studies.reporting import Reporter
+from mmx.studies.world import World
 
 Record = dict[str, Any]
-
-_LONGEST_WAIT = timedelta(days=14)
-_MOST_THREADS = 4  # one picture hardly gains by more, and processes leave room for each other
-_START = "Start with torchrun, or unset them."
-
-
-@dataclass(frozen=True)
-class World:
-    """Which of how many processes this is."""
-
-    rank: int = 0
-    size: int = 1
-    local_rank: int = 0
-
-    @property
-    def leads(self) -> bool:
-        return self.rank == 0
-
-    def wait(self) -> None:
-        """Until every process is here."""
-        if self.size > 1:
-            import torch.distributed
-
-            torch.distributed.barrier()
-
-
-def fix_threads(world: World) -> int:
-    """Sets how many threads PyTorch computes with on the CPU, and returns it: the digits of results hang on it.
-
-    It is the same in a run by itself and in one that is shared out, where `torchrun` would have it be 1.
-    """
-    import torch
-
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    set_by_torchrun = world.size > 1 and asked == "1"
-    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = int(asked) if asked.isdecimal() and int(asked) and not set_by_torchrun else min(_MOST_THREADS, there)
-    torch.set_num_threads(threads)
-    return threads
+"""Plain values: "id", and what was found, or else "error"."""
+Sample = TypeVar("Sample")
+Numbered = tuple[int, Sample]
+"""The id of a sample's record, and the sample."""
 
 
 @contextmanager
-def joined_world() -> Iterator[World]:
-    """The processes that `torchrun` started together, or this one alone."""
-    world = _world_of(os.environ)
-    if world.size == 1:
-        yield world
+def study_folder(out: str | Path | None, world: World, *, resume: bool) -> Iterator[Path]:
+    """The folder `out`, or a temporary one that is gone afterwards. Raises UsageError where that cannot do."""
+    if out is not None:
+        yield Path(out)
         return
-    import torch.distributed
-
-    torch.distributed.init_process_group("gloo", timeout=_LONGEST_WAIT)
-    try:
-        yield world
-    finally:
-        torch.distributed.destroy_process_group()
-
-
-def _world_of(environment: Any) -> World:
-    try:
-        world = World(*(int(environment.get(name, default)) for name, default in
-                        (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0))))
-    except ValueError as error:
-        raise UsageError("RANK, WORLD_SIZE or LOCAL_RANK is no number.", _START) from error
-    if world.size > 1 and not ("RANK" in environment and 0 <= world.rank < world.size):
-        raise UsageError(f"WORLD_SIZE is {world.size}, but RANK does not fit it.", _START)
-    return world
+    if resume or world.size > 1:
+        raise UsageError("A run in a temporary folder cannot be gone on with or shared.", "Name a folder with out.")
+    with TemporaryDirectory(prefix="mmx-") as folder:
+        yield Path(folder)
 
 
 class Run:
@@ -123,13 +74,39 @@ def open_run(folder: Path, parameters: Record, world: World, *, resume: bool) ->
         if resume and path.is_file():
             _check_same(_read(path), json.loads(json.dumps(parameters)), folder)
         else:
-            for old in [*_shards(folder), folder / "summary.json"]:
+            for old in [*_shards(folder), folder / "summary.json", folder / "summary.csv"]:
                 old.unlink(missing_ok=True)
             write_atomically(path, (json.dumps(parameters, indent=2) + "\n").encode())
     world.wait()
     run = Run(folder, world)
     world.wait()  # nobody writes while somebody still reads what is done
     return run
+
+
+def go_through(run: Run, groups: Sequence[Sequence[Numbered[Sample]]],
+               records: Callable[[Sequence[Numbered[Sample]]], Iterable[Record]], reporter: Reporter,
+               seen: Callable[[Record], None] = lambda record: None) -> None:
+    """Puts down the records of this process's share of the groups, those that are not done yet.
+
+    A group of which a sample is not done yet goes through the model as a whole, for the same digits.
+
+    Args:
+        records: of the samples of a group, one each.
+        seen: called with every record that was made.
+    """
+    mine = groups[run.world.rank::run.world.size]
+    left = [group for group in mine if any(number not in run.done for number, _ in group)]
+    with reporter.progress(sum(map(len, left))) as advance:
+        for group in left:
+            for record in records(group):
+                if "error" in record:
+                    named = f"{record['sample']}: " if "sample" in record else ""
+                    reporter.line("error", f"{named}{record['error']}")
+                seen(record)
+                if record["id"] not in run.done:
+                    run.append(record)
+            advance(len(group))
+    run.world.wait()
 
 
 def _check_same(before: Record, now: Record, folder: Path) -> None:

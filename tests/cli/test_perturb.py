@@ -12,8 +12,8 @@ import pytest
 from cli_outcome import Command
 from PIL import Image
 
-from mmx.cli import perturb_run
 from mmx.studies.perturb import published
+from mmx.studies.perturb.records import PerturbationTest
 
 METHODS = ("-m", "relevance", "-m", "rollout")
 QUESTIONS = ("what color is the circle?", "what is red?", "is the circle red?")
@@ -66,7 +66,8 @@ def test_a_run(perturb: Command, tmp_path: Path, protocol: str) -> None:
     assert "rightly where nothing is removed: 9 samples" in outcome.out.splitlines()[0]
     assert outcome.out.count("lower AUC is better") == outcome.out.count("higher AUC is better") == 2
     out = tmp_path / "out"
-    assert {path.name for path in out.iterdir()} == {"summary.json", "run.json", "curves.png", "records.0-of-1.jsonl"}
+    assert {path.name for path in out.iterdir()} == {
+        "summary.json", "summary.csv", "run.json", "curves.png", "records.0-of-1.jsonl"}
     found, methods = summary(out), ["relevance", "rollout", *(["random"] if protocol == "clean" else [])]
     assert found["parameters"]["methods"] == methods and found["protocol"] == protocol
     assert {(modality, sign) for modality, signs in found["panels"].items() for sign in signs} == {
@@ -109,7 +110,7 @@ def test_killed_and_gone_on_with_ends_in_the_same_bytes(perturb: Command, tmp_pa
 
 def test_a_finished_run_is_not_run_again(perturb: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     perturb()
-    monkeypatch.setattr(perturb_run.PerturbationTest, "records", lambda *given: pytest.fail("ran again"))
+    monkeypatch.setattr(PerturbationTest, "records", lambda *given: pytest.fail("ran again"))
     assert perturb("--resume").code == 0
 
 
@@ -176,7 +177,6 @@ def test_a_known_checkpoint_that_answers_badly_is_warned_of_early_and_late(
         perturb: Command, tiny_lxmert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(published._FIGURES, str(tiny_lxmert), (2.0, "a made-up figure"))
     monkeypatch.setattr(published, "FEWEST", 4)
-    monkeypatch.setattr(perturb_run, "FEWEST", 4)
     outcome = perturb("--quiet")
     warnings = [line for line in outcome.err.splitlines() if "WARNING" in line]
     assert len(warnings) == 2 and "200.0 % as published" in warnings[0]
@@ -252,7 +252,7 @@ def test_two_processes_end_in_the_bytes_of_one(perturb: Command, arguments: list
          *map(str, arguments), "--out", str(other)], capture_output=True, text=True, env=_environment(), check=False)
     assert done.returncode == 0, done.stderr
     assert len(list(other.glob("records.*-of-2.jsonl"))) == 2
-    for name in ("summary.json", "curves.png"):
+    for name in ("summary.json", "summary.csv", "curves.png"):
         assert (other / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
 
 
@@ -269,7 +269,7 @@ def test_kill_9_loses_nothing(perturb: Command, arguments: list[object], tmp_pat
     before = path.read_bytes().count(b"\n")
     assert perturb("--out", other, "--resume").code == 0
     assert 0 < before <= 9 == len(records(other))
-    for name in ("summary.json", "curves.png"):
+    for name in ("summary.json", "summary.csv", "curves.png"):
         assert (other / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
 
 
@@ -284,7 +284,7 @@ def test_compare_puts_runs_side_by_side(perturb: Command, mmx: Command, tmp_path
     assert list(panel["methods"]) == ["relevance (both)", "rollout (both)", "relevance (a)", "rollout (a)"]
     assert panel["methods"]["rollout (a)"] == alone["panels"]["image"]["positive"]["methods"]["rollout"]
     assert panel["differences"]["rollout (both)"]["rollout (a)"] == {"mean": 0, "low": 0, "high": 0}
-    assert {path.name for path in (tmp_path / "c").iterdir()} == {"summary.json", "curves.png"}
+    assert {path.name for path in (tmp_path / "c").iterdir()} == {"summary.json", "summary.csv", "curves.png"}
     document = mmx("compare", tmp_path / "both", tmp_path / "a", *mmx_arguments, "--json").out
     assert json.loads(document) == found
 

@@ -12,9 +12,10 @@ import pytest
 from cli_outcome import Command
 from PIL import Image
 
-from mmx.cli import segment_run
 from mmx.shapes.coco import write_coco
 from mmx.shapes.world import CLASSES
+from mmx.studies.segment import data as data_module
+from mmx.studies.segment.records import Segmentation
 
 METHODS = ("-m", "relevance", "-m", "rollout")
 
@@ -75,8 +76,8 @@ def test_a_run(score: Command, tmp_path: Path, protocol: str, first: str) -> Non
     assert outcome.out.count("(boxes)") == 2
     assert outcome.out.index(f"{first}, %") == min(outcome.out.index(f"{low} to 0.95, %") for low in ("0.20", "0.50"))
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "summary.json", "run.json", "gallery.png", "boxes.json", "records.0-of-1.jsonl", "predictions.relevance.json",
-        "predictions.rollout.json"}
+        "summary.json", "summary.csv", "run.json", "gallery.png", "boxes.json", "records.0-of-1.jsonl",
+        "predictions.relevance.json", "predictions.rollout.json"}
     found = summary(tmp_path / "out")
     assert found["protocol"] == found["parameters"]["protocol"] == protocol
     assert list(found["methods"]) == ["relevance", "rollout"]
@@ -122,7 +123,7 @@ def test_killed_and_gone_on_with_ends_in_the_same_bytes(score: Command, tmp_path
 
 def test_a_finished_run_is_not_run_again(score: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     score()
-    monkeypatch.setattr(segment_run.Segmentation, "records", lambda *given: pytest.fail("ran again"))
+    monkeypatch.setattr(Segmentation, "records", lambda *given: pytest.fail("ran again"))
     assert score("--resume").code == 0
 
 
@@ -183,7 +184,7 @@ def test_limit_takes_the_first_and_seed_draws(score: Command, tmp_path: Path) ->
 
 def test_scenes_are_drawn_where_no_data_is_named(mmx: Command, tiny_detector: Path, tmp_path: Path,
                                                  monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segment_run, "_SCENES", 2)
+    monkeypatch.setattr(data_module, "DRAWN_SCENES", 2)
     for out in ("out", "elsewhere"):
         outcome = mmx("segment", "--model", tiny_detector, "--out", tmp_path / out)
         assert (outcome.code, outcome.err) == (0, "")
@@ -255,7 +256,9 @@ def _with_91_classes(source: Path, target: Path, config: dict) -> None:
     DetrImageProcessor.from_pretrained(source).save_pretrained(target)
 
 
-def test_two_processes_end_in_the_bytes_of_one(score: Command, arguments: list[object], tmp_path: Path) -> None:
+def test_two_processes_end_in_the_bytes_of_one(score: Command, arguments: list[object], tmp_path: Path,
+                                               monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)  # torchrun asks for 1 by itself, not the user
     score()
     other = tmp_path / "shared-out"
     done = subprocess.run(
@@ -264,7 +267,7 @@ def test_two_processes_end_in_the_bytes_of_one(score: Command, arguments: list[o
         capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}, check=False)
     assert done.returncode == 0, done.stderr
     assert len(list(other.glob("records.*-of-2.jsonl"))) == 2
-    for name in ("summary.json", "boxes.json", "predictions.relevance.json", "gallery.png"):
+    for name in ("summary.json", "summary.csv", "boxes.json", "predictions.relevance.json", "gallery.png"):
         assert (other / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
 
 

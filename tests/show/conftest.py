@@ -1,42 +1,16 @@
-"""Explanations built by hand for every mix of what models look at: no model, no file."""
+"""Explanations for every mix of what models look at."""
 
-import re
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from by_hand import ANSWERS, explanation_of, words_of
 
-import mmx.show  # noqa: F401  (explanations draw themselves once it is there)
-from mmx.results import Asked, Explanation, Item, ModelInfo, Patches, Picture, Prediction, Region, Regions, Token, Words
+from mmx.results import Asked, Explanation, Item, Patches, Prediction, Region, Regions, Token, Words
 
 Build = Callable[..., Explanation]
-MODEL = ModelInfo("tiny", "toys", "ToyModel", "sha256:00", "cpu", "float32")
-ANSWERS = (Prediction(7, "cat", 0.8, "softmax"), Prediction(3, "dog", 0.15, "softmax"),
-           Prediction(5, "cow", 0.04, "softmax"))
 MIXES = ("regions", "patches", "texts", "classes", "detections", "nothing")
-
-
-def words_of(text: str) -> Words:
-    """As a BERT tokenizer has them, with two special tokens."""
-    found = [Token(m.group(), m.group().lower(), False, m.span()) for m in re.finditer(r"\w+|[^\w\s]", text)]
-    return Words(text, (Token("[CLS]", "[CLS]", True, None), *found, Token("[SEP]", "[SEP]", True, None)))
-
-
-def picture_of(size: tuple[int, int] = (64, 48)) -> Picture:
-    return Picture(Image.new("RGB", size, (120, 120, 120)), "pictures/my cat.jpg", "00ff")
-
-
-def explanation_of(items: tuple[Item, ...], asked: Asked, size: tuple[int, int], **fields: Any) -> Explanation:
-    return Explanation(**{"model": MODEL, "method": "relevance", "pictures": (picture_of(size),), "asked": asked,
-                          "elements": {}, "items": items, "versions": {"mmx": "0"}, **fields})
-
-
-def by(explanation: Explanation, *methods: str) -> list[Explanation]:
-    """The same by other methods."""
-    return [replace(explanation, method=method) for method in methods]
 
 
 @pytest.fixture
@@ -99,8 +73,8 @@ def classes() -> Build:
     """Classes over the patches of a picture."""
 
     def build(count: int = 1, size: tuple[int, int] = (64, 48), unit: Any = "softmax", score: float = 0.8,
-              image: Any = (0.0, 1.0, 0.2, 0.4), **fields: Any) -> Explanation:
-        items = tuple(Item("class", 7 + place, f"cat {place}", score, unit, {"image": np.array(image)})
+              image: Any = (0.0, 1.0, 0.2, 0.4), label: str | None = None, **fields: Any) -> Explanation:
+        items = tuple(Item("class", 7 + place, label or f"cat {place}", score, unit, {"image": np.array(image)})
                       for place in range(count))
         return explanation_of(items, Asked(start_layers={"image": 0}), size, **{
             "elements": {"image": (Patches(2, 2, (0.0, 0.0, *map(float, size))),)},
@@ -119,7 +93,8 @@ def detections() -> Build:
         maps = [scores] * count if maps is None else maps
         items = tuple(
             Item("detection", 7, label, 0.9 - place / 100, "softmax", {"image": maps[place].flatten()},
-                 query=10 + place, box_xyxy_px=(size[0] * place / count, 0.0, size[0] * (place + 1) / count, size[1] / 2),
+                 query=10 + place,
+                 box_xyxy_px=(size[0] * place / count, 0.0, size[0] * (place + 1) / count, size[1] / 2),
                  predictions=(ANSWERS[0],)) for place in range(count))
         other = Item("detection", 2, "dog", 0.31, "softmax", query=3, box_xyxy_px=(0.0, 0.0, 9.0, 9.0))
         shape = maps[0].shape if len(maps) else (2, 3)

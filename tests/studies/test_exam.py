@@ -1,17 +1,21 @@
 """Scoring explanations where the truth is known, with a model whose answers and relevance are made up."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from recorder import Recorder
 
+import mmx
 from mmx.explainer import Job
 from mmx.methods import Method
 from mmx.shapes.questions import draw_question
 from mmx.shapes.world import draw_scene, render
-from mmx.studies.exam.asking import PICTURE_SIZE_PX, questions
-from mmx.studies.exam.study import evaluate
+from mmx.studies.exam.asking import questions
+from mmx.studies.exam.scores import Scores
+from mmx.studies.scenes import PICTURE_SIZE_PX
 from mmx.types import Prediction, Region
 
 SCENES = 24
@@ -39,15 +43,23 @@ class Knowing:
             regions=tuple(Region(tuple(box)) for box in boxes))
 
 
+def summary_of(model: Knowing, methods: list[SimpleNamespace], batch_size: int = 32) -> dict:
+    scores = Scores()
+    for start in range(0, SCENES, batch_size):
+        for verdict in questions(model, methods, range(start, min(start + batch_size, SCENES))):
+            scores.add(verdict)
+    return scores.summary()
+
+
 @pytest.fixture
 def methods() -> list[SimpleNamespace]:
     return [SimpleNamespace(name="seer"), SimpleNamespace(name="blind")]
 
 
 def test_a_method_that_sees_the_evidence_scores_full_and_a_blind_one_nothing(methods) -> None:
-    summary = evaluate(Knowing(), questions, methods, scenes=SCENES, batch_size=5).summary()
+    summary = summary_of(Knowing(), methods, batch_size=5)
     assert summary["accuracy"]["mean"] == 1
-    assert summary["questions"] == SCENES
+    assert summary["samples"] == {"evaluated": SCENES, "failed": 0}
     seer, blind = summary["methods"]["seer"], summary["methods"]["blind"]
     assert seer["one object"]["pointing"]["mean"] == 1
     assert seer["one object"]["mass"]["mean"] > 0.4
@@ -57,7 +69,7 @@ def test_a_method_that_sees_the_evidence_scores_full_and_a_blind_one_nothing(met
 
 
 def test_difference_is_paired_with_the_first_method(methods) -> None:
-    summary = evaluate(Knowing(), questions, methods, scenes=SCENES).summary()
+    summary = summary_of(Knowing(), methods)
     seer, blind = (summary["methods"][name]["all"]["mass"]["mean"] for name in ("seer", "blind"))
     assert summary["difference_to"] == "seer"
     assert set(summary["differences"]) == {"blind"}
@@ -67,16 +79,39 @@ def test_difference_is_paired_with_the_first_method(methods) -> None:
 def test_wrong_answers_are_counted_but_not_explained(methods) -> None:
     kinds = [draw_question(draw_scene(seed), seed).kind for seed in range(SCENES)]
     failing = max(set(kinds), key=kinds.count)
-    summary = evaluate(Knowing(failing), questions, methods, scenes=SCENES).summary()
+    summary = summary_of(Knowing(failing), methods)
     assert summary["accuracy"]["mean"] == pytest.approx(1 - kinds.count(failing) / SCENES)
     assert summary["accuracy_by_kind"][failing] == 0
     explained = [seed for seed in range(SCENES) if kinds[seed] != failing
                  and draw_question(draw_scene(seed), seed).evidence]
-    assert summary["methods"]["seer"]["all"]["pointing"]["count"] == len(explained)
+    assert summary["methods"]["seer"]["all"]["pointing"]["samples"] == len(explained)
 
 
 def test_chance_is_the_share_of_regions_on_the_evidence(methods) -> None:
-    summary = evaluate(Knowing(), questions, methods, scenes=SCENES).summary()
+    summary = summary_of(Knowing(), methods)
     shares = [1 / len(draw_scene(seed).things) for seed in range(SCENES)
               if len(draw_question(draw_scene(seed), seed).evidence) == 1]
     assert summary["pointing_by_chance"]["one object"] == pytest.approx(np.mean(shares), abs=0.05)
+
+
+def test_a_model_is_evaluated_from_python(tmp_path: Path) -> None:
+    told = Recorder()
+    study = mmx.evaluate(mmx.load("shapes-vit"), methods=["relevance", "random"], scenes=6, batch_size=4, progress=told)
+    found, rows = study.to_dict(), study.rows()
+    assert (told.total, told.done, told.lines) == (6, 6, []) and found["schema_version"] == 2
+    assert {(row["method"], row["group"], row["metric"]) for row in rows} == {
+        (method, group, metric) for method in ("relevance", "random") for group in ("one object", "all")
+        for metric in ("pointing", "mass", "rank")}
+    for row in rows:
+        estimate = found["methods"][row["method"]][row["group"]][row["metric"]]
+        assert tuple(row) == study.columns and row["mean"] == estimate["mean"] and row["samples"] == estimate["samples"]
+        assert (row["difference"] is None) == (row["method"] == "relevance")
+    assert repr(study).startswith("<ExamStudy of shapes-vit, ")
+    assert {path.name for path in study.save(tmp_path)} == {"summary.json", "summary.csv"}
+
+
+def test_of_all_methods_those_that_do_not_fit_are_left_out_with_a_note() -> None:
+    told = Recorder()
+    mmx.evaluate(mmx.load("shapes-vit"), scenes=1, first_scene=3, progress=told)
+    [(kind, text)] = told.lines
+    assert kind == "note" and text.startswith("left out ablation-no-self-in-10, ")

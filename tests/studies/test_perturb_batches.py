@@ -11,6 +11,7 @@ from mmx.recording import silenced_calls
 from mmx.studies.perturb.encoded import perturb
 from mmx.studies.perturb.forwards import Subsets, run_subsets
 from mmx.studies.perturb.memory import samples_at_once, tokens_at_once
+from mmx.studies.perturb.removal import Removal
 
 Known = tuple[nn.Module, VqaFamily]
 
@@ -84,8 +85,8 @@ def test_how_much_runs_at_once_does_not_matter(known: Known, tokens: int) -> Non
     drawn = torch.rand(12, 7, generator=torch.Generator().manual_seed(3)) < 0.5
     samples = torch.arange(3).repeat(4)
     subsets = Subsets(samples, {"text": present["text"][samples], "image": present["image"][samples] & drawn})
-    found = run_subsets(network, family, inputs, subsets, tokens_at_once=tokens)
-    alone = torch.cat([run_subsets(network, family, inputs, subsets[torch.tensor([row])], tokens_at_once=1)
+    found = run_subsets(Removal(network, family), inputs, subsets, tokens_at_once=tokens)
+    alone = torch.cat([run_subsets(Removal(network, family), inputs, subsets[torch.tensor([row])], tokens_at_once=1)
                        for row in range(12)])
     torch.testing.assert_close(found, alone, atol=1e-5, rtol=1e-5)
 
@@ -112,7 +113,7 @@ def test_one_forward_takes_no_more_tokens_than_allowed(known: Known, monkeypatch
     samples = torch.arange(3).repeat(2)
     kept = {name: mask[samples] for name, mask in present.items()}
     kept["image"] = kept["image"] & (torch.rand(6, 7, generator=torch.Generator().manual_seed(4)) < 0.6)
-    run_subsets(network, family, inputs, Subsets(samples, kept), tokens_at_once=30)
+    run_subsets(Removal(network, family), inputs, Subsets(samples, kept), tokens_at_once=30)
     assert len(sizes) > 1 and max(sizes) <= 30
 
 

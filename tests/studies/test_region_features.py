@@ -12,25 +12,26 @@ import mmx
 from mmx.datasets.soft_accuracy import truth_of_one
 from mmx.datasets.vqa import VqaSample
 from mmx.errors import ImageError, UsageError
-from mmx.explainer import Model
+from mmx.studies.perturb.answering import AnsweringModel
 from mmx.studies.perturb.protocol import protocol_named
 from mmx.studies.perturb.regions import FileRegions, ProvidedRegions, Seen, regions_of
+from mmx.studies.perturb.removal import Removal
 from mmx.studies.perturb.samples import VqaData, data_from_file, drawn_data
 
 
 @pytest.fixture
-def model(tiny_lxmert: Path) -> Model:
-    return mmx.load(tiny_lxmert)
+def model(tiny_lxmert: Path) -> AnsweringModel:
+    return AnsweringModel(mmx.load(tiny_lxmert))
 
 
 @pytest.fixture
-def data(tmp_path: Path, model: Model) -> VqaData:
+def data(tmp_path: Path, model: AnsweringModel) -> VqaData:
     rows = ["image,question,answer,id"]
     for name, shade in (("a", 10), ("b", 200)):
         Image.new("RGB", (20, 10), (shade, 0, 0)).save(tmp_path / f"{name}.png")
         rows += [f"{name}.png,what?,red,{name}1", f"{name}.png,is it red?,red,{name}2"]
     (tmp_path / "q.csv").write_text("\n".join([*rows, "gone.png,what?,red,g"]))
-    return data_from_file(tmp_path / "q.csv", None, None, None, 1, protocol_named("clean", model.family))
+    return data_from_file(tmp_path / "q.csv", None, None, None, 1, protocol_named("clean", model.removal.reference))
 
 
 def looked(regions: ProvidedRegions, data: VqaData) -> dict[str, Seen]:
@@ -38,9 +39,9 @@ def looked(regions: ProvidedRegions, data: VqaData) -> dict[str, Seen]:
             if isinstance(one, Seen)}
 
 
-def test_a_picture_is_looked_at_once_and_one_that_fails_is_an_error(model: Model, data: VqaData,
+def test_a_picture_is_looked_at_once_and_one_that_fails_is_an_error(model: AnsweringModel, data: VqaData,
                                                                    monkeypatch: pytest.MonkeyPatch) -> None:
-    provider, seen = model.region_provider, []
+    provider, seen = model.provider, []
     monkeypatch.setattr(provider, "regions", lambda images, run=provider.regions: seen.extend(images) or run(images))
     found = looked(ProvidedRegions(model, data.picture, None), data)
     assert set(found) == {"a1", "a2", "b1", "b2"} and len(seen) == 2
@@ -50,12 +51,12 @@ def test_a_picture_is_looked_at_once_and_one_that_fails_is_an_error(model: Model
     assert len(errors) == 1 and "gone.png" in str(errors[0])
 
 
-def test_what_was_seen_is_read_from_the_cache(model: Model, data: VqaData, tmp_path: Path,
+def test_what_was_seen_is_read_from_the_cache(model: AnsweringModel, data: VqaData, tmp_path: Path,
                                               monkeypatch: pytest.MonkeyPatch) -> None:
     cache = tmp_path / "cache"
     first = looked(ProvidedRegions(model, data.picture, cache), data)
     assert len(list(cache.rglob("*.safetensors"))) == 2
-    monkeypatch.setattr(model.region_provider, "regions", lambda images: pytest.fail("looked again"))
+    monkeypatch.setattr(model.provider, "regions", lambda images: pytest.fail("looked again"))
     again = looked(ProvidedRegions(model, data.picture, cache), data)
     for name, one in first.items():
         assert torch.equal(one.regions.features, again[name].regions.features)
@@ -63,20 +64,20 @@ def test_what_was_seen_is_read_from_the_cache(model: Model, data: VqaData, tmp_p
         assert one.regions.labels == again[name].regions.labels
 
 
-def test_the_cache_goes_by_the_pictures_content_and_the_providers_options(model: Model, data: VqaData, tmp_path: Path,
-                                                                          tiny_lxmert: Path) -> None:
+def test_the_cache_goes_by_the_pictures_content_and_the_providers_options(
+        model: AnsweringModel, data: VqaData, tmp_path: Path, tiny_lxmert: Path) -> None:
     cache = tmp_path / "cache"
     looked(ProvidedRegions(model, data.picture, cache), data)
     Image.new("RGB", (20, 10), (0, 0, 90)).save(tmp_path / "a.png")
     looked(ProvidedRegions(model, data.picture, cache), data)
     assert len(list(cache.rglob("*.safetensors"))) == 3
-    other = mmx.load(tiny_lxmert, regions={"provider": "grid", "rows": 1, "columns": 2})
+    other = AnsweringModel(mmx.load(tiny_lxmert, regions={"provider": "grid", "rows": 1, "columns": 2}))
     assert len(looked(ProvidedRegions(other, data.picture, cache), data)["a1"].regions.features) == 2
     assert len(list(cache.rglob("*.safetensors"))) == 5
 
 
 @pytest.mark.parametrize("content", [b"", b"no tensors", b"\x08\0\0\0\0\0\0\0{}      "])
-def test_a_broken_cache_file_is_made_anew(model: Model, data: VqaData, tmp_path: Path, content: bytes) -> None:
+def test_a_broken_cache_file_is_made_anew(model: AnsweringModel, data: VqaData, tmp_path: Path, content: bytes) -> None:
     cache = tmp_path / "cache"
     first = looked(ProvidedRegions(model, data.picture, cache), data)
     for path in cache.rglob("*.safetensors"):
@@ -93,7 +94,7 @@ def test_features_of_a_file_are_the_models_or_refused(tiny_lxmert: Path, tmp_pat
     path = tmp_path / "f.tsv"
     path.write_text("\n".join("\t".join([name, "5", "5", "", coded(2), "", "", "2", coded(8), coded(2 * size)])
                               for name, size in (("fits", 12), ("other", 7))))
-    given = mmx.load(tiny_lxmert, features=path)
+    given = AnsweringModel(mmx.load(tiny_lxmert, features=path))
     regions = regions_of(given, lambda sample: pytest.fail("opened a picture"), None)
     assert isinstance(regions, FileRegions)
     fits, other, absent = (VqaSample("1", name, "?", truth_of_one("red")) for name in ("fits", "other", "absent"))
@@ -103,27 +104,29 @@ def test_features_of_a_file_are_the_models_or_refused(tiny_lxmert: Path, tmp_pat
         regions.look_up([other])
 
 
-def test_the_order_is_the_references_shuffle(tmp_path: Path, model: Model) -> None:
+def test_the_order_is_the_references_shuffle(tmp_path: Path, model: AnsweringModel) -> None:
     import random
 
     (tmp_path / "q.csv").write_text("image,question,answer,id\n" + "".join(f"a.png,?,x,{n}\n" for n in range(30)))
     order = list(range(30))
     random.seed(1234)
     random.shuffle(order)
-    found = data_from_file(tmp_path / "q.csv", None, None, 7, 1234, protocol_named("iccv21", model.family))
+    found = data_from_file(tmp_path / "q.csv", None, None, 7, 1234, protocol_named("iccv21", model.removal.reference))
     assert [sample.id for sample in found.samples] == [str(n) for n in order[:7]] and found.divisor == 7
 
 
 def test_the_reference_takes_one_more_for_visual_bert_and_clean_does_not() -> None:
+    from torch import nn
+
     from mmx.families.base import get_family
 
-    family = get_family("visual_bert")
-    reference, clean = (drawn_data(5, 1, protocol_named(name, family)) for name in ("iccv21", "clean"))
+    removal = Removal(nn.Identity(), get_family("visual_bert"))
+    reference, clean = (drawn_data(5, 1, protocol_named(name, removal.reference)) for name in ("iccv21", "clean"))
     assert (len(reference.samples), reference.divisor, len(clean.samples), clean.divisor) == (6, 5, 5, 5)
 
 
-def test_drawn_scenes_hang_on_the_seed(model: Model) -> None:
-    protocol = protocol_named("clean", model.family)
+def test_drawn_scenes_depend_on_the_seed(model: AnsweringModel) -> None:
+    protocol = protocol_named("clean", model.removal.reference)
     first, same, other = (drawn_data(4, seed, protocol) for seed in (1, 1, 2))
     assert [one.id for one in first.samples] == [one.id for one in same.samples] != [one.id for one in other.samples]
     assert first.picture(first.samples[0]).sha256 == same.picture(same.samples[0]).sha256
@@ -131,13 +134,13 @@ def test_drawn_scenes_hang_on_the_seed(model: Model) -> None:
 
 @pytest.mark.parametrize("name", ["COCO_val2014_000000000009.jpg", "val2014/COCO_val2014_000000000009.jpg",
                                   "000000000009.png"])
-def test_pictures_by_their_coco_names(tmp_path: Path, model: Model, name: str) -> None:
+def test_pictures_by_their_coco_names(tmp_path: Path, model: AnsweringModel, name: str) -> None:
     (tmp_path / "valid.json").write_text('[{"question_id": 1, "img_id": "COCO_val2014_000000000009", "sent": "?", '
                                          '"label": {"yes": 1}}]')
     path = tmp_path / "pictures" / name
     path.parent.mkdir(parents=True)
     Image.new("RGB", (4, 4), "red").save(path)
-    protocol = protocol_named("clean", model.family)
+    protocol = protocol_named("clean", model.removal.reference)
     data = data_from_file(tmp_path / "valid.json", None, tmp_path / "pictures", None, 1, protocol)
     assert data.picture(data.samples[0]).source == str(path)
     path.unlink()

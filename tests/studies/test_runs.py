@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from mmx.errors import UsageError
-from mmx.studies.runs import Run, World, _world_of, fix_threads, open_run
+from mmx.studies.runs import Run, open_run
+from mmx.studies.world import World, fix_threads, world_of
 
 ALONE = World()
 PARAMETERS = {"threshold": 0.5, "methods": ["relevance"]}
@@ -111,14 +112,14 @@ def test_a_line_broken_in_the_middle_is_named(tmp_path: Path, line: str) -> None
 
 
 def test_the_world_that_torchrun_sets() -> None:
-    assert _world_of({}) == World(0, 1, 0)
-    assert _world_of({"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1"}) == World(3, 4, 1)
+    assert world_of({}) == World(0, 1, 0)
+    assert world_of({"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1"}) == World(3, 4, 1)
 
 
 @pytest.mark.parametrize("environment", [{"WORLD_SIZE": "2"}, {"WORLD_SIZE": "2", "RANK": "2"}, {"RANK": "one"}])
 def test_half_a_world_is_refused(environment: dict[str, str]) -> None:
     with pytest.raises(UsageError):
-        _world_of(environment)
+        world_of(environment)
 
 
 @pytest.mark.parametrize(("asked", "size", "same_as_alone"), [(None, 1, True), ("1", 2, True), ("1", 1, False)])

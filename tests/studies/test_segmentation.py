@@ -15,7 +15,7 @@ from mmx.errors import UsageError
 from mmx.explainer import load
 from mmx.studies.segment.average_precision import average_precision
 from mmx.studies.segment.categories import match_categories
-from mmx.studies.segment.detector import reference_size, with_reference_sizes
+from mmx.studies.segment.detector import Detector, reference_size, with_reference_sizes
 from mmx.studies.segment.records import (
     Segmentation,
     batches,
@@ -40,9 +40,9 @@ def one_thread() -> None:
 def run(request: pytest.FixtureRequest, golden: Path, golden_detector: Path,
         golden_pictures: Path) -> tuple[str, Segmentation, Records]:
     model = load(golden_detector, dtype=request.param)
-    work = Segmentation(model, methods_named(NAMES, "iccv21"))
+    work = Segmentation(Detector(model, reference_sizes=True), methods_named(NAMES, "iccv21"))
     images = read_instances(golden / "gt.json", golden_pictures).images
-    return ("f32/" if request.param == "float32" else ""), work, [r for i in images for r in work.records([i])]
+    return ("f32/" if request.param == "float32" else ""), work, [r for i in images for r in work.records([(i.id, i)])]
 
 
 @pytest.fixture(scope="module")
@@ -99,9 +99,10 @@ def test_clean_in_batches_gives_the_detections_of_single_pictures(golden: Path, 
     image = read_instances(golden / "gt.json", golden_pictures).images[0]
     turned = CocoImage(9, golden_pictures / "turned.png", image.height, image.width)
     Image.open(image.path).transpose(Image.Transpose.ROTATE_180).save(turned.path)
-    work = Segmentation(load(golden_detector, dtype="float64"), methods_named(["relevance"], "clean"), "clean")
-    alone = [record for one in (image, turned) for record in work.records([one])]
-    together = list(work.records([image, turned]))
+    detector = Detector(load(golden_detector, dtype="float64"))
+    work = Segmentation(detector, methods_named(["relevance"], "clean"), "clean")
+    alone = [record for one in (image, turned) for record in work.records([(one.id, one)])]
+    together = list(work.records([(one.id, one) for one in (image, turned)]))
     for one, other in zip(alone, together, strict=True):
         assert one["kept"] and one["masks"] == other["masks"]
         assert one["scores"] == pytest.approx(other["scores"])
@@ -111,9 +112,10 @@ def test_pictures_that_cannot_be_used_become_errors_and_the_rest_goes_on(
         golden: Path, golden_detector: Path, golden_pictures: Path, tmp_path: Path) -> None:
     first, second = read_instances(golden / "gt.json", golden_pictures).images
     (tmp_path / "torn.png").write_bytes(first.path.read_bytes()[:200])
-    work = Segmentation(load(golden_detector), methods_named(["raw_attn"], "clean"), "clean")
-    found = list(work.records([CocoImage(1, tmp_path / "absent.png", 5, 5), CocoImage(2, tmp_path / "torn.png", 5, 5),
-                               CocoImage(3, first.path, 161, 120), second]))
+    work = Segmentation(Detector(load(golden_detector)), methods_named(["raw_attn"], "clean"), "clean")
+    found = list(work.records([(one.id, one) for one in (
+        CocoImage(1, tmp_path / "absent.png", 5, 5), CocoImage(2, tmp_path / "torn.png", 5, 5),
+        CocoImage(3, first.path, 161, 120), second)]))
     assert [record["id"] for record in found if "error" in record] == [1, 2, 3]
     assert "absent.png does not exist" in found[0]["error"]
     assert "is 161 x 120 pixels, not 120 x 161" in found[2]["error"]
@@ -122,8 +124,8 @@ def test_pictures_that_cannot_be_used_become_errors_and_the_rest_goes_on(
 
 def test_a_detector_that_keeps_nothing(golden: Path, golden_detector: Path, golden_pictures: Path) -> None:
     images = read_instances(golden / "gt.json", golden_pictures).images
-    work = Segmentation(load(golden_detector), methods_named(["all"], "iccv21"), threshold=1.0)
-    records = [record for image in images for record in work.records([image])]
+    work = Segmentation(Detector(load(golden_detector), 1.0, reference_sizes=True), methods_named(["all"], "iccv21"))
+    records = [record for image in images for record in work.records([(image.id, image)])]
     assert [record["kept"] for record in records] == [[], []]
     found = mask_results(records, "rollout", "iccv21", range(8))
     assert len(found) == 20 and all(rle.area(one["segmentation"]) == 0 for one in found)
@@ -155,8 +157,8 @@ def test_a_processor_of_one_fixed_size_is_left_alone(golden_detector: Path) -> N
 def test_batches_hang_on_the_list_alone() -> None:
     sizes = [(4, 4), (4, 5), (4, 4), (4, 4), (4, 5), (9, 9)]
     images = [CocoImage(number, Path(), *size) for number, size in enumerate(sizes)]
-    assert [[image.id for image in one] for one in batches(images, "iccv21", 3)] == [[i] for i in range(6)]
-    assert [[image.id for image in one] for one in batches(images, "clean", 2)] == [[0, 2], [1, 4], [3], [5]]
+    assert [[number for number, _ in one] for one in batches(images, "iccv21", 3)] == [[i] for i in range(6)]
+    assert [[number for number, _ in one] for one in batches(images, "clean", 2)] == [[0, 2], [1, 4], [3], [5]]
 
 
 def test_all_methods_take_the_reference_s_names_in_its_protocol() -> None:

@@ -1,4 +1,7 @@
-"""What each kind of model is asked about fresh scenes, and which things its right answers depend on."""
+"""What each kind of model is asked about drawn scenes, and which things its right answers depend on.
+
+The one place of the exam that knows tasks and families.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,16 +12,17 @@ from torchvision.ops import box_iou
 
 from mmx.engine import attribute
 from mmx.errors import UsageError
-from mmx.explainer import Job, Model, seed_of
+from mmx.explainer import Job
 from mmx.images import open_picture
 from mmx.methods import Method
 from mmx.shapes.captions import draw_captions
 from mmx.shapes.questions import draw_question, largest_thing
-from mmx.shapes.world import Picture, Scene, draw_scene, render
+from mmx.shapes.world import Picture, Scene
+from mmx.studies.models import Model, seed_of, task_of
+from mmx.studies.scenes import drawn
 from mmx.tasks.views import views_of
 from mmx.types import Detections, Explanation, Explanations, Wanted
 
-PICTURE_SIZE_PX = 288
 CAPTIONS = 16
 _SAME_THING_IOU = 0.5
 
@@ -47,11 +51,11 @@ Exam = Callable[[Model, Sequence[Method], Sequence[int]], Iterator[Verdict]]
 
 def questions(model: Model, methods: Sequence[Method], scenes: Sequence[int]) -> Iterator[Verdict]:
     """One question for each scene."""
-    drawn = [_drawn(number) for number in scenes]
-    asked = [draw_question(scene, number) for number, (scene, _) in zip(scenes, drawn, strict=True)]
+    seen = drawn(scenes)
+    asked = [draw_question(scene, number) for number, (scene, _) in zip(scenes, seen, strict=True)]
     jobs = [Job(open_picture(picture.image), question.text)
-            for (_, picture), question in zip(drawn, asked, strict=True)]
-    for (_, picture), question, found in zip(drawn, asked, model.explain_batch(jobs, methods), strict=True):
+            for (_, picture), question in zip(seen, asked, strict=True)]
+    for (_, picture), question, found in zip(seen, asked, model.explain_batch(jobs, methods), strict=True):
         is_right = found[0].predictions[0].label == question.answer
         boxes = np.array([region.box_xyxy_px for region in found[0].regions])
         yield Verdict(picture, question.kind, is_right, question.evidence, boxes,
@@ -60,7 +64,7 @@ def questions(model: Model, methods: Sequence[Method], scenes: Sequence[int]) ->
 
 def largest(model: Model, methods: Sequence[Method], scenes: Sequence[int]) -> Iterator[Verdict]:
     """What the largest thing is, of the scenes in which there is one without doubt."""
-    asked = [(scene, picture, index) for scene, picture in map(_drawn, scenes)
+    asked = [(scene, picture, index) for scene, picture in drawn(scenes)
              if (index := largest_thing(scene)) is not None]
     jobs = [Job(open_picture(picture.image)) for _, picture, _ in asked]
     for (scene, picture, index), found in zip(asked, model.explain_batch(jobs, methods), strict=True):
@@ -71,9 +75,9 @@ def largest(model: Model, methods: Sequence[Method], scenes: Sequence[int]) -> I
 
 def captions(model: Model, methods: Sequence[Method], scenes: Sequence[int]) -> Iterator[Verdict]:
     """Which of 16 captions is true; explained is the true one. All of a batch is one run of both towers."""
-    drawn = [_drawn(number) for number in scenes]
-    asked = [draw_captions(scene, number, CAPTIONS) for number, (scene, _) in zip(scenes, drawn, strict=True)]
-    pictures = [open_picture(picture.image) for _, picture in drawn]
+    seen = drawn(scenes)
+    asked = [draw_captions(scene, number, CAPTIONS) for number, (scene, _) in zip(scenes, seen, strict=True)]
+    pictures = [open_picture(picture.image) for _, picture in seen]
     views = views_of(model, model.network.config.vision_config, [picture.image for picture in pictures])
     ids = model.tokenizer([caption.text for own in asked for caption in own], padding=True, return_tensors="pt")
     scores, outputs = attribute(
@@ -81,7 +85,7 @@ def captions(model: Model, methods: Sequence[Method], scenes: Sequence[int]) -> 
         [(index, index * CAPTIONS) for index in range(len(scenes))], ignore_padding=True,
         seeds=[seed_of(picture.sha256) for picture in pictures])
     best = outputs["logits"].unflatten(1, (len(scenes), CAPTIONS)).argmax(dim=2).diagonal()
-    for index, (_, picture) in enumerate(drawn):
+    for index, (_, picture) in enumerate(seen):
         caption = asked[index][0]
         kind = "one thing" if len(caption.names) == 1 else "two things"
         yield Verdict(picture, kind, int(best[index]) == 0, caption.evidence,
@@ -91,9 +95,9 @@ def captions(model: Model, methods: Sequence[Method], scenes: Sequence[int]) -> 
 
 def objects(model: Model, methods: Sequence[Method], scenes: Sequence[int]) -> Iterator[Verdict]:
     """Every thing of each scene; it is found where the surest detection of it has its name."""
-    drawn = [_drawn(number) for number in scenes]
-    jobs = [Job(open_picture(picture.image), wanted=Wanted()) for _, picture in drawn]
-    for (scene, picture), found in zip(drawn, model.explain_batch(jobs, methods), strict=True):
+    seen = drawn(scenes)
+    jobs = [Job(open_picture(picture.image), wanted=Wanted()) for _, picture in seen]
+    for (scene, picture), found in zip(seen, model.explain_batch(jobs, methods), strict=True):
         assert all(isinstance(one, Detections) for one in found)
         taken: set[int] = set()
         for number, explanation in enumerate(found[0]):
@@ -110,10 +114,11 @@ EXAMS: dict[str, Exam] = {"question answering": questions, "image classification
 
 
 def exam_of(model: Model) -> Exam:
+    """Raises UsageError where there is none for what the model does."""
     try:
-        return EXAMS[model.family.task]
+        return EXAMS[task_of(model)]
     except KeyError:
-        raise UsageError(f"There is no exam on drawn scenes for {model.family.task}.") from None
+        raise UsageError(f"There is no exam on drawn scenes for {task_of(model)}.") from None
 
 
 def cells_xyxy_px(view_xyxy_px: tuple[float, float, float, float], grid: tuple[int, int]) -> np.ndarray:
@@ -124,11 +129,6 @@ def cells_xyxy_px(view_xyxy_px: tuple[float, float, float, float], grid: tuple[i
     upper, lefts = np.meshgrid(ys[:-1], xs[:-1], indexing="ij")
     lower, rights = np.meshgrid(ys[1:], xs[1:], indexing="ij")
     return np.stack([lefts, upper, rights, lower], axis=-1).reshape(-1, 4)
-
-
-def _drawn(number: int) -> tuple[Scene, Picture]:
-    scene = draw_scene(number)
-    return scene, render(scene, PICTURE_SIZE_PX)
 
 
 def _only(found: object) -> Explanation:

@@ -1,84 +1,65 @@
-"""Scores a model and its explanations on fresh scenes, whose truth is known.
+"""`mmx.evaluate`: a model and its explanations on fresh drawn scenes, whose truth is known."""
 
-Accuracy counts everything that was asked. Explanations are scored on right answers that depend on some object, against
-the exact mask of those objects: pointing game, relevance mass and relevance rank.
-"""
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
-
-import numpy as np
-
-from mmx.explainer import Model
-from mmx.methods import Method
-from mmx.metrics import bootstrap_mean, centres_on_mask, pointing_hit, relevance_map, relevance_mass, relevance_rank
-from mmx.studies.exam.asking import Exam, Verdict
-
-# Scenes of training start at 1,000,000.
-FRESH_SCENES = 0
-
-METRICS = ("pointing", "mass", "rank")
+from mmx.results import SCHEMA_VERSION
+from mmx.studies.exam.asking import exam_of
+from mmx.studies.exam.scores import Scores
+from mmx.studies.models import Model, fitting_methods
+from mmx.studies.reporting import Reporter, reporter_of
+from mmx.studies.result import Study
 
 
-@dataclass
-class ShapesScores:
-    """What `evaluate` measured; `found` is method → group → metric → one value per question."""
+class ExamStudy(Study):
+    """How often a model is right, and how well each method's relevance lies on what right answers depend on."""
 
-    questions: int = 0
-    right_by_kind: dict[str, list[bool]] = field(default_factory=dict)
-    chance: dict[str, list[float]] = field(default_factory=dict)
-    found: dict[str, dict[str, dict[str, list[float]]]] = field(default_factory=dict)
+    columns: ClassVar = ("model", "method", "group", "metric", "mean", "low", "high", "samples", "difference",
+                         "difference_low", "difference_high")
 
-    def summary(self) -> dict:
-        """Means with 95 % bootstrap intervals, and each method's paired difference to the first one's."""
-        right = np.array([value for values in self.right_by_kind.values() for value in values], dtype=float)
-        default = next(iter(self.found), None)
-        return {
-            "questions": self.questions,
-            "accuracy": asdict(bootstrap_mean(right)),
-            "accuracy_by_kind": {kind: float(np.mean(values)) for kind, values in sorted(self.right_by_kind.items())},
-            "pointing_by_chance": {group: float(np.mean(values)) for group, values in self.chance.items()},
-            "methods": {method: {group: {metric: asdict(bootstrap_mean(np.array(values)))
-                                         for metric, values in metrics.items()} for group, metrics in groups.items()}
-                        for method, groups in self.found.items()},
-            "difference_to": default,
-            "differences": {method: {group: {metric: asdict(bootstrap_mean(
-                np.array(values) - np.array(self.found[default][group][metric])))
-                for metric, values in metrics.items()} for group, metrics in groups.items()}
-                for method, groups in self.found.items() if default is not None and method != default},
-        }
+    def __repr__(self) -> str:
+        found = self.document
+        return (f"<ExamStudy of {found['model']}, {found['samples']['evaluated']} samples, {len(found['methods'])} "
+                f"methods: accuracy {100 * found['accuracy']['mean']:.1f} %>")
 
+    def rows(self) -> list[dict[str, Any]]:
+        """A row for each method, group of cases and metric, with its paired difference to the first method's.
 
-def evaluate(model: Model, exam: Exam, methods: Sequence[Method], *, scenes: int, first_scene: int = FRESH_SCENES,
-             batch_size: int = 32, advance: Callable[[int], None] = lambda count: None) -> ShapesScores:
-    """What an exam asks about `scenes` fresh scenes, explained by every method."""
-    scores = ShapesScores()
-    for start in range(first_scene, first_scene + scenes, batch_size):
-        numbers = range(start, min(start + batch_size, first_scene + scenes))
-        for verdict in exam(model, methods, numbers):
-            _score(scores, verdict)
-        advance(len(numbers))
-    return scores
+        All are shares of 1; intervals are 95 % bootstrap.
+        """
+        found = self.document
+        return [{"model": found["model"], "method": method, "group": group, "metric": metric, **estimate,
+                 **self._difference(method, group, metric)}
+                for method, groups in found["methods"].items() for group, metrics in groups.items()
+                for metric, estimate in metrics.items()]
+
+    def _difference(self, method: str, group: str, metric: str) -> dict[str, float | None]:
+        found = self.document["differences"].get(method)
+        estimate = found[group][metric] if found else {}
+        return {"difference": estimate.get("mean"), "difference_low": estimate.get("low"),
+                "difference_high": estimate.get("high")}
 
 
-def _score(scores: ShapesScores, verdict: Verdict) -> None:
-    scores.questions += 1
-    scores.right_by_kind.setdefault(verdict.kind, []).append(verdict.is_right)
-    if not verdict.is_right or not verdict.evidence:
-        return
-    mask = verdict.picture.masks[list(verdict.evidence)].any(axis=0)
-    groups = ("one object", "all") if len(verdict.evidence) == 1 else ("all",)
-    for group in groups:
-        scores.chance.setdefault(group, []).append(float(centres_on_mask(verdict.boxes_xyxy_px, mask).mean()))
-    for method, relevance in verdict.relevance.items():
-        values = _measured(verdict.boxes_xyxy_px, relevance, mask)
-        for group in groups:
-            kept = scores.found.setdefault(method, {}).setdefault(group, {})
-            for metric, value in values.items():
-                kept.setdefault(metric, []).append(value)
+def evaluate(model: Model, *, methods: Sequence[str] = ("all",), scenes: int = 2000, first_scene: int = 0,
+             batch_size: int = 32, progress: Reporter | None = None) -> ExamStudy:
+    """Asks a model about fresh drawn scenes and scores its answers, and every method's explanations of right ones.
 
+    Args:
+        methods: by name; "all" for all that have sense of their own on this model.
+        scenes, first_scene: how many, and the number of the first one; below 1,000,000 no shipped model was trained.
+        batch_size: scenes that run through the model at once.
+        progress: hears how far it is.
 
-def _measured(boxes: np.ndarray, scores: np.ndarray, mask: np.ndarray) -> dict[str, float]:
-    relevance = relevance_map(boxes, scores, mask.shape)
-    return {"pointing": pointing_hit(boxes, scores, mask), "mass": relevance_mass(relevance, mask),
-            "rank": relevance_rank(relevance, mask)}
+    Raises:
+        UsageError: there is no exam for what the model does.
+    """
+    reporter = reporter_of(progress, leads=True)
+    exam, fitting, scores = exam_of(model), fitting_methods(model, methods, reporter), Scores()
+    with reporter.progress(scenes) as advance:
+        for start in range(first_scene, first_scene + scenes, batch_size):
+            numbers = range(start, min(start + batch_size, first_scene + scenes))
+            for verdict in exam(model, fitting, numbers):
+                scores.add(verdict)
+            advance(len(numbers))
+    return ExamStudy({"schema_version": SCHEMA_VERSION, "model": model.info.name, "revision": model.info.revision,
+                      "first_scene": first_scene, **scores.summary()})

@@ -7,14 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from mmx.families._vqa import VqaFamily
-from mmx.families.base import Inputs
-from mmx.studies.perturb.encoded import subsets_of_steps
 from mmx.studies.perturb.forwards import Subsets, run_subsets
-from mmx.studies.perturb.protocol import Protocol
-from mmx.studies.perturb.subsets import Parts, drawn_ties, kept_by_step, parts_of
+from mmx.studies.perturb.protocol import Protocol, drawn_ties, kept_by_step
+from mmx.studies.perturb.removal import Inputs, Parts, Removal
 
 Key = tuple[str, str, str]
 """method, modality, sign"""
@@ -31,8 +28,7 @@ class Combinations:
         tokens_at_once: words and regions that one forward of reduced inputs takes at most.
     """
 
-    network: nn.Module
-    family: VqaFamily
+    removal: Removal
     protocol: Protocol
     modalities: tuple[str, ...]
     signs: tuple[str, ...]
@@ -43,9 +39,9 @@ class Combinations:
 
         Args:
             whole: the answers to the whole samples, (samples,).
-            seeds: of the lots that are drawn among equal scores, one for each sample.
+            seeds: of the ties among equal scores, one for each sample.
         """
-        parts = parts_of(self.family, inputs, padding_counts=False)
+        parts = self.removal.parts(inputs)
         kept = self.kept(scores, parts, seeds)
         found = self._answers_of(inputs, joined(kept, parts), parts, whole)
         each = found.split([mask.shape[0] * mask.shape[1] for mask in kept.values()])
@@ -69,13 +65,11 @@ class Combinations:
                                for modality, mask in parts.present.items()]).any(dim=0)
         answers = whole[subsets.samples]
         if reduced.any():
-            answers[reduced] = run_subsets(self.network, self.family, inputs, subsets[reduced],
-                                           tokens_at_once=self.tokens_at_once, read=lambda logits: logits.argmax(dim=1))
+            answers[reduced] = run_subsets(self.removal, inputs, subsets[reduced], tokens_at_once=self.tokens_at_once,
+                                           read=lambda logits: logits.argmax(dim=1))
         return answers
 
 
 def joined(kept: Mapping[Key, Tensor], parts: Parts) -> Subsets:
     """The reduced inputs of all combinations, one after another."""
-    each = [subsets_of_steps(mask, modality, parts.present) for (_, modality, _), mask in kept.items()]
-    return Subsets(torch.cat([one.samples for one in each]),
-                   {modality: torch.cat([one.kept[modality] for one in each]) for modality in each[0].kept})
+    return Subsets.joined([Subsets.of_steps(mask, modality, parts.present) for (_, modality, _), mask in kept.items()])

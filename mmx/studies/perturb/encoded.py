@@ -1,19 +1,18 @@
-"""One modality and sign of the test on encoded inputs, from scores to logits."""
+"""One modality and sign of the test on inputs that are encoded already, from scores to logits."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from mmx.errors import UsageError
-from mmx.families._vqa import VqaFamily
-from mmx.families.base import Inputs
 from mmx.registry import unknown_name
 from mmx.studies.perturb.forwards import Subsets, run_subsets
 from mmx.studies.perturb.memory import tokens_at_once
-from mmx.studies.perturb.protocol import MODALITIES, protocol_named
-from mmx.studies.perturb.subsets import drawn_ties, kept_by_step, parts_of
+from mmx.studies.perturb.protocol import MODALITIES, drawn_ties, kept_by_step, protocol_named
+from mmx.studies.perturb.removal import Inputs, Removal
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Perturbation:
     logits: Tensor
 
 
-def perturb(network: nn.Module, family: VqaFamily, inputs: Inputs, scores: Mapping[str, Tensor], *, modality: str,
+def perturb(network: nn.Module, family: Any, inputs: Inputs, scores: Mapping[str, Tensor], *, modality: str,
             sign: str, protocol: str, steps: Sequence[float] | None = None, seed: int = 0,
             max_memory: int | None = None) -> Perturbation:
     """Removes words or regions in the order of their scores and runs the model on what is left, all steps at once.
@@ -36,30 +35,21 @@ def perturb(network: nn.Module, family: VqaFamily, inputs: Inputs, scores: Mappi
     Args:
         inputs: as the model's forward takes them, batched, on its device and in its dtype.
         scores: raw scores by modality, (samples, tokens) each.
-        seed: of the lots that the protocol "clean" draws among equal scores.
+        seed: of the ties among equal scores that the protocol "clean" draws.
     """
     if modality not in MODALITIES:
         raise unknown_name("modality", modality, list(MODALITIES))
     if modality not in scores:
         raise UsageError(f"There are no scores of the {modality}.", "Give what `attribute` returns.")
-    plan = protocol_named(protocol, family, steps)
-    parts = parts_of(family, inputs, padding_counts=plan.is_reference)
+    removal = Removal(network, family)
+    plan = protocol_named(protocol, removal.reference, steps)
+    parts = removal.parts(inputs, padding_counts=plan.is_reference)
     ranked = scores[modality].to(network.device)
     ties = None if plan.is_reference else drawn_ties([seed + i for i in range(len(ranked))], ranked.shape[1])
     kept = kept_by_step(ranked, modality, sign, plan, parts, ties)
     if modality == "image" and plan.unmasks_regions:
-        inputs = {name: value for name, value in inputs.items() if name != "visual_attention_mask"}
-    logits = run_subsets(network, family, inputs, subsets_of_steps(kept, modality, parts.present),
+        inputs = removal.unmasked(inputs)
+    logits = run_subsets(removal, inputs, Subsets.of_steps(kept, modality, parts.present),
                          tokens_at_once=tokens_at_once(network, max_memory))
     return Perturbation(plan.steps[modality], [[torch.nonzero(step).flatten().tolist() for step in one] for one in
                                                kept.cpu()], logits.reshape(*kept.shape[:2], -1))
-
-
-def subsets_of_steps(kept: Tensor, modality: str, present: Mapping[str, Tensor]) -> Subsets:
-    """The reduced inputs of every sample and step, sample by sample: one modality reduced, the other whole.
-
-    `kept` is (samples, steps, tokens) bool.
-    """
-    samples = torch.arange(len(kept), device=kept.device).repeat_interleave(kept.shape[1])
-    whole = {other: mask[samples] for other, mask in present.items()}
-    return Subsets(samples, {**whole, modality: kept.flatten(0, 1)})

@@ -1,13 +1,12 @@
 """Runs the model on many reduced inputs at once, each distinct one a single time."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from mmx.families._vqa import VqaFamily
-from mmx.families.base import Inputs
+from mmx.studies.perturb.removal import Inputs, Removal
 
 _BITS = 62  # in a word of a key
 
@@ -25,6 +24,22 @@ class Subsets:
     def __getitem__(self, rows: Tensor) -> "Subsets":
         return Subsets(self.samples[rows], {modality: mask[rows] for modality, mask in self.kept.items()})
 
+    @classmethod
+    def of_steps(cls, kept: Tensor, modality: str, present: Mapping[str, Tensor]) -> "Subsets":
+        """Those of every sample and step, sample by sample: one modality reduced, the other whole.
+
+        `kept` is (samples, steps, tokens) bool.
+        """
+        samples = torch.arange(len(kept), device=kept.device).repeat_interleave(kept.shape[1])
+        whole = {other: mask[samples] for other, mask in present.items()}
+        return cls(samples, {**whole, modality: kept.flatten(0, 1)})
+
+    @classmethod
+    def joined(cls, several: Sequence["Subsets"]) -> "Subsets":
+        """One after another."""
+        return cls(torch.cat([one.samples for one in several]),
+                   {modality: torch.cat([one.kept[modality] for one in several]) for modality in several[0].kept})
+
     def distinct(self) -> tuple["Subsets", Tensor]:
         """Each once, and for every row its place among them, (rows,)."""
         keys = torch.cat([self.samples[:, None], *(_packed(mask) for mask in self.kept.values())], dim=1)
@@ -35,7 +50,7 @@ class Subsets:
 
 
 @torch.inference_mode()
-def run_subsets(network: nn.Module, family: VqaFamily, inputs: Inputs, subsets: Subsets, *, tokens_at_once: int,
+def run_subsets(removal: Removal, inputs: Inputs, subsets: Subsets, *, tokens_at_once: int,
                 read: Callable[[Tensor], Tensor] = lambda logits: logits) -> Tensor:
     """What `read` makes of the logits (rows, classes) of every row, in order.
 
@@ -52,8 +67,8 @@ def run_subsets(network: nn.Module, family: VqaFamily, inputs: Inputs, subsets: 
     found = []
     for start, end, words, regions in _turns(lengths, tokens_at_once):
         rows = wanted[order[start:end]]
-        reduced = family.reduced(inputs, rows.samples, rows.kept, {"text": words, "image": regions})
-        found.append(read(family.run_reduced(network, reduced)["logits"]))
+        sizes = {"text": words, "image": regions}
+        found.append(read(removal.logits(inputs, rows.samples, rows.kept, sizes)))
     return torch.cat(found)[order.argsort()[places]]
 
 

@@ -1,4 +1,4 @@
-"""How much runs through a model at once. It hangs on model and device alone, not on what is free: digits hang on it."""
+"""How much runs through a model at once: by model and device, not by what is free, since digits depend on it."""
 
 import torch
 from torch import nn

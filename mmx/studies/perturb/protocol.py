@@ -1,7 +1,7 @@
-"""How much is removed, step by step, and how equal scores are told apart, by the name of the protocol.
+"""How much is removed, step by step, which words and regions stay, and how equal scores are told apart.
 
 `iccv21` is what the reference computes. `clean` removes in even steps of a tenth, rounded to the nearest word or
-region where the reference cuts off a float, does not let padding count, draws lots among equal scores from a seed, and
+region where the reference cuts off a float, does not let padding count, draws ties from a seed, and
 takes exactly the samples that were asked for.
 """
 
@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from mmx.errors import UsageError
-from mmx.families._vqa import VqaFamily
 from mmx.registry import unknown_name
+from mmx.studies.perturb.removal import Parts, ReferenceTest
 
 Name = Literal["iccv21", "clean"]
 Modality = Literal["image", "text"]
@@ -49,8 +50,8 @@ class Protocol:
         return kept.long().to(removable.device)
 
 
-def protocol_named(name: str, family: VqaFamily, steps: Sequence[float] | None = None) -> Protocol:
-    """The protocol of this name for one family; `steps` takes the place of its own.
+def protocol_named(name: str, reference: ReferenceTest, steps: Sequence[float] | None = None) -> Protocol:
+    """The protocol of this name for a model that the reference tests so; `steps` takes the place of its own.
 
     Raises:
         UsageError: no such name, or steps that are no growing shares.
@@ -60,7 +61,6 @@ def protocol_named(name: str, family: VqaFamily, steps: Sequence[float] | None =
     own = None if steps is None else dict.fromkeys(MODALITIES, _checked(steps))
     if name == "clean":
         return Protocol("clean", own or dict.fromkeys(MODALITIES, TENTHS), is_reference=False)
-    reference = family.reference_test
     return Protocol("iccv21", own or reference.steps, is_reference=True, unmasks_regions=reference.unmasks_regions,
                     takes_one_more=reference.takes_one_more)
 
@@ -72,3 +72,38 @@ def _checked(steps: Sequence[float]) -> tuple[float, ...]:
         raise UsageError(f"The steps {', '.join(f'{step:g}' for step in found)} cannot be run.",
                          "Give two or more growing shares from 0 to 1, such as 0,0.5,1.")
     return found
+
+
+def kept_by_step(scores: Tensor, modality: str, sign: str, protocol: Protocol, parts: Parts,
+                 ties: Tensor | None = None) -> Tensor:
+    """What is kept at each step, (batch, steps, tokens) bool.
+
+    "positive" removes the most relevant first, "negative" the least relevant. The reference scales scores to [0, 1]
+    before, which keeps their order.
+
+    Args:
+        scores: (batch, tokens).
+        ties: distinct numbers, (batch, tokens); of equal scores the one with the smaller number stays longer. Without,
+            the first one does.
+    """
+    if modality not in MODALITIES:
+        raise unknown_name("modality", modality, list(MODALITIES))
+    if sign not in SIGNS:
+        raise unknown_name("sign", sign, list(SIGNS))
+    present, removable = parts.present[modality], parts.removable[modality]
+    if scores.shape != present.shape:
+        raise UsageError(f"The scores of the {modality} have shape {tuple(scores.shape)}, not {tuple(present.shape)}.",
+                         "Give one row for each sample.")
+    worth = (-scores if sign == "positive" else scores).masked_fill(~removable, -torch.inf)
+    places = torch.arange(worth.shape[1], device=worth.device).expand_as(worth)
+    ahead = places if ties is None else ties.argsort(dim=1).to(worth.device)
+    order = ahead.gather(1, worth.gather(1, ahead).argsort(dim=1, descending=True, stable=True))
+    rank = torch.empty_like(order).scatter_(1, order, places)
+    counts = protocol.kept_counts(modality, removable.sum(dim=1))
+    stays = rank[:, None] < counts[..., None]
+    return (stays & removable[:, None]) | (present & ~removable)[:, None]
+
+
+def drawn_ties(seeds: Sequence[int], size: int) -> Tensor:
+    """What settles ties among `size` tokens of each seed, (batch, size): a token's is the same however many follow."""
+    return torch.from_numpy(np.stack([np.random.default_rng(seed).random(size) for seed in seeds]))

@@ -15,9 +15,10 @@ from safetensors.torch import save
 from mmx.catalog import WEIGHTS
 from mmx.datasets.vqa import VqaSample
 from mmx.errors import MmxError, UsageError
-from mmx.explainer import Model, versions
+from mmx.files import write_atomically
 from mmx.regions.base import RegionSet
-from mmx.render.files import write_atomically
+from mmx.studies.models import versions
+from mmx.studies.perturb.answering import AnsweringModel
 from mmx.tasks.precomputed import PrecomputedRegions
 from mmx.types import Picture
 
@@ -36,14 +37,13 @@ Looked = list[Seen | MmxError]
 class ProvidedRegions:
     """What the model's region provider finds. `cache` is a folder, None for no cache."""
 
-    def __init__(self, model: Model, picture: Callable[[VqaSample], Picture], cache: Path | None) -> None:
-        self._provider, self._picture, self._cache = model.region_provider, picture, cache
-        options = model.region_options
+    def __init__(self, model: AnsweringModel, picture: Callable[[VqaSample], Picture], cache: Path | None) -> None:
+        self._provider, self._picture, self._cache = model.provider, picture, cache
+        options = model.provider_options
         self.parameters: dict[str, Any] = {"provider": self._provider.name, "options": options,
                                            "files": _hash_of_folders(options)}
         made_by = {name: versions()[name] for name in ("mmx", "torch", "torchvision", "transformers", "pillow")}
-        size = model.family.region_features(model.network.config)  # type: ignore[attr-defined]
-        self._identity = [self.parameters, size, model.info.device.partition(":")[0], made_by]
+        self._identity = [self.parameters, *model.region_identity, made_by]
 
     def look_up(self, samples: Sequence[VqaSample]) -> Looked:
         """In order; a picture that several questions are about is looked at once, and one that fails is an error."""
@@ -100,10 +100,10 @@ class FileRegions:
         return found
 
 
-def regions_of(model: Model, picture: Callable[[VqaSample], Picture],
+def regions_of(model: AnsweringModel, picture: Callable[[VqaSample], Picture],
                cache: Path | None) -> ProvidedRegions | FileRegions:
     """Where a model's regions come from."""
-    provider = model.region_provider
+    provider = model.provider
     return FileRegions(provider) if isinstance(provider, PrecomputedRegions) else ProvidedRegions(model, picture, cache)
 
 

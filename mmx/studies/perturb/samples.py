@@ -1,26 +1,31 @@
-"""Where the perturbation test's questions and pictures come from: files, or the drawn world."""
+"""Where the perturbation test's questions and pictures come from: files, rows, or the drawn world."""
 
+import hashlib
+import json
 import random
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mmx.datasets.soft_accuracy import truth_of_one
+from PIL.Image import Image
+
+from mmx.datasets.soft_accuracy import Truth, truth_of_one, truth_of_people
 from mmx.datasets.vqa import VqaSample, read_vqa
 from mmx.errors import ImageError, UsageError, shown_path
 from mmx.images import open_picture
 from mmx.shapes.questions import draw_question
-from mmx.shapes.world import draw_scene, render
-from mmx.studies.exam.asking import PICTURE_SIZE_PX
-from mmx.studies.exam.study import FRESH_SCENES
+from mmx.shapes.world import draw_scene
 from mmx.studies.perturb.protocol import Protocol
+from mmx.studies.scenes import FRESH_SCENES, drawn
 from mmx.types import Picture
 
-REFERENCE_SEED = 1234
 DRAWN_SAMPLES = 200
-_TRAINING_SCENES = 1_000_000
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
+_ROW = "Give each row image (a file or a picture), question and answer or answers."
+
+Rows = Sequence[Mapping[str, Any]]
+"""image: a file's path or a PIL image; question; answer, or answers of several people, or a score for each; id."""
 
 
 @dataclass(frozen=True)
@@ -34,27 +39,68 @@ class VqaData:
     """What sums of accuracies are divided by, if every sample can be evaluated."""
 
 
+def read_data(data: str | Path | Rows | None, annotations: Path | None, images: Path | None, number: int | None,
+              seed: int, protocol: Protocol) -> VqaData:
+    """Questions and answers by what they are; see `mmx.perturb`. Raises UsageError where they cannot be read."""
+    if data is None:
+        if annotations or images:
+            raise UsageError("annotations and images go with data.", "Give data as well.")
+        return drawn_data(number or DRAWN_SAMPLES, seed, protocol)
+    if isinstance(data, str | Path):
+        return data_from_file(Path(data), annotations, images, number, seed, protocol)
+    return data_from_rows(data, images, number, seed, protocol)
+
+
 def data_from_file(path: Path, annotations: Path | None, images: Path | None, number: int | None, seed: int,
                    protocol: Protocol) -> VqaData:
     """Shuffled as the reference shuffles, by `random.seed(seed)`, then the first `number`."""
     if images is not None and not images.is_dir():
         raise UsageError(f"--images {shown_path(images)} is not a folder.", "Give the pictures' folder.")
     found = read_vqa(path, annotations, images)
-    order = list(range(len(found.samples)))
-    random.Random(seed).shuffle(order)
-    wanted = len(order) if number is None else number
-    taken = order[:wanted + int(protocol.takes_one_more)]
-    parameters = {"kind": found.kind, "sha256": found.sha256, "num_samples": number, "seed": seed}
-    return VqaData(tuple(found.samples[index] for index in taken), _PictureFolder(images).open, parameters,
-                   min(len(taken), wanted))
+    return _taken(found.samples, _Pictures(images), found.kind, found.sha256, number, seed, protocol)
+
+
+def data_from_rows(rows: Rows, images: Path | None, number: int | None, seed: int, protocol: Protocol) -> VqaData:
+    """The same out of rows in memory; a relative path of a picture counts from `images`."""
+    samples, pictures, total = [], {}, hashlib.sha256()
+    for place, row in enumerate(rows):
+        image, answers = row.get("image"), row.get("answers", row.get("answer"))
+        if not (isinstance(image, str | Path | Image) and row.get("question") and answers):
+            raise UsageError(f"Row {place}: image, question or answer is missing.", _ROW)
+        name = str(row.get("id", f"row {place}"))
+        path = None if isinstance(image, Image) else Path(images or "", image)
+        samples.append(VqaSample(name, name if path is None else path.stem, row["question"], _truth(answers), path))
+        if path is None:
+            pictures[name] = open_picture(image)
+        shown = str(path) if path is not None else pictures[name].sha256
+        total.update(json.dumps([name, shown, row["question"], answers]).encode())
+    if not samples:
+        raise UsageError("There are no questions.", _ROW)
+    return _taken(tuple(samples), _Pictures(images, pictures), "rows", total.hexdigest(), number, seed, protocol)
 
 
 def drawn_data(number: int, seed: int, protocol: Protocol) -> VqaData:
     """One question about each of some scenes that no shipped model was trained on."""
-    wanted = number + int(protocol.takes_one_more)
-    scenes = random.Random(seed).sample(range(FRESH_SCENES, _TRAINING_SCENES), wanted)
+    scenes = random.Random(seed).sample(FRESH_SCENES, number + int(protocol.takes_one_more))
     parameters = {"kind": "drawn scenes", "sha256": None, "num_samples": number, "seed": seed}
     return VqaData(tuple(map(_drawn_sample, scenes)), _drawn_picture, parameters, number)
+
+
+def _taken(samples: Sequence[VqaSample], pictures: "_Pictures", kind: str, sha256: str, number: int | None, seed: int,
+           protocol: Protocol) -> VqaData:
+    order = list(range(len(samples)))
+    random.Random(seed).shuffle(order)
+    wanted = len(order) if number is None else number
+    taken = order[:wanted + int(protocol.takes_one_more)]
+    parameters = {"kind": kind, "sha256": sha256, "num_samples": number, "seed": seed}
+    return VqaData(tuple(samples[index] for index in taken), pictures.open, parameters, min(len(taken), wanted))
+
+
+def _truth(answers: Any) -> Truth:
+    if isinstance(answers, Mapping):
+        return Truth({str(answer): float(score) for answer, score in answers.items()})
+    several = [answers] if isinstance(answers, str) else list(map(str, answers))
+    return truth_of_people(several) if len(several) > 1 else truth_of_one(several[0])
 
 
 def _drawn_sample(scene: int) -> VqaSample:
@@ -63,16 +109,23 @@ def _drawn_sample(scene: int) -> VqaSample:
 
 
 def _drawn_picture(sample: VqaSample) -> Picture:
-    return open_picture(render(draw_scene(int(sample.image)), PICTURE_SIZE_PX).image)
+    [(_, picture)] = drawn([int(sample.image)])
+    return open_picture(picture.image)
 
 
 @dataclass(frozen=True)
-class _PictureFolder:
-    """Pictures by their COCO name: COCO_val2014_000000262148.jpg, in val2014/ as well, or 000000262148.jpg."""
+class _Pictures:
+    """Those that are open, by sample, and files: where a sample says, or by their COCO name.
+
+    That is COCO_val2014_000000262148.jpg, in val2014/ as well, or 000000262148.jpg.
+    """
 
     folder: Path | None
+    opened: Mapping[str, Picture] = field(default_factory=dict)
 
     def open(self, sample: VqaSample) -> Picture:
+        if sample.id in self.opened:
+            return self.opened[sample.id]
         if sample.path is not None:
             return open_picture(sample.path)
         if self.folder is None:

@@ -1,21 +1,67 @@
-"""The reference's way to size a picture for DETR, where the checkpoint's own processor goes another.
+"""All that the segmentation study asks of a detector: the one place of it that knows tasks and families."""
 
-Both scale the short side, within a limit for the long one; the reference rounds the scaled short side before it
-takes the long one from it, so some pictures come out a pixel smaller than transformers makes them.
-"""
-
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from PIL import Image
 
-if TYPE_CHECKING:
-    from mmx.explainer import Model
+from mmx.devices import quarter_of_gpu
+from mmx.errors import UsageError
+from mmx.families.detr import Keep
+from mmx.methods import Method
+from mmx.studies.models import Model, task_of
+from mmx.tasks.detections import Found, explain_detections
+from mmx.types import Picture
+
+__all__ = ["Detector", "Found", "reference_size", "with_reference_sizes"]
+
+FOR_PHOTOGRAPHS = "facebook/detr-resnet-50"
+UNIT = "softmax"
+"""Of a detection's score."""
 
 
-def with_reference_sizes(model: "Model") -> "Model":
-    """The same model, whose pictures are sized as the reference sizes them; one with a fixed size stays as it is."""
+class Detector:
+    """A detector whose relevance is made into masks.
+
+    Attributes:
+        model: as it was given.
+        threshold: detections whose score is above it are explained.
+        max_memory: bytes that gradients may take, which digits depend on; None for the engine's choice.
+
+    Raises:
+        UsageError: the model finds no objects.
+    """
+
+    def __init__(self, model: Model, threshold: float = 0.5, max_memory: int | None = None, *,
+                 reference_sizes: bool = False) -> None:
+        if task_of(model) != "object detection":
+            raise UsageError(f"{model.info.name} does {task_of(model)}; only a detector can be scored by masks.",
+                             f"Name one: --model {FOR_PHOTOGRAPHS}.")
+        self.model, self.threshold = model, threshold
+        self.max_memory = max_memory if max_memory is not None else quarter_of_gpu(model.info.device)
+        self._sized = with_reference_sizes(model) if reference_sizes else model
+
+    @property
+    def on_cpu(self) -> bool:
+        return self.model.info.device == "cpu"
+
+    @property
+    def labels(self) -> Mapping[int, str]:
+        """Names of its classes."""
+        return self.model.network.config.id2label
+
+    def find(self, pictures: Sequence[Picture], methods: Sequence[Method]) -> list[Found]:
+        """What it finds in each picture, and the relevance of what is surer than the threshold, out of one forward."""
+        return explain_detections(self._sized, pictures, methods, Keep(self.threshold), max_memory=self.max_memory)
+
+
+def with_reference_sizes(model: Model) -> Model:
+    """The same model, whose pictures are sized as the reference sizes them; one with a fixed size stays as it is.
+
+    Both scale the short side, within a limit for the long one; the reference rounds the scaled short side before it
+    takes the long one from it, so some pictures come out a pixel smaller than transformers makes them.
+    """
     if not getattr(model.processor, "do_resize", False) or _edges(model.processor) is None:
         return model
     twin = copy(model)

@@ -1,4 +1,4 @@
-"""COCO segmentation out of a detector's relevance (Chefer, Gur & Wolf 2021, section 5.3): no mask is ever trained on.
+"""A record for each picture: what a detector found in it, and masks made of the relevance of that.
 
 `iccv21` is what the reference computes: all object queries are submitted, those it does not keep with an empty mask,
 pictures go through the model one by one, sized as the reference sizes them. `clean` submits what is kept, with masks
@@ -16,43 +16,35 @@ from torch import Tensor
 
 from mmx.datasets.coco import CocoImage
 from mmx.errors import ImageError, MmxError, shown_path
-from mmx.explainer import Model
-from mmx.families.detr import Keep
 from mmx.images import open_picture
 from mmx.methods import Method, all_methods, get_method
 from mmx.studies.masks import Protocol, masks_from_relevance
-from mmx.studies.segment.detector import with_reference_sizes
-from mmx.tasks.detections import Found, explain_detections
+from mmx.studies.runs import Numbered, Record
+from mmx.studies.segment.detector import UNIT, Detector, Found
 from mmx.types import Picture
 
-Record = dict[str, Any]
-
-DEFAULT_METHOD: dict[Protocol, tuple[str, ...]] = {"iccv21": ("ours_no_lrp",), "clean": ("relevance",)}
+DEFAULT_METHODS: dict[Protocol, tuple[str, ...]] = {"iccv21": ("ours_no_lrp",), "clean": ("relevance",)}
 
 
 @dataclass(frozen=True)
 class Segmentation:
-    """One way to run the test; `max_memory` is in bytes, None for mmx's own choice."""
+    """One way to run the test."""
 
-    model: Model
+    detector: Detector
     methods: tuple[Method, ...]
     protocol: Protocol = "iccv21"
-    threshold: float = 0.5
-    max_memory: int | None = None
 
-    def records(self, images: Sequence[CocoImage]) -> Iterator[Record]:
+    def records(self, images: Sequence[Numbered[CocoImage]]) -> Iterator[Record]:
         """A record for each picture, out of one forward for all; one that cannot be used has an "error" instead."""
         opened: list[tuple[CocoImage, Picture]] = []
-        for image in images:
+        for _, image in images:
             try:
                 opened.append((image, _open(image)))
             except MmxError as error:
                 yield {"id": image.id, "error": str(error)}
         if not opened:
             return
-        model = with_reference_sizes(self.model) if self.protocol == "iccv21" else self.model
-        found = explain_detections(model, [picture for _, picture in opened], self.methods, Keep(self.threshold),
-                                   max_memory=self.max_memory)
+        found = self.detector.find([picture for _, picture in opened], self.methods)
         for (image, _), one in zip(opened, found, strict=True):
             yield self._record(image, one)
 
@@ -63,7 +55,7 @@ class Segmentation:
             for method in self.methods}
         left, top, right, bottom = found.boxes_xyxy_px.T
         return {"id": image.id, "height": image.height, "width": image.width, "scores": found.scores.tolist(),
-                "labels": found.labels.tolist(),
+                "unit": UNIT, "labels": found.labels.tolist(),
                 "boxes_xywh_px": torch.stack([left, top, right - left, bottom - top], 1).tolist(),
                 "kept": found.kept.tolist(), "masks": masks}
 
@@ -76,21 +68,21 @@ def methods_named(names: Sequence[str], protocol: Protocol) -> tuple[Method, ...
     return tuple({method.name: method for several in found for method in several}.values())
 
 
-def batches(images: Sequence[CocoImage], protocol: Protocol, size: int) -> list[tuple[CocoImage, ...]]:
+def batches(images: Sequence[CocoImage], protocol: Protocol, size: int) -> list[list[Numbered[CocoImage]]]:
     """Which pictures go through the model together: one by one in `iccv21`, else those of one size, in order of id.
 
-    They hang on the list of pictures alone, so a run gives the same digits however it is split or broken off.
+    They depend on the list of pictures alone, so a run gives the same digits however it is split or broken off.
     """
     if protocol == "iccv21":
-        return [(image,) for image in images]
-    found: list[tuple[CocoImage, ...]] = []
-    waiting: dict[tuple[int, int], list[CocoImage]] = {}
+        return [[(image.id, image)] for image in images]
+    found: list[list[Numbered[CocoImage]]] = []
+    waiting: dict[tuple[int, int], list[Numbered[CocoImage]]] = {}
     for image in images:
         group = waiting.setdefault((image.height, image.width), [])
-        group.append(image)
+        group.append((image.id, image))
         if len(group) == size:
-            found.append(tuple(waiting.pop((image.height, image.width))))
-    return found + [tuple(group) for group in waiting.values()]
+            found.append(waiting.pop((image.height, image.width)))
+    return [*found, *waiting.values()]
 
 
 def mask_results(records: Iterable[Mapping[str, Any]], method: str, protocol: Protocol,

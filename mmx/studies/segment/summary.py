@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmx.datasets.coco import Instances
-from mmx.studies.runs import Run
+from mmx.results import SCHEMA_VERSION
+from mmx.studies.runs import Record, Run
 from mmx.studies.segment.average_precision import Scores, average_precision
 from mmx.studies.segment.categories import CategoryMap
-from mmx.studies.segment.records import Record, box_results, mask_results
-from mmx.types import SCHEMA_VERSION
+from mmx.studies.segment.records import box_results, mask_results
 
 HEADLINE = {"iccv21": "iou_0.20_0.95", "clean": "iou_0.50_0.95"}
 """The range of thresholds whose figures each protocol is known by."""

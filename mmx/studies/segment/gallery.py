@@ -1,45 +1,41 @@
-"""A few pictures of a run with their true masks and those of each method."""
+"""A few pictures of a segmentation study with their true masks and those of each method."""
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mmx.datasets.coco import CocoImage, masks_of
 from mmx.errors import ImageError
 from mmx.images import open_picture
-from mmx.render.files import write_atomically
 from mmx.render.gallery import GalleryRow, Masks, gallery
 from mmx.render.report import png_bytes
-from mmx.studies.runs import Run
+from mmx.studies.runs import Record, Run
 from mmx.studies.segment.categories import CategoryMap
+from mmx.studies.segment.data import CocoData
 from mmx.studies.segment.records import Segmentation
-
-if TYPE_CHECKING:
-    from mmx.cli.segment_run import Data
 
 _ROWS = 6
 
 
-def draw_gallery(path: Path, run: Run, data: "Data", classes: CategoryMap, work: Segmentation) -> None:
-    """Writes the first pictures in which something was found, or else the first ones."""
-    records = _shown(run)
+def gallery_png(run: Run, data: CocoData, classes: CategoryMap, work: Segmentation) -> bytes:
+    """The first pictures in which something was found, or else the first ones, as a PNG file."""
     images = {image.id: image for image in data.images}
     rows = []
-    for record in records:
+    for record in _shown(run):
         try:
             rows.append(_row(record, images[record["id"]], data, classes, work))
         except ImageError:  # it was there when it went through the model
             continue
-    title = f"Masks from relevance ({work.protocol})"
-    caption = (f"{work.model.info.name}, detections surer than {work.threshold:g}. One colour is one class in a row. "
-               "The truth holds every object that is annotated; methods differ in masks, not in what is detected.")
-    sheet = gallery(title, ["truth", *(method.name for method in work.methods)], rows, caption)
-    write_atomically(path, png_bytes(sheet))
+    detector = work.detector
+    caption = (f"{detector.model.info.name}, detections surer than {detector.threshold:g}. One colour is one class in "
+               "a row. The truth holds every object that is annotated; methods differ in masks, not in what is "
+               "detected.")
+    return png_bytes(gallery(f"Masks from relevance ({work.protocol})",
+                             ["truth", *(method.name for method in work.methods)], rows, caption))
 
 
-def _shown(run: Run) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    others: list[dict[str, Any]] = []
+def _shown(run: Run) -> list[Record]:
+    found: list[Record] = []
+    others: list[Record] = []
     for record in run.records():
         (found if record["kept"] else others).append(record)
         others = others[:_ROWS]
@@ -48,7 +44,7 @@ def _shown(run: Run) -> list[dict[str, Any]]:
     return sorted((found + others)[:_ROWS], key=lambda record: record["id"])
 
 
-def _row(record: Mapping[str, Any], image: CocoImage, data: "Data", classes: CategoryMap,
+def _row(record: Mapping[str, Any], image: CocoImage, data: CocoData, classes: CategoryMap,
          work: Segmentation) -> GalleryRow:
     names, size = data.instances.categories, (image.height, image.width)
     notes = [note for note in data.instances.annotations.get(image.id, ()) if not note["iscrowd"]]
@@ -62,4 +58,4 @@ def _row(record: Mapping[str, Any], image: CocoImage, data: "Data", classes: Cat
 def _name(label: int, classes: CategoryMap, names: Mapping[int, str], work: Segmentation) -> str:
     """By the annotation file; a class that it does not have by the checkpoint."""
     category = classes.ids[label]
-    return names[category] if category in names else str(work.model.network.config.id2label.get(label, label))
+    return names[category] if category in names else str(work.detector.labels.get(label, label))

@@ -1,12 +1,10 @@
-"""The figure of a perturbation run, out of its summary."""
+"""The figure of a perturbation study, out of its summary."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from mmx.render.chart import Curve
 from mmx.render.curves import Panel, curves_figure
-from mmx.render.files import write_atomically
 from mmx.render.report import png_bytes
 
 THINGS = {"image": "regions", "text": "words"}
@@ -14,8 +12,8 @@ ORDER = {"positive": "most relevant first", "negative": "least relevant first"}
 _BANDS = "Bands are 95 % bootstrap intervals. AUC is the area under a curve over the share removed."
 
 
-def draw_curves(path: Path, summary: Mapping[str, Any]) -> None:
-    """Writes one panel for each modality and sign."""
+def curves_png(summary: Mapping[str, Any]) -> bytes:
+    """One panel for each modality and sign, as a PNG file."""
     panels = [_panel(modality, sign, panel) for modality, signs in summary["panels"].items()
               for sign, panel in signs.items()]
     parameters, samples = summary["parameters"], summary["samples"]
@@ -25,8 +23,7 @@ def draw_curves(path: Path, summary: Mapping[str, Any]) -> None:
     if summary["warning"]:
         told.insert(0, f"WARNING: {summary['warning']}")
     columns = min(2, len(panels))
-    figure = curves_figure("Accuracy as words or regions are removed, %", panels, columns, told)
-    write_atomically(path, png_bytes(figure))
+    return png_bytes(curves_figure("Accuracy as words or regions are removed, %", panels, columns, told))
 
 
 def heading(modality: str, sign: str) -> str:

@@ -1,4 +1,4 @@
-"""Several finished perturbation runs as one: methods side by side, on the same samples."""
+"""Several finished perturbation studies as one: methods side by side, on the same samples."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,8 +9,12 @@ from typing import Any
 import numpy as np
 
 from mmx.errors import UsageError, shown_path
+from mmx.results import SCHEMA_VERSION
 from mmx.studies.perturb.curves import Curves
-from mmx.studies.runs import Run, World
+from mmx.studies.perturb.figure import curves_png
+from mmx.studies.perturb.study import KIND, PerturbationStudy
+from mmx.studies.runs import Run
+from mmx.studies.world import World
 
 _SAME = ("protocol", "steps", "data", "revision", "regions", "dtype", "answers")
 _SHOWN = 60
@@ -29,7 +33,7 @@ class Finished:
         try:
             summary = json.loads((folder / "summary.json").read_bytes())
             parameters = summary["parameters"]
-            is_one = parameters["kind"] == "perturb"
+            is_one = parameters["kind"] == KIND and summary["schema_version"] == SCHEMA_VERSION
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise _no_run(folder) from error
         if not is_one:
@@ -37,12 +41,29 @@ class Finished:
         return cls(folder, summary, Curves.read(Run(folder, World()), parameters))
 
 
-def compared(runs: Sequence[Finished]) -> dict[str, Any]:
-    """One summary of all; a method that several runs have is told apart by their folders.
+def compare(*folders: str | Path, out: str | Path | None = None) -> PerturbationStudy:
+    """Finished runs of `mmx.perturb` or `mmx perturb` in one table and one figure.
+
+    A method that several runs have is told apart by their folders.
+
+    Args:
+        folders: of two runs or more.
+        out: where summary.json, summary.csv and curves.png are written, if anywhere.
 
     Raises:
         UsageError: data, protocol or model of two runs differ; the message names the difference.
     """
+    distinct = list({Path(folder).resolve(): Path(folder) for folder in folders}.values())
+    if len(distinct) < 2:
+        raise UsageError("One run has nothing to be compared with.", "Give two folders or more.")
+    summary = _compared([Finished.read(folder) for folder in distinct])
+    study = PerturbationStudy(summary, curves_png(summary))
+    if out is not None:
+        study.save(out)
+    return study
+
+
+def _compared(runs: Sequence[Finished]) -> dict[str, Any]:
     first = runs[0]
     for other in runs[1:]:
         _require_same(first, other)
@@ -50,7 +71,7 @@ def compared(runs: Sequence[Finished]) -> dict[str, Any]:
                  run.curves.keys)
     values = np.concatenate([run.curves.values for run in runs], axis=1)
     parameters = first.summary["parameters"]
-    return {"schema_version": first.summary["schema_version"], "protocol": parameters["protocol"],
+    return {"schema_version": SCHEMA_VERSION, "protocol": parameters["protocol"],
             "runs": [str(run.folder) for run in runs], "samples": dict(first.summary["samples"]),
             **replace(first.curves, keys=keys, values=values).summary(first.summary["samples"]["divided_by"]),
             "warning": first.summary["warning"],

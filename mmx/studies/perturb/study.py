@@ -1,0 +1,151 @@
+"""`mmx.perturb`: how accuracy falls as the most, or the least, relevant words and regions are removed."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from mmx.errors import MmxError
+from mmx.registry import unknown_name
+from mmx.results import SCHEMA_VERSION
+from mmx.studies.models import Model, fitting_methods, identity_of
+from mmx.studies.perturb.answering import AnsweringModel
+from mmx.studies.perturb.combinations import Combinations
+from mmx.studies.perturb.curves import Curves
+from mmx.studies.perturb.figure import curves_png
+from mmx.studies.perturb.memory import samples_at_once, tokens_at_once
+from mmx.studies.perturb.protocol import MODALITIES, SIGNS, protocol_named
+from mmx.studies.perturb.published import EarlyWarning, accuracy_warning
+from mmx.studies.perturb.records import PerturbationTest
+from mmx.studies.perturb.regions import cache_folder, regions_of
+from mmx.studies.perturb.samples import Rows, VqaData, read_data
+from mmx.studies.reporting import Reporter, reporter_of
+from mmx.studies.result import DrawnStudy, finished
+from mmx.studies.runs import Run, go_through, open_run, study_folder
+from mmx.studies.world import fix_threads, joined_world
+
+KIND = "perturb"
+_CONTROL = "random"
+
+
+class PerturbationStudy(DrawnStudy):
+    """Accuracy as words or regions are removed in the order of their relevance, by method."""
+
+    figure = "curves.png"
+    columns: ClassVar = ("model", "protocol", "modality", "sign", "method", "step", "removed", "accuracy", "low",
+                         "high", "samples", "auc", "auc_low", "auc_high")
+
+    def __repr__(self) -> str:
+        found, parameters = self.document, self.document["parameters"]
+        methods = len(next(iter(next(iter(found["panels"].values())).values()))["methods"])
+        return (f"<PerturbationStudy of {parameters['model']}, {found['samples']['evaluated']} samples of "
+                f"{parameters['data']['kind']}, {methods} methods, {found['protocol']}: accuracy "
+                f"{100 * found['accuracy']['mean']:.1f} %>")
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row for each modality, sign, method and step: the share removed, and the mean accuracy with its interval.
+
+        `auc`, the area under accuracy, is that of the whole curve. All are shares of 1; intervals are 95 % bootstrap.
+        """
+        found = self.document
+        whole = {"model": found["parameters"]["model"], "protocol": found["protocol"]}
+        return [{**whole, "modality": modality, "sign": sign, "method": method, "step": step, "removed": removed,
+                 "accuracy": accuracy["mean"], "low": accuracy["low"], "high": accuracy["high"],
+                 "samples": found["samples"]["evaluated"], "auc": curve["auc"]["mean"],
+                 "auc_low": curve["auc"]["low"], "auc_high": curve["auc"]["high"]}
+                for modality, signs in found["panels"].items() for sign, panel in signs.items()
+                for method, curve in panel["methods"].items()
+                for step, (removed, accuracy) in enumerate(zip(panel["removed"], curve["accuracy"], strict=True))]
+
+
+def perturb(model: Model, data: str | Path | Rows | None = None, *, annotations: str | Path | None = None,
+            images: str | Path | None = None, methods: Sequence[str] = ("relevance",),
+            modalities: Sequence[str] = MODALITIES, signs: Sequence[str] = SIGNS, protocol: str = "iccv21",
+            control: bool | None = None, steps: Sequence[float] | None = None, num_samples: int | None = None,
+            seed: int = 1234, cache: str | Path | bool = True, batch_size: int | None = None,
+            out: str | Path | None = None, resume: bool = False, progress: Reporter | None = None) -> PerturbationStudy:
+    """Follows a model's accuracy as words or regions are removed in the order of their relevance.
+
+    Under `torchrun`, the processes share the samples and all get the result.
+
+    Args:
+        model: one that answers questions about regions.
+        data: LXMERT's valid.json, VQA's questions, or a table of image, question and answer; or such rows themselves,
+            [{"image": ..., "question": ..., "answer": ...}]. None draws scenes.
+        annotations: the answers to VQA's official questions.
+        images: the folder of the pictures; not needed where the model was loaded with features of them.
+        methods: by name; "all" for all of them.
+        modalities: what is removed: "image" (regions), "text" (words).
+        signs: "positive" removes the most relevant first, "negative" the least relevant.
+        protocol: "iccv21" is what the paper's code does, "clean" mends it; see `mmx.studies.perturb.protocol`.
+        control: adds the method "random"; None does in "clean".
+        steps: other shares to remove than the protocol's, growing, from 0 to 1.
+        num_samples: this many, drawn by `seed`; None for all, or 200 scenes.
+        seed: of the order of samples, and of everything random.
+        cache: where region features are kept between runs; True for ~/.cache/mmx, False for nowhere.
+        batch_size: samples that are explained at once; None for as many as fit.
+        out: where run.json, a line for each sample, the summary and curves.png go; None for a temporary folder.
+        resume: goes on with the run in `out`.
+        progress: hears how far it is.
+
+    Raises:
+        UsageError: something that is asked for makes no sense, or the run in `out` had other parameters.
+        MmxError: no sample could be evaluated.
+        OutputError: `out` cannot be written.
+    """
+    with joined_world() as world, study_folder(out, world, resume=resume) as folder:
+        reporter = reporter_of(progress, world.leads)
+        answering = AnsweringModel(model)
+        added = (_CONTROL,) if (protocol == "clean" if control is None else control) else ()
+        fitting = fitting_methods(model, methods, reporter, added)
+        plan = protocol_named(protocol, answering.removal.reference, steps)
+        found = read_data(data, annotations and Path(annotations), images and Path(images), num_samples, seed, plan)
+        kept_in = (cache_folder() if cache is True else Path(cache)) if cache else None
+        regions = regions_of(answering, found.picture, kept_in)
+        threads = fix_threads(world) if answering.on_cpu else None
+        combinations = Combinations(answering.removal, plan, _chosen("modality", modalities, MODALITIES),
+                                    _chosen("sign", signs, SIGNS), tokens_at_once(model.network))
+        test = PerturbationTest(answering, fitting, combinations, answering.answers, regions, seed)
+        size = batch_size or samples_at_once(model.network)
+        parameters = {**_parameters(test, found), "images": images and str(images), "batch_size": size,
+                      "threads": threads}
+        run = open_run(folder, parameters, world, resume=resume)
+        numbered = list(enumerate(found.samples))
+        groups = [numbered[start:start + size] for start in range(0, len(numbered), size)]
+        go_through(run, groups, test.records, reporter, EarlyWarning(model.info.name, reporter))
+        return finished(PerturbationStudy, folder, world, lambda: _summed_up(Run(folder, world), parameters, found))
+
+
+def _chosen(what: str, names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    """In the order of those known; "all" stands for every one."""
+    for name in names:
+        if name not in (*known, "all"):
+            raise unknown_name(what, name, [*known, "all"])
+    return tuple(name for name in known if name in names or "all" in names)
+
+
+def _parameters(test: PerturbationTest, data: VqaData) -> dict[str, Any]:
+    """All that decides on a digit."""
+    plan = test.combinations
+    return {
+        "kind": KIND, "protocol": plan.protocol.name,
+        "steps": {modality: list(shares) for modality, shares in plan.protocol.steps.items()},
+        "data": dict(data.parameters), **identity_of(test.model.model), "regions": test.regions.parameters,
+        "answers": hashlib.sha256("\0".join(test.answers).encode()).hexdigest(),
+        "methods": [method.name for method in test.methods], "modalities": list(plan.modalities),
+        "signs": list(plan.signs), "tokens_at_once": plan.tokens_at_once,
+    }
+
+
+def _summed_up(run: Run, parameters: Mapping[str, Any], data: VqaData) -> PerturbationStudy:
+    failures = [{"sample": one["sample"], "error": one["error"]} for one in run.records(failed=True)]
+    evaluated = len(run.done)
+    if not evaluated:
+        raise MmxError("No sample could be evaluated.", "The lines above say why.")
+    divisor = max(1, data.divisor - (len(data.samples) - evaluated))
+    found = {"schema_version": SCHEMA_VERSION, "protocol": parameters["protocol"],
+             "samples": {"evaluated": evaluated, "failed": len(failures), "divided_by": divisor},
+             **Curves.read(run, parameters).summary(divisor)}
+    found["warning"] = accuracy_warning(parameters["model"], found["accuracy"], evaluated)
+    found |= {"failures": failures, "parameters": dict(parameters)}
+    return PerturbationStudy(found, curves_png(found))

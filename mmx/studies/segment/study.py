@@ -1,0 +1,129 @@
+"""`mmx.segment`: masks out of a detector's relevance, scored against COCO annotations; no mask is ever trained on.
+
+Chefer, Gur & Wolf 2021, section 5.3.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, ClassVar
+
+from mmx.errors import MmxError, UsageError
+from mmx.files import write_atomically
+from mmx.studies.masks import Protocol
+from mmx.studies.models import Model, identity_of
+from mmx.studies.reporting import Reporter, reporter_of
+from mmx.studies.result import DrawnStudy, finished
+from mmx.studies.runs import Run, go_through, open_run, study_folder
+from mmx.studies.segment.categories import CategoryMap, match_categories
+from mmx.studies.segment.data import CocoData, read_data
+from mmx.studies.segment.detector import Detector
+from mmx.studies.segment.gallery import gallery_png
+from mmx.studies.segment.records import DEFAULT_METHODS, Segmentation, batches, methods_named
+from mmx.studies.segment.summary import Summary
+from mmx.studies.world import fix_threads, joined_world
+
+
+class SegmentationStudy(DrawnStudy):
+    """COCO's figures of each method's masks, and of the detector's own boxes."""
+
+    figure = "gallery.png"
+    columns: ClassVar = ("model", "protocol", "kind", "method", "iou_low", "iou_high", "figure", "value", "images")
+
+    def __repr__(self) -> str:
+        found, parameters = self.document, self.document["parameters"]
+        scores = ", ".join(f"{method} {_percent(ranges[found['headline']]['AP'])}"
+                           for method, ranges in found["methods"].items())
+        return (f"<SegmentationStudy of {parameters['model']}, {found['images']['evaluated']} images, "
+                f"{found['protocol']}: AP {scores} %>")
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row for each method, range of IoU and figure: masks of the methods, then boxes, which have no method.
+
+        A value is a share of 1, None where the truth has no object of that size.
+        """
+        found = self.document
+        whole = {"model": found["parameters"]["model"], "protocol": found["protocol"]}
+        scored = [*(("masks", method, ranges) for method, ranges in found["methods"].items()),
+                  ("boxes", None, found["boxes"])]
+        return [{**whole, "kind": kind, "method": method, "iou_low": float(low), "iou_high": float(high),
+                 "figure": figure, "value": value, "images": found["images"]["evaluated"]}
+                for kind, method, ranges in scored for name, figures in ranges.items()
+                for _, low, high in [name.split("_")] for figure, value in figures.items()]
+
+
+def segment(model: Model, images: str | Path | None = None, annotations: str | Path | None = None, *,
+            methods: Sequence[str] | None = None, protocol: Protocol = "iccv21", threshold: float = 0.5,
+            limit: int | None = None, seed: int | None = None, batch_size: int = 8, max_memory: int | None = None,
+            out: str | Path | None = None, resume: bool = False, progress: Reporter | None = None) -> SegmentationStudy:
+    """Scores masks made of a detector's relevance against COCO annotations.
+
+    Under `torchrun`, the processes share the pictures and all get the result.
+
+    Args:
+        model: one that finds objects.
+        images: the folder of the pictures; None draws 100 scenes.
+        annotations: their COCO instances file.
+        methods: by name; "all" for all of them. None is relevance, in "iccv21" with the reference's accidents.
+        protocol: "iccv21" is what the paper's code does; "clean" makes finer masks, only of what is kept.
+        threshold: detections whose score, a softmax probability, is above it get a mask.
+        limit: this many pictures, the first by id, or as many drawn by `seed`.
+        batch_size: pictures of one size that run through the model at once in "clean", at most.
+        max_memory: bytes that gradients may take; None for mmx's own choice.
+        out: where run.json, a line for each picture, results in COCO's format, the summary and gallery.png go; None
+            for a temporary folder.
+        resume: goes on with the run in `out`.
+        progress: hears how far it is.
+
+    Raises:
+        UsageError: something that is asked for makes no sense, or the run in `out` had other parameters.
+        MmxError: no picture could be evaluated.
+        OutputError: `out` cannot be written.
+    """
+    if protocol not in DEFAULT_METHODS:
+        raise UsageError(f"There is no protocol '{protocol}'.", f"There are: {', '.join(DEFAULT_METHODS)}.")
+    with joined_world() as world, study_folder(out, world, resume=resume) as folder:
+        reporter = reporter_of(progress, world.leads)
+        detector = Detector(model, threshold, max_memory, reference_sizes=protocol == "iccv21")
+        work = Segmentation(detector, methods_named(methods or DEFAULT_METHODS[protocol], protocol), protocol)
+        data = read_data(images and Path(images), annotations and Path(annotations), limit, seed, folder, world)
+        classes = match_categories(detector.labels, data.instances.categories, model.info.name)
+        threads = fix_threads(world) if detector.on_cpu else None
+        size = 1 if protocol == "iccv21" else batch_size
+        parameters = {**_parameters(work, data, size), "threads": threads}
+        run = open_run(folder, parameters, world, resume=resume)
+        go_through(run, batches(data.images, protocol, size), work.records, reporter)
+        return finished(SegmentationStudy, folder, world,
+                        lambda: _summed_up(Run(folder, world), data, classes, work, parameters))
+
+
+def _parameters(work: Segmentation, data: CocoData, batch_size: int) -> dict[str, Any]:
+    """All that decides on a digit."""
+    identity = identity_of(work.detector.model)
+    return {
+        "protocol": work.protocol, "methods": [method.name for method in work.methods],
+        "threshold": work.detector.threshold, **data.parameters, "batch_size": batch_size,
+        "max_memory": work.detector.max_memory, **identity,
+        "versions": {**identity["versions"], "pycocotools": version("pycocotools")},
+    }
+
+
+def _summed_up(run: Run, data: CocoData, classes: CategoryMap, work: Segmentation,
+               parameters: Mapping[str, Any]) -> SegmentationStudy:
+    """Writes the results in COCO's format on the way, one method's at a time: they can be large."""
+    summary = Summary(run, data.instances, classes, parameters)
+    if not summary.evaluated:
+        raise MmxError("No picture could be evaluated.", "The lines above say why.")
+    _write_results(run.folder / "boxes.json", summary.score_boxes())
+    for method in work.methods:
+        _write_results(run.folder / f"predictions.{method.name}.json", summary.score_method(method.name))
+    return SegmentationStudy(summary.document(), gallery_png(run, data, classes, work))
+
+
+def _write_results(path: Path, results: Sequence[Mapping[str, Any]]) -> None:
+    write_atomically(path, (json.dumps(results, separators=(",", ":"), allow_nan=False) + "\n").encode())
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f}"

@@ -1,0 +1,34 @@
+"""What explanations are built of by hand: no model, no file."""
+
+import re
+from dataclasses import replace
+from typing import Any
+
+from PIL import Image
+
+import mmx.show  # noqa: F401  (explanations draw themselves once it is there)
+from mmx.results import Asked, Explanation, Item, ModelInfo, Picture, Prediction, Token, Words
+
+MODEL = ModelInfo("tiny", "toys", "ToyModel", "sha256:00", "cpu", "float32")
+ANSWERS = (Prediction(7, "cat", 0.8, "softmax"), Prediction(3, "dog", 0.15, "softmax"),
+           Prediction(5, "cow", 0.04, "softmax"))
+
+
+def words_of(text: str) -> Words:
+    """As a BERT tokenizer has them, with two special tokens."""
+    found = [Token(m.group(), m.group().lower(), False, m.span()) for m in re.finditer(r"\w+|[^\w\s]", text)]
+    return Words(text, (Token("[CLS]", "[CLS]", True, None), *found, Token("[SEP]", "[SEP]", True, None)))
+
+
+def picture_of(size: tuple[int, int] = (64, 48)) -> Picture:
+    return Picture(Image.new("RGB", size, (120, 120, 120)), "pictures/my cat.jpg", "00ff")
+
+
+def explanation_of(items: tuple[Item, ...], asked: Asked, size: tuple[int, int], **fields: Any) -> Explanation:
+    return Explanation(**{"model": MODEL, "method": "relevance", "pictures": (picture_of(size),), "asked": asked,
+                          "elements": {}, "items": items, "versions": {"mmx": "0"}, **fields})
+
+
+def by(explanation: Explanation, *methods: str) -> list[Explanation]:
+    """The same by other methods."""
+    return [replace(explanation, method=method) for method in methods]

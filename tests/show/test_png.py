@@ -1,0 +1,182 @@
+"""Figures as pictures: readable for any picture and text, nothing cut, the colours where the scores are."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from by_hand import by, explanation_of, picture_of
+from PIL import Image
+
+from mmx.results import Asked, Explanation, Item, Patches, Prediction
+from mmx.show.colors import INK, SEQUENTIAL, shades_of
+from mmx.show.figure import figure_of
+from mmx.show.layout import scale_bar
+from mmx.show.panels import Scale
+from mmx.show.png import draw
+from mmx.show.tags import color_of
+from mmx.show.typeset import Style
+from mmx.show.view import draw_view
+
+SIZES = [(64, 48), (1, 1), (3000, 20), (20, 3000), (30, 100), (300, 100)]
+LONG = "a label that is longer than a panel of this picture is wide " * 3
+
+
+def drawn(*explanations: Explanation) -> Image.Image:
+    return draw(figure_of(explanations))
+
+
+def margins_are_white(sheet: Image.Image, margin: int = 40) -> bool:
+    pixels = np.asarray(sheet)
+    edges = (pixels[:margin], pixels[-margin:], pixels[:, :margin], pixels[:, -margin:])
+    return all((edge == 255).all() for edge in edges)
+
+
+def pixels_of(image: Image.Image, color: tuple[int, ...]) -> int:
+    return int((np.asarray(image) == color).all(axis=2).sum())
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("mix", ["answer", "joint", "texts", "classes", "detections"])
+def test_any_picture_gives_a_readable_figure(mix: str, size: tuple[int, int], request) -> None:
+    one = request.getfixturevalue(mix)(size=size)
+    for sheet, widths in ((drawn(one), (816, 1536)), (drawn(*by(one, "a", "b")), (816, 2496))):
+        assert sheet.mode == "RGB"
+        assert widths[0] <= sheet.width <= widths[1]
+        assert 200 < sheet.height < 4000
+        assert margins_are_white(sheet)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 5])
+@pytest.mark.parametrize("size", SIZES)
+def test_any_number_of_detections_in_any_picture(detections, count: int, size: tuple[int, int]) -> None:
+    sheet = drawn(detections(count, size))
+    assert sheet.width == 1536 and 200 < sheet.height < 4000 and margins_are_white(sheet)
+
+
+@pytest.mark.parametrize("text", ["ما لون الكرة؟", "猫はどこですか", "🐈\u200d⬛?", "a\nb\x00c", "x" * 400,
+                                  "why " * 300, " ", "\ud83d ?", "<b>&", ""])
+def test_any_text_stays_inside_the_figure(answer, texts, detections, text: str) -> None:
+    for one in (answer(text), texts(text, "other"), detections(5, label=text)):
+        assert margins_are_white(drawn(one))
+        assert margins_are_white(drawn(*by(one, "a", "b")))
+
+
+def test_long_texts_make_the_figure_grow(answer, texts, detections) -> None:
+    short = drawn(answer()).height
+    assert drawn(answer("why " * 300)).height > short + 200
+    assert drawn(answer(notes=("a note " * 100,))).height > short + 80
+    assert drawn(answer(predictions=(Prediction(7, "word " * 80, 0.8, "softmax"),))).height > short + 80
+    assert drawn(texts("word " * 60)).height > drawn(texts("word")).height + 60
+    assert drawn(detections(3, label=LONG)).height > drawn(detections(3)).height + 40
+
+
+def test_no_regions_and_many_regions(answer) -> None:
+    assert margins_are_white(drawn(answer(boxes=[])))
+    many = [(i % 64, i % 48, i % 64 + 9, i % 48 + 9) for i in range(500)]
+    assert margins_are_white(drawn(answer(boxes=many, labels=("a", None, "猫"))))
+
+
+def view_of(one: Explanation, size: int) -> np.ndarray:
+    view = figure_of([one]).rows[0].panels[0].views[0]
+    return np.asarray(draw_view(view, one.picture.image, size, size)).astype(int)
+
+
+def test_regions_grow_with_the_picture(answer) -> None:
+    pixels = view_of(answer(), 960)
+    redness = (pixels[..., 0] - pixels[..., 2])[600]
+    assert pixels.shape == (720, 960, 3)
+    assert (redness[:480] >= 30).all()
+    assert (redness[480:] == 0).all()
+
+
+def test_a_picture_without_relevance_is_plain(answer) -> None:
+    assert (view_of(answer(streams=()), 64) == 120).all()
+
+
+def test_a_map_takes_on_the_hottest_colour_where_its_largest_score_is(classes) -> None:
+    one = classes(image=(0.0, 0.0, 0.0, 1.0), size=(60, 60))
+    distance = np.abs(view_of(one, 600) - SEQUENTIAL(1.0)).sum(axis=2)
+    rows, columns = np.nonzero(distance < 160)
+    assert len(rows) > 1000 and rows.min() > 300 and columns.min() > 300
+
+
+def test_the_frame_and_the_box_stand_where_they_are(texts, detections) -> None:
+    framed = view_of(texts(image=(0.0, 0.0, 0.0, 0.0), box=(16.0, 0.0, 48.0, 48.0)), 320)
+    changed = np.flatnonzero((framed[120] != framed[120, 0]).any(axis=-1))
+    assert changed[0] in range(76, 82) and changed[-1] in range(238, 244)
+    boxed = view_of(detections(maps=[np.zeros((2, 3))] * 2), 320)
+    assert (boxed == INK).all(axis=2)[:120].any() and not (boxed == INK).all(axis=2)[130:].any()
+
+
+def test_small_pictures_have_no_tags_that_hide_them(answer) -> None:
+    small, large = (view_of(answer(size=(64, 64), boxes=[(0, 0, 64, 64)]), size) for size in (80, 600))
+    assert not (small == SEQUENTIAL(1.0)).all(axis=2)[10:-10, 10:-10].any()
+    assert (large == SEQUENTIAL(1.0)).all(axis=2)[10:-10, 10:-10].sum() > 500
+
+
+def test_a_panel_for_each_detection_up_to_a_limit(detections) -> None:
+    outlined = [pixels_of(drawn(detections(count)), INK) for count in (3, 6, 24, 30)]
+    assert outlined[0] < outlined[1] < outlined[2]
+    assert outlined[3] < 1.3 * outlined[2]
+
+
+def test_every_box_has_its_own_color_up_to_the_number_of_colors(detections) -> None:
+    sheet = drawn(detections(7))
+    assert all(pixels_of(sheet, color_of(number)) > 500 for number in range(7))
+    assert pixels_of(drawn(detections(3)), color_of(4)) == 0
+
+
+def test_every_map_is_scaled_to_its_own_largest_score(classes) -> None:
+    one, other = (classes(image=(scale, 0.0, 0.0, 0.0)) for scale in (1.0, 0.01))
+    assert (view_of(one, 300) == view_of(other, 300)).all()
+    assert drawn(one).tobytes() != drawn(other).tobytes()  # the ends of the scale are told
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 6, 7, 12])
+def test_every_method_has_a_panel(answer, count: int) -> None:
+    sheet = drawn(*by(answer(), *(f"method {number}" for number in range(count))))
+    assert margins_are_white(sheet)
+    assert pixels_of(sheet, (182, 10, 30)) > 1000 * count
+    assert sheet.width <= 2496
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 7, 30])
+def test_every_text_has_a_panel(texts, count: int) -> None:
+    sheet = drawn(texts(*(f"text {number}" for number in range(count))))
+    assert sheet.width == 1536 and sheet.height > 500 and margins_are_white(sheet)
+
+
+def test_methods_have_a_row_for_each_item(detections) -> None:
+    sheets = [drawn(*by(detections(count), *"abc"[:methods])) for count, methods in ((2, 2), (2, 3), (6, 3), (9, 3))]
+    assert sheets[0].width < sheets[1].width == sheets[2].width == sheets[3].width
+    assert sheets[1].height < sheets[2].height < sheets[3].height
+
+
+def test_several_pictures_stand_beneath_each_other() -> None:
+    pictures = picture_of(), picture_of((48, 64))
+    grids = Patches(1, 2, (0.0, 0.0, 64.0, 48.0)), Patches(2, 1, (0.0, 0.0, 48.0, 64.0), picture=1)
+    item = Item("answer", 0, "yes", 0.5, "softmax", {"joint": np.arange(4.0)})
+    both = explanation_of((item,), Asked("Same?"), (64, 48), elements={"joint": grids}, pictures=pictures)
+    one = replace(both, elements={"joint": grids[:1]}, pictures=pictures[:1],
+                  items=(replace(item, scores={"joint": np.arange(2.0)}),))
+    assert drawn(both).height > drawn(one).height + 400
+    assert margins_are_white(drawn(both))
+
+
+def test_words_without_a_picture_are_a_figure(answer) -> None:
+    one = answer(streams=("text",), pictures=())
+    assert margins_are_white(drawn(replace(one, elements={"text": one.elements["text"]})))
+
+
+def test_a_scale_shows_both_end_colors() -> None:
+    for scores in (np.array([0.0, 2.0]), np.array([-2.0, 1.0])):
+        shades = shades_of(scores)
+        bar = scale_bar(Scale("relevance", shades), Style(18), 700)
+        assert pixels_of(bar, tuple(shades.colormap(1.0).tolist()))
+        assert pixels_of(bar, tuple(shades.colormap(shades.colormap.low).tolist()))
+
+
+def test_a_scale_of_nothing_is_a_sentence() -> None:
+    bar = np.asarray(scale_bar(Scale("relevance", shades_of(np.zeros(3))), Style(18), 700)).astype(int)
+    assert bar.min() < 60
+    assert np.ptp(bar, axis=2).max() <= 22

@@ -1,0 +1,140 @@
+"""Files: both or none, under safe names, and what was read back draws the same picture."""
+
+import json
+import os
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from by_hand import by
+from PIL import Image
+
+import mmx.results
+from mmx.errors import OutputError, UsageError
+from mmx.images import open_picture
+from mmx.results import Explanation
+from mmx.show import side_by_side
+from mmx.show.saving import page_path, png_bytes, save_explanation, save_page, save_sheet, sheet_path, to_image
+
+
+def files_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_both_files_are_written_and_nothing_else(mixed: Explanation, tmp_path: Path) -> None:
+    picture, report = save_explanation(mixed, tmp_path / "new" / "folder")
+    assert files_in(picture.parent) == ["my_cat.relevance.json", "my_cat.relevance.png"]
+    assert json.loads(report.read_text(encoding="utf-8")) == json.loads(mixed.to_json())
+    with Image.open(picture) as image:
+        assert image.width >= 720
+    assert picture.stat().st_mode & 0o777 == 0o666 & ~os.umask(os.umask(0o022))
+
+
+def test_an_explanation_draws_and_saves_itself(mixed: Explanation, tmp_path: Path) -> None:
+    assert [path.name for path in mixed.save(tmp_path, "me")] == ["me.relevance.png", "me.relevance.json"]
+    assert mixed._repr_png_() == (tmp_path / "me.relevance.png").read_bytes() == png_bytes(mixed.to_image())
+    assert mixed._repr_html_().startswith("<figure")
+
+
+def test_an_item_taken_out_alone_has_no_name_of_its_own(detections, tmp_path: Path) -> None:
+    assert detections().only(1).save(tmp_path)[0].name == "my_cat.relevance.png"
+    assert "query 11" in detections().only(1)._repr_html_().replace("\u00a0", " ")
+
+
+@pytest.mark.parametrize(("source", "stem"), [
+    ("", "explanation"), ("/a/b.c.png", "b.c"), ("https://x.org/q/cat.jpg?a=1&b=2", "cat"), ("..", "explanation")])
+def test_stem_comes_from_the_source(answer, tmp_path: Path, source: str, stem: str) -> None:
+    one = answer()
+    changed = replace(one, pictures=(replace(one.picture, source=source),))
+    assert save_explanation(changed, tmp_path)[0].name == f"{stem}.relevance.png"
+
+
+@pytest.mark.parametrize("stem", ["", "a/b", "../up", "..", ".", "a\\b", "a\0b"])
+def test_stem_cannot_leave_the_folder(answer, tmp_path: Path, stem: str) -> None:
+    for save in (lambda: save_explanation(answer(), tmp_path / "out", stem),
+                 lambda: save_sheet([answer()], tmp_path / "out", stem),
+                 lambda: save_page([answer()], tmp_path / "out", stem)):
+        with pytest.raises(UsageError, match="plain file name"):
+            save()
+    assert files_in(tmp_path) == []
+
+
+def test_folder_that_is_a_file_is_named(answer, tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("mine")
+    for folder in (blocked, blocked / "below"):
+        with pytest.raises(OutputError, match=str(folder)):
+            save_explanation(answer(), folder)
+    assert blocked.read_text() == "mine"
+
+
+def test_refused_scores_leave_nothing_behind(answer, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="finite"):
+        save_explanation(answer(image=[np.nan]), tmp_path)
+    assert files_in(tmp_path) == []
+
+
+def test_sheets_and_pages(answer, tmp_path: Path) -> None:
+    both = by(answer("猫 \ud83d"), "one", "two")
+    assert save_sheet(both, tmp_path) == sheet_path(tmp_path, "my_cat") == tmp_path / "my_cat.methods.png"
+    assert save_page(both, tmp_path / "new", "x") == page_path(tmp_path / "new", "x") == tmp_path / "new" / "x.html"
+    assert (tmp_path / "new" / "x.html").read_text(encoding="utf-8").endswith("</html>\n")
+    with Image.open(tmp_path / "my_cat.methods.png") as sheet:
+        assert np.array_equal(np.asarray(sheet), np.asarray(to_image(both)))
+
+
+def test_png_holds_the_same_pixels() -> None:
+    image = Image.fromarray(np.arange(48, dtype=np.uint8).reshape(4, 4, 3))
+    with Image.open(BytesIO(png_bytes(image))) as read:
+        assert (np.asarray(read) == np.asarray(image)).all()
+
+
+def test_methods_draw_and_save_themselves_together(mixed: Explanation, tmp_path: Path) -> None:
+    both = side_by_side(by(mixed, "one", "two"))
+    assert both._repr_html_().startswith("<figure")
+    assert both._repr_png_() == png_bytes(both.to_image())
+    paths = both.save(tmp_path, "cat")
+    assert [path.name for path in paths] == ["cat.methods.png", "cat.html"]
+    assert all(path.stat().st_size > 1000 for path in paths)
+
+
+def test_what_cannot_be_compared_is_refused(answer) -> None:
+    other = replace(answer(), pictures=(replace(answer().picture, sha256="11"),))
+    for results in ([], [answer(), other], [answer(), answer(target=1)]):
+        with pytest.raises(UsageError):
+            side_by_side(results)
+
+
+@pytest.fixture
+def on_disk(mixed: Explanation, tmp_path: Path) -> Explanation:
+    """Of a picture that lies in a file."""
+    path = tmp_path / "cat.png"
+    Image.linear_gradient("L").resize((64, 48)).convert("RGB").save(path)
+    opened = open_picture(path)
+    return replace(mixed, pictures=(mmx.results.Picture(opened.image, opened.source, opened.sha256, opened.notes),))
+
+
+def test_what_is_read_from_json_draws_the_same_picture(on_disk: Explanation) -> None:
+    document = json.loads(on_disk.to_json())
+    read, given = Explanation.from_dict(document), Explanation.from_dict(document, [on_disk.picture.image])
+    assert read.picture.image is None
+    assert read._repr_png_() == given._repr_png_() == on_disk._repr_png_()
+    assert read._repr_html_() == on_disk._repr_html_()
+    assert read.to_json() == on_disk.to_json()
+
+
+def test_a_picture_that_is_gone_or_changed_is_asked_for(classes, tmp_path: Path) -> None:
+    path = tmp_path / "cat.png"
+    read = replace(classes(), pictures=(mmx.results.Picture(None, str(path), "00ff", (), (64, 48)),))
+    hint = r"Give it: Explanation.from_dict\(document, \[image\]\)"
+    with pytest.raises(UsageError, match=f"cannot be opened any more. {hint}") as caught:
+        read.to_image()
+    assert "\n" not in str(caught.value) and "cat.png" in str(caught.value)
+    Image.new("RGB", (64, 48)).save(path)
+    with pytest.raises(UsageError, match=f"has changed since it was explained. {hint}"):
+        read._repr_html_()
+    with pytest.raises(UsageError, match="changed"):
+        read.save(tmp_path / "out")
+    assert files_in(tmp_path) == ["cat.png"]
