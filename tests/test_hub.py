@@ -11,9 +11,10 @@ from huggingface_hub import errors
 
 import mmx
 from mmx import hub
-from mmx.catalog import CatalogEntry, Vocabulary, catalog, parse_names
+from mmx.catalog import CatalogEntry, catalog
 from mmx.checkpoints import load_tokenizer, resolve
 from mmx.errors import CheckpointError
+from mmx.families.base import Names, parse_names
 from mmx.pulling import pull_all
 
 NAME, COMMIT = "someone/tiny-lxmert", "0123456789abcdef0123456789abcdef01234567"
@@ -141,31 +142,31 @@ def test_a_download_that_breaks_off(monkeypatch: pytest.MonkeyPatch) -> None:
         hub.fetch(NAME)
 
 
-def vocabulary(path: Path, **rest: object) -> Vocabulary:
-    return Vocabulary("The names", path.as_uri(), "names.txt", 2, **rest)
+def names_at(path: Path, **rest: object) -> Names:
+    return Names("The names", path.as_uri(), "names.txt", 2, **rest)
 
 
-def test_a_vocabulary_is_fetched_once(tmp_path: Path, cache: Path) -> None:
+def test_names_are_fetched_once(tmp_path: Path, cache: Path) -> None:
     there = tmp_path / "there.txt"
     there.write_text("stop sign,stopsign\n tree \n")
     digest = hashlib.sha256(there.read_bytes()).hexdigest()
-    wanted = vocabulary(there, sha256=digest, has_synonyms=True)
-    assert hub.fetch_vocabulary(wanted) == ["stop sign", "tree"]
+    wanted = names_at(there, sha256=digest, has_synonyms=True)
+    assert hub.fetch_names(wanted) == ["stop sign", "tree"]
     there.unlink()
-    assert hub.fetch_vocabulary(wanted) == ["stop sign", "tree"]
+    assert hub.fetch_names(wanted) == ["stop sign", "tree"]
     assert [path.name for path in (cache / "mmx").iterdir()] == ["names.txt"]
 
 
 @pytest.mark.parametrize(("content", "digest", "message"), [
     (None, None, "cannot be fetched from file:"), ("a\nb\n", "0" * 64, "no longer what they were"),
     ("a\n", None, "holds 1 names where there must be 2"), ("a\nb\nc", None, "holds 3 names")])
-def test_a_vocabulary_that_is_not_what_it_was(tmp_path: Path, cache: Path, content: str | None, digest: str | None,
-                                              message: str) -> None:
+def test_names_that_are_not_what_they_were(tmp_path: Path, cache: Path, content: str | None, digest: str | None,
+                                           message: str) -> None:
     there = tmp_path / "there.txt"
     if content is not None:
         there.write_text(content)
     with pytest.raises(CheckpointError, match=message):
-        hub.fetch_vocabulary(vocabulary(there, sha256=digest))
+        hub.fetch_names(names_at(there, sha256=digest))
     assert not (cache / "mmx").exists()
 
 
@@ -183,7 +184,7 @@ def test_all_that_a_checkpoint_needs_is_pulled(monkeypatch: pytest.MonkeyPatch, 
         return lambda one, *rest: fetched.append(getattr(one, "file_name", one)) or tmp_path
 
     monkeypatch.setattr("mmx.pulling.fetch", note("checkpoint"))
-    monkeypatch.setattr("mmx.pulling.fetch_vocabulary", note("vocabulary"))
+    monkeypatch.setattr("mmx.pulling.fetch_names", note("names"))
     assert len(list(pull_all("uclanlp/visualbert-vqa"))) == len(fetched) == 6
     assert fetched == ["uclanlp/visualbert-vqa", "unc-nlp/frcnn-vg-finetuned", "google-bert/bert-base-uncased",
                        "answers_vqa.txt", "objects_vocab.txt", "attributes_vocab.txt"]

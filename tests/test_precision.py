@@ -13,7 +13,7 @@ import torch
 
 import mmx
 from mmx.catalog import shipped_names
-from mmx.explainer import Model
+from mmx.model import Model
 
 SAMPLES = Path(__file__).parents[1] / "sample_inputs"
 METHODS = ("relevance", "relevance-no-norm", "raw-attention", "rollout", "attention-gradcam")
@@ -40,12 +40,14 @@ def test_half_precision_stays_close(dtype: str, device: str) -> None:
         full = loaded(device, "float32").explain_methods(image, question, METHODS)
         half = loaded(device, dtype).explain_methods(image, question, METHODS)
         for one, other in zip(full, half, strict=True):
-            assert other.target.index == one.target.index
-            assert other.target.probability == pytest.approx(one.target.probability, abs=0.02)
+            [item], [rounded] = one.items, other.items
+            assert rounded.index == item.index
+            assert rounded.score == pytest.approx(item.score, abs=0.02)
             bound = BOUNDS[dtype][one.method == "attention-gradcam"]
-            for stream, scores in one.scores.items():
-                assert other.scores[stream].dtype == np.float32
-                apart = np.abs(other.scores[stream] - scores).max() / max(np.abs(scores).max(), 1e-6)
+            assert item.scores.keys() == {"text", "image"}
+            for stream, scores in item.scores.items():
+                assert rounded.scores[stream].dtype == np.float32
+                apart = np.abs(rounded.scores[stream] - scores).max() / max(np.abs(scores).max(), 1e-6)
                 assert apart <= bound, f"{one.method}, {stream}: {question}"
 
 
@@ -54,12 +56,11 @@ def test_half_precision_stays_close(dtype: str, device: str) -> None:
 @pytest.mark.parametrize("name", ["tiny_detr", "tiny_vit", "tiny_clip"])
 def test_every_family_runs_in_half_precision(request: pytest.FixtureRequest, name: str, dtype: str,
                                              bound: float) -> None:
-    from mmx.inspection import small_inputs
-
     folder = request.getfixturevalue(name)
     full, half = mmx.load(folder), mmx.load(folder, dtype=dtype)
-    target = [(0, 1)] if name == "tiny_detr" else None if name == "tiny_clip" else 1
-    inputs = small_inputs(full)
+    target = [(0, 1)] if name == "tiny_detr" else None if name in ("tiny_clip", "tiny_siglip") else 1
+    noise = torch.Generator().manual_seed(0)
+    inputs = {key: value for encoder in full.encoders for key, value in encoder.noise(noise).items()}
     expected, found = full.attribute(inputs, target=target), half.attribute(inputs, target=target)
     for stream, scores in expected.items():
         assert found[stream].dtype == torch.float32

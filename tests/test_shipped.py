@@ -10,8 +10,8 @@ import torch
 
 import mmx
 from mmx.catalog import WEIGHTS, shipped_names
-from mmx.explainer import Model
 from mmx.images import open_picture
+from mmx.model import Model
 
 SAMPLES = Path(__file__).parents[1] / "sample_inputs"
 ANSWERING = ("shapes-lxmert", "shapes-visual-bert")
@@ -60,12 +60,15 @@ def test_sample_questions_are_answered_rightly(model: Model) -> None:
 
 def test_explanation_of_a_sample_saves_and_shows_itself(model: Model, tmp_path: Path) -> None:
     explanation = model.explain(str(SAMPLES / "scene-5029.png"), question="what color is the circle?")
-    assert explanation.target.label == "yellow"
+    [item] = explanation.items
+    assert (item.kind, item.label) == ("answer", "yellow")
     picture, report = explanation.save(tmp_path)
     assert open_picture(picture).image.width >= 800
     document = json.loads(report.read_text())
     assert document["model"]["revision"].startswith("sha256:")
-    assert len(document["tokens"]) == len(explanation.scores["text"])
+    assert mmx.Explanation.from_dict(document).to_dict() == document == explanation.to_dict()
+    [words] = document["elements"]["text"]
+    assert len(words["tokens"]) == len(item.scores["text"])
     assert explanation._repr_png_().startswith(b"\x89PNG")
     assert "circle" in explanation._repr_html_()
 

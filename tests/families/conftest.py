@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import mmx
-from mmx.explainer import Model
+from mmx.model import Model
 
 
 @pytest.fixture(scope="module")

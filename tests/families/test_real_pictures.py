@@ -3,13 +3,16 @@
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 import mmx
-from mmx.explainer import Model
-from mmx.render.tokens import scored_words
+from mmx.elements.text import TextEncoder
+from mmx.model import Model
+from mmx.results import Patches, Words
+from mmx.show.tokens import scored_words
 
 MERGES = 49152 - 256 - 2
 
@@ -53,8 +56,14 @@ def clip(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Model:
     return mmx.load(folder)
 
 
+def tokenizer_of(model: Model) -> Any:
+    texts = model.parts.texts
+    assert isinstance(texts, TextEncoder)
+    return texts.tokenizer
+
+
 def test_the_tokens_are_openais(clip: Model) -> None:
-    assert clip.tokenizer("a photo of a zebra")["input_ids"] == [49406, 320, 1125, 539, 320, 22548, 49407]
+    assert tokenizer_of(clip)("a photo of a zebra")["input_ids"] == [49406, 320, 1125, 539, 320, 22548, 49407]
 
 
 @pytest.mark.parametrize(("text", "words"), [
@@ -65,29 +74,31 @@ def test_the_tokens_are_openais(clip: Model) -> None:
     ("rocket-launcher №5", ["rocket", "-", "launcher", "№", "5"]),
 ])
 def test_words_are_as_they_were_typed(clip: Model, reference: Path, text: str, words: list[str]) -> None:
-    one = clip.explain(reference / "el1.png", text=text)[0]
-    found = scored_words(one.question, one.tokens, one.scores["text"])
+    [one] = clip.explain(reference / "el1.png", text=text)
+    [said] = one.elements["text"]
+    assert isinstance(said, Words)
+    found = scored_words(said.text, said.tokens, one.scores["text"])
     assert [word.text for word in found] == words
-    plain = sum(score for token, score in zip(one.tokens, one.scores["text"], strict=True) if not token.special)
+    plain = sum(score for token, score in zip(said.tokens, one.scores["text"], strict=True) if not token.special)
     assert sum(word.score for word in found) == pytest.approx(float(plain), rel=1e-5)
-    assert len(one.tokens) == len(clip.tokenizer(text)["input_ids"])
+    assert len(said) == len(tokenizer_of(clip)(text)["input_ids"])
 
 
 def test_every_reference_picture_is_explained_in_its_own_size(clip: Model, reference: Path) -> None:
     paths = sorted(reference.iterdir())
     texts = ["a zebra", "an elephant", "a man with eyeglasses"]
     for path, found in zip(paths, clip.explain(paths, text=texts, start_layer=0), strict=True):
-        width, height = found.picture.image.size
-        assert [one.question for one in found] == texts
-        for one in found:
-            assert one.grid == (7, 7), path
-            assert one.scores["image"].shape == (49,)
-            assert one.view_xyxy_px is not None
-            left, top, right, bottom = one.view_xyxy_px
-            assert right - left == pytest.approx(bottom - top, rel=0.02)
-            assert right - left == pytest.approx(min(width, height), rel=0.02)
-            assert (left + right) / 2 == pytest.approx(width / 2, abs=1 + width / 100)
-            assert (top + bottom) / 2 == pytest.approx(height / 2, abs=1 + height / 100)
+        width, height = found.picture.size
+        assert [one.label for one in found] == texts
+        assert all(one.scores["image"].shape == (49,) for one in found)
+        [patches] = found.elements["image"]
+        assert isinstance(patches, Patches)
+        assert (patches.rows, patches.columns) == (7, 7), path
+        left, top, right, bottom = patches.box_xyxy_px
+        assert right - left == pytest.approx(bottom - top, rel=0.02)
+        assert right - left == pytest.approx(min(width, height), rel=0.02)
+        assert (left + right) / 2 == pytest.approx(width / 2, abs=1 + width / 100)
+        assert (top + bottom) / 2 == pytest.approx(height / 2, abs=1 + height / 100)
 
 
 def test_imagenet_names_are_found(shared: Path, reference: Path, tmp_path: Path) -> None:
@@ -104,5 +115,7 @@ def test_imagenet_names_are_found(shared: Path, reference: Path, tmp_path: Path)
     ViTImageProcessor().save_pretrained(tmp_path)
     assert len(json.loads((tmp_path / "config.json").read_text())["id2label"]) == 1000
     found = mmx.load(tmp_path).explain(reference / "catdog.png", target=["tabby", 243])
-    assert [(one.target.label, one.target.index, one.grid) for one in found] == [
-        ("tabby", 281, (14, 14)), ("bull mastiff", 243, (14, 14))]
+    assert [(one.label, one.index) for one in found] == [("tabby", 281), ("bull mastiff", 243)]
+    [patches] = found.elements["image"]
+    assert isinstance(patches, Patches)
+    assert (patches.rows, patches.columns) == (14, 14)

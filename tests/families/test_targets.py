@@ -1,13 +1,15 @@
 """What may be named as the class to explain, and what is said of the rest."""
 
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from mmx.asking.base import Each, choose_classes
 from mmx.errors import UsageError
-from mmx.families.base import choose_classes, family_names, get_family
+from mmx.families import all_families, family_of, family_of_architecture
 
 ONE = torch.tensor([[0.1, 0.9, 0.5, 0.2]])
 THREE = torch.tensor([[0.1, 0.9, 0.5, 0.2], [3.0, 2.0, 1.0, 0.0], [0.0, 1.0, 2.0, 3.0]])
@@ -58,14 +60,55 @@ def test_a_list_of_another_length_than_the_batch_is_refused(target: list[int]) -
         choose_classes(THREE, target)
 
 
-def test_a_family_is_found_by_the_model_type_and_others_are_named() -> None:
-    assert get_family("lxmert").architecture == "LxmertForQuestionAnswering"
-    with pytest.raises(UsageError, match=r"no family for model type 'bert'.*lxmert") as caught:
-        get_family("bert")
-    assert all(name in str(caught.value) for name in family_names())
+def test_any_number_of_targets_of_each_sample_come_in_its_order() -> None:
+    samples, classes = choose_classes(THREE, Each([(3, None), (), (0, 0, None)]))
+    assert (samples.tolist(), classes.tolist()) == ([0, 0, 2, 2, 2], [3, 1, 0, 0, 3])
 
 
-@pytest.mark.parametrize("name", ["base", "_vqa", "", "../engine"])
+def test_no_target_at_all_is_no_item() -> None:
+    samples, classes = choose_classes(THREE, Each([(), (), ()]))
+    assert (samples.tolist(), classes.tolist()) == ([], [])
+
+
+def config(model_type: str, *architectures: str) -> SimpleNamespace:
+    return SimpleNamespace(model_type=model_type, architectures=list(architectures) or None)
+
+
+def test_a_family_is_found_by_the_class_that_a_config_names() -> None:
+    for key, family in all_families():
+        for architecture in family.architectures:
+            # Whatever the type: classes of one type stand beside each other.
+            assert family_of(config("whatever", architecture), "it") == (key, family, architecture)
+            assert family_of_architecture(architecture) == (key, family)
+
+
+def test_each_class_has_one_family() -> None:
+    named = [one for _, family in all_families() for one in family.architectures]
+    assert len(named) == len(set(named))
+    assert {"BlipForImageTextRetrieval", "CLIPModel", "DetrForObjectDetection", "Dinov2ForImageClassification",
+            "Dinov2WithRegistersForImageClassification", "LxmertForQuestionAnswering", "SiglipModel",
+            "ViltForQuestionAnswering", "VisualBertForQuestionAnswering", "ViTForImageClassification"} <= set(named)
+
+
+def test_a_config_that_names_no_class_has_the_family_of_its_type() -> None:
+    key, family, architecture = family_of(config("lxmert"), "it")
+    assert (key, family.architectures, architecture) == (
+        "lxmert", ("LxmertForQuestionAnswering",), "LxmertForQuestionAnswering")
+
+
+def test_a_class_without_a_family_is_named_with_those_of_its_type() -> None:
+    with pytest.raises(UsageError) as caught:
+        family_of(config("lxmert", "LxmertForPreTraining"), "it")
+    assert str(caught.value) == ("it is a LxmertForPreTraining, which mmx has no family for. "
+                                 "It explains: LxmertForQuestionAnswering.")
+
+
+def test_a_type_without_a_family_is_named_with_every_class_that_has_one() -> None:
+    with pytest.raises(UsageError, match="it is of model type 'bert', which mmx has no family for") as caught:
+        family_of(config("bert"), "it")
+    assert all(one in str(caught.value) for _, family in all_families() for one in family.architectures)
+
+
+@pytest.mark.parametrize("name", ["base", "", "__init__"])
 def test_modules_that_are_no_family_are_not_found(name: str) -> None:
-    with pytest.raises(UsageError, match="no family"):
-        get_family(name)
+    assert name not in [key for key, _ in all_families()]

@@ -45,7 +45,7 @@ def test_every_method_on_it(as_published: Path) -> None:
     picture = Image.effect_noise((160, 96), 80).convert("RGB")
     names = method_names()
     found = dict(zip(names, model.explain_methods(picture, methods=names, query=3), strict=True))
-    maps = {name: np.asarray(one.explanations[0].scores["image"]) for name, one in found.items()}
+    maps = {name: np.asarray(one[0].scores["image"]) for name, one in found.items()}
     assert all(np.isfinite(one).all() for one in maps.values())
     assert maps["relevance"].max() > 0
 

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 from transformers import CLIPImageProcessor, DeiTImageProcessor, ViTImageProcessor
 
+from mmx.elements.pixels import shown_part
 from mmx.errors import CheckpointError
-from mmx.tasks.views import shown_part
 
 CLIP = CLIPImageProcessor()
 VIT = ViTImageProcessor()

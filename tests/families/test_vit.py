@@ -8,11 +8,13 @@ from PIL import Image
 from transformers import ViTConfig
 
 import mmx
+from mmx.asking.base import Each
 from mmx.engine import attribute
 from mmx.errors import CheckpointError, UsageError
-from mmx.explainer import Model
-from mmx.families.vit import FAMILY, Classes
+from mmx.families.vit import FAMILY
 from mmx.methods import get_method, method_names
+from mmx.model import Model
+from mmx.results import Patches
 from mmx.schedule import sites_of
 
 
@@ -38,16 +40,17 @@ def test_the_schedule_is_a_self_attention_for_each_layer() -> None:
         ("vit.layers.0.attention", "image", "image"), ("vit.layers.1.attention", "image", "image")]
 
 
-def test_classes_of_each_sample_become_items_in_order() -> None:
+def test_classes_of_each_sample_become_items_in_order(vit: Model) -> None:
     logits = torch.tensor([[0.1, 0.9, 0.5], [3.0, 2.0, 1.0]])
-    chosen = FAMILY.choose({"logits": logits}, Classes([(2, None), (None,)]))
+    chosen = vit.asking.choose({"logits": logits}, Each([(2, None), (None,)]))
     assert chosen.samples.tolist() == [0, 0, 1]
+    assert chosen.targets.tolist() == [2, 1, 0]
     assert torch.equal(chosen.scores, torch.tensor([0.5, 0.9, 3.0]))
 
 
 def test_several_classes_in_a_batch_are_what_each_is_alone(vit: Model, pixels: torch.Tensor) -> None:
     methods = [get_method(name) for name in method_names() if name != "random"]
-    found, _ = attribute(vit.network, FAMILY, {"pixel_values": pixels}, methods, Classes([(3, None, 0), (1,)]))
+    found = attribute(vit.described, {"pixel_values": pixels}, methods, Each([(3, None, 0), (1,)])).scores
     for method in methods:
         alone = [vit.attribute({"pixel_values": pixels[sample:sample + 1]}, method.name, target=target)["image"]
                  for sample, target in ((0, 3), (0, None), (0, 0), (1, 1))]
@@ -79,7 +82,7 @@ def test_relevance_is_the_class_tokens_row_of_the_product(vit: Model, pixels: to
 @pytest.mark.parametrize(("options", "message"), [
     ({"start_layer": 3}, r"There is no image layer 3; the model has 3 \(0 to 2, or -1 for the last\)"),
     ({"start_layer": -4}, "There is no image layer -4"),
-    ({"start_layer_text": 0}, "ViTForImageClassification has no text layers of its own")])
+    ({"start_layer_text": 0}, "tiny-vit has no text layers of its own")])
 def test_a_start_layer_that_there_is_not_is_refused(vit: Model, pixels: torch.Tensor, options: dict[str, int],
                                                     message: str) -> None:
     with pytest.raises(UsageError, match=message):
@@ -87,24 +90,24 @@ def test_a_start_layer_that_there_is_not_is_refused(vit: Model, pixels: torch.Te
 
 
 def test_other_families_have_no_start_layer(tiny_lxmert: Path) -> None:
-    with pytest.raises(UsageError, match="LxmertForQuestionAnswering always reads all its image layers"):
+    with pytest.raises(UsageError, match="tiny-lxmert always reads all its image layers"):
         mmx.load(tiny_lxmert).explain(photo(), "is it red?", start_layer=1)
 
 
 def test_the_grid_is_that_of_a_picture_that_is_not_square(vit: Model) -> None:
     found = vit.explain(photo())
-    assert [one.target.label for one in found] == [found[0].predictions[0].label]
-    assert found[0].grid == (2, 3)
-    assert found[0].view_xyxy_px == (0, 0, 70, 50)
+    assert [(one.kind, one.label, one.unit) for one in found] == [("class", found.predictions[0].label, "softmax")]
+    assert found.elements == {"image": (Patches(2, 3, (0, 0, 70, 50)),)}
     assert found[0].scores["image"].shape == (6,)
-    assert len(found[0].predictions) == 5
+    assert len(found.predictions) == 5
+    assert sum(one.score for one in found.predictions) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(("target", "indices"), [
     ("red circle", [3]), (" Red Circle ", [3]), ("tabby cat", [0]), ("tiger", [4]), ("2", [2]), (1, [1]), (0, [0]),
     (["red circle", 0, "3"], [3, 0]), (("tiger", "tabby, tabby cat"), [4, 0])])
 def test_classes_by_name_one_of_their_names_or_number(vit: Model, target: object, indices: list[int]) -> None:
-    assert [one.target.index for one in vit.explain(photo(), target=target)] == indices
+    assert [one.index for one in vit.explain(photo(), target=target)] == indices
 
 
 @pytest.mark.parametrize(("target", "message"), [
@@ -119,7 +122,8 @@ def test_what_is_no_class_is_named(vit: Model, target: object, message: str) -> 
 
 @pytest.mark.parametrize(("asked", "what"), [
     ({"question": "is it red?"}, "a question does"), ({"text": "a dog"}, "a text does"),
-    ({"threshold": 0.5}, "threshold, query and class do")])
+    ({"threshold": 0.5}, "a threshold does"), ({"query": 0}, "a query does"),
+    ({"class_name": "crane"}, "a class of detections does")])
 def test_what_is_not_asked_of_a_classifier(vit: Model, asked: dict, what: str) -> None:
     with pytest.raises(UsageError, match=f"classifies pictures: {what} not fit it"):
         vit.explain(photo(), **asked)
@@ -142,7 +146,7 @@ def test_a_method_without_sense_of_its_own_is_refused(vit: Model, method: str) -
 
 def test_a_processor_of_another_size_than_the_model_is_an_error(tiny_vit: Path) -> None:
     model = mmx.load(tiny_vit)
-    model.processor.size = {"height": 24, "width": 24}
+    model.parts.pictures.processor.size = {"height": 24, "width": 24}
     with pytest.raises(CheckpointError, match="makes pictures of 24 x 24 pixels; the model takes 24 x 36"):
         model.explain(photo())
 

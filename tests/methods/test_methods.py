@@ -8,8 +8,10 @@ import torch
 from dense_oracle import Matrices, dense_fuse, dense_row_normalize, dense_start, dense_walk
 from torch import Tensor
 
-from mmx.capture import Capture, Readout, ReferenceTraits
+from mmx.capture import Capture
 from mmx.methods import get_method, method_names
+from mmx.reference import Reference
+from mmx.rules import Readout
 from mmx.schedule import Schedule, Site, sites_of
 
 SIZES = {"text": 4, "image": 5, "query": 3}
@@ -94,13 +96,13 @@ def test_undefined_layers_are_dropped_under_the_references_names_alone(name: str
     made = made_capture(((V0,), (Q0,), (QV0,)), (Readout("query", torch.tensor([2, 1])),))
     gradient = {site: values.abs() for site, values in made.gradient.items()}
     gradient[Q0][:, :, 1] = 0
-    traits = ReferenceTraits(drops_undefined_layers=True)
+    traits = Reference(drops_undefined_layers=True)
     capture = replace(made, gradient=gradient, lrp=made.attention, reference=traits)
     sound, dropped = (get_method(one).rows(capture)["query", "image"] for one in (name, reference_name))
     assert (sound > 0).all()
     # The last item's token 2 is padding, its token 1 counts: the layer is dropped for both.
     assert not dropped.any()
-    elsewhere = get_method(reference_name).rows(replace(capture, reference=ReferenceTraits()))["query", "image"]
+    elsewhere = get_method(reference_name).rows(replace(capture, reference=Reference()))["query", "image"]
     assert torch.equal(elsewhere, sound)
 
 
@@ -226,7 +228,7 @@ def test_rollout_keeps_the_row_sums_where_the_family_has_it_so() -> None:
     readouts = (Readout("text", torch.tensor([0, 2])),)
     capture = made_capture(((T0,), (T1,), (T2,)), readouts)
     plain, summed = (get_method("rollout").rows(replace(capture, reference=traits))["text", "text"]
-                     for traits in (ReferenceTraits(), ReferenceTraits(rollout_normalizes=False)))
+                     for traits in (Reference(), Reference(rollout_normalizes=False)))
     torch.testing.assert_close(summed, plain * 2**3, atol=1e-12, rtol=0)
 
 
