@@ -38,12 +38,25 @@ class Page:
             self._renewed()
 
     def set_methods(self, *names: str) -> None:
-        field = self._window.locator("#mmx-methods")
-        field.locator(".remove-all").click()
+        self.choose_none("methods")
         for name in names:
-            field.locator("input").click()
-            self._window.get_by_role("option", name=name, exact=True).click()
+            self.choose("Methods", name)
+
+    def choose_none(self, field: str) -> None:
+        self._window.locator(f"#mmx-{field} .remove-all").click()
+
+    def choose(self, label: str, option: str) -> None:
+        """One more of several."""
+        self._window.get_by_label(label).click()
+        self._window.get_by_role("option", name=option, exact=True).click()
         self._window.keyboard.press("Escape")
+
+    def form(self) -> dict[str, list[str]]:
+        """What every field that can be seen holds, by its label."""
+        return dict(self._window.eval_on_selector_all("#mmx-form .block:has([data-testid=block-info])", """all =>
+            all.map(one => [one.querySelector("[data-testid=block-info]").innerText.trim(),
+                [...[...one.querySelectorAll(".token")].map(chosen => chosen.innerText.trim()),
+                    one.querySelector("input, textarea").value].filter(Boolean)])"""))
 
     def pick(self, label: str, number: int) -> str:
         self._window.get_by_label(label).click()
@@ -76,6 +89,9 @@ class Page:
 
     def shown_text(self) -> str:
         return str(self._window.locator("#mmx-shown").inner_text())
+
+    def note(self) -> str:
+        return str(self._window.locator("#mmx-shown .mmx-note").inner_text())
 
     def error(self) -> str:
         return str(self._window.locator("#mmx-shown .mmx-error").inner_text())

@@ -5,28 +5,35 @@ import re
 from base64 import b64decode, b64encode
 from html import unescape
 from io import BytesIO
-from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from mmx.demo import answers, uploads
-from mmx.demo.answers import answered
-from mmx.demo.forms import Form
+from mmx.demo.answers import answered, explained
+from mmx.demo.forms import EVERY, Form, fields_of
 from mmx.demo.samples import samples_for
 from mmx.demo.shelf import Shelf
 from mmx.demo.uploads import data_url, picture_of, sent_as
-from mmx.errors import MmxError, UsageError
-from mmx.tasks.base import Task
+from mmx.errors import CaptureError, MmxError, UsageError
 
 SCENE = Image.new("RGB", (60, 40), "white")
 PICTURE = sent_as("scene.png", SCENE)
 QUESTION = "what color is the circle?"
+TEXTS = "red\n\n circle \nred"
+FIELDS = {"lxmert": {"question", "targets"}, "vilt": {"question", "targets"}, "clip": {"texts"}, "siglip": {"texts"},
+          "blip": {"texts"}, "vit": {"targets"}, "dinov2": {"targets"}, "detr": {"threshold", "queries", "class_name"}}
 
 
 @pytest.fixture(scope="module")
-def shelf(tiny_lxmert: Path, tiny_clip: Path, tiny_vit: Path, tiny_detr: Path) -> Shelf:
-    return Shelf([str(path) for path in (tiny_lxmert, tiny_clip, tiny_vit, tiny_detr)], "cpu")
+def names(request: pytest.FixtureRequest) -> dict[str, str]:
+    """A tiny checkpoint's folder by family."""
+    return {family: str(request.getfixturevalue(f"tiny_{family}")) for family in FIELDS}
+
+
+@pytest.fixture(scope="module")
+def shelf(names: dict[str, str]) -> Shelf:
+    return Shelf(list(names.values()), "cpu")
 
 
 def error_of(shelf: Shelf, form: Form) -> str:
@@ -36,31 +43,71 @@ def error_of(shelf: Shelf, form: Form) -> str:
     return unescape(line)
 
 
-def test_every_family_answers(shelf: Shelf, tiny_lxmert: Path, tiny_clip: Path, tiny_vit: Path,
-                              tiny_detr: Path) -> None:
-    forms = [Form(str(tiny_lxmert), PICTURE, question=QUESTION, answer="blue"),
-             Form(str(tiny_clip), PICTURE, texts="red\n\n circle \nred"),
-             Form(str(tiny_vit), PICTURE, classes=["red circle"], methods=["all"]),
-             Form(str(tiny_detr), PICTURE, found=3, methods=["relevance", "rollout"])]
+def test_a_form_that_is_filled_in_is_answered(shelf: Shelf, names: dict[str, str]) -> None:
+    forms = [Form(names["lxmert"], PICTURE, QUESTION, targets=["blue"]), Form(names["clip"], PICTURE, texts=TEXTS),
+             Form(names["vit"], PICTURE, targets=[3, 1], methods=[EVERY]),
+             Form(names["detr"], PICTURE, found=3, methods=["relevance", "rollout"])]
     shown = [answered(shelf, form) for form in forms]
     assert not any(one.failed for one in shown)
     assert "Explained: blue" in shown[0].html
     assert shown[1].html.count("similarity ") >= 2
     assert "transformer-attribution" in shown[2].html and "relevance-no-norm" not in shown[2].html
+    assert "red circle" in shown[2].html and "crane" in shown[2].html
     assert "(query\u00a03)" in shown[3].html
 
 
-def test_objects_can_be_picked(shelf: Shelf, tiny_detr: Path) -> None:
-    objects = answered(shelf, Form(str(tiny_detr), PICTURE)).objects
+@pytest.mark.parametrize("family", FIELDS)
+def test_fields_that_a_model_does_not_have_are_left_alone(shelf: Shelf, names: dict[str, str], family: str) -> None:
+    model = shelf.get(names[family])
+    assert fields_of(model) == FIELDS[family]
+    [result] = explained(shelf, Form(names[family], PICTURE, QUESTION, TEXTS))
+    assert result.asked == model.settled(result.asked)
+    assert result.asked.question == (QUESTION if "question" in FIELDS[family] else None)
+    assert result.asked.texts == (("red", "circle") if "texts" in FIELDS[family] else ())
+    assert result.asked.targets == () and result.asked.queries == ()
+
+
+@pytest.mark.parametrize("family", [family for family, fields in FIELDS.items() if "targets" in fields])
+def test_what_the_model_predicts_is_explained_where_nothing_is_chosen(shelf: Shelf, names: dict[str, str],
+                                                                      family: str) -> None:
+    [result] = explained(shelf, Form(names[family], PICTURE, QUESTION))
+    assert [item.prediction for item in result] == [result.predictions[0]]
+    [result] = explained(shelf, Form(names[family], PICTURE, QUESTION, targets=[2, 0]))
+    assert [item.index for item in result] == [2, 0]
+
+
+@pytest.mark.parametrize("family", FIELDS)
+def test_samples_have_what_the_model_needs(shelf: Shelf, names: dict[str, str], family: str) -> None:
+    for sample in samples_for(shelf.get(names[family]).asking):
+        assert bool(sample.question) == ("question" in FIELDS[family])
+        assert bool(sample.texts) == ("texts" in FIELDS[family])
+    assert picture_of(sample.picture).image.size == (480, 480)
+    assert sample.shown["url"].startswith("data:image/webp;base64,")
+
+
+def test_a_method_that_cannot_run_leaves_the_others_alone(shelf: Shelf, names: dict[str, str]) -> None:
+    lrp = ["relevance-lrp", "partial-lrp"]
+    shown = answered(shelf, Form(names["dinov2"], PICTURE, methods=["relevance", *lrp]))
+    assert not shown.failed
+    [note] = re.findall('<p class="mmx-note">([^<]*)</p>', shown.html)
+    assert note.startswith("Left out: relevance-lrp and partial-lrp. There is no relevance rule for ")
+    with pytest.raises(CaptureError) as caught:
+        explained(shelf, Form(names["dinov2"], PICTURE, methods=lrp))
+    assert error_of(shelf, Form(names["dinov2"], PICTURE, methods=lrp)) == str(caught.value)
+
+
+def test_objects_can_be_picked(shelf: Shelf, names: dict[str, str]) -> None:
+    objects = answered(shelf, Form(names["detr"], PICTURE)).objects
     assert objects and all(f"(query {query})" in told for told, query in objects)
 
 
-def test_downloads_are_inside_the_page(shelf: Shelf, tiny_lxmert: Path) -> None:
-    html = answered(shelf, Form(str(tiny_lxmert), PICTURE, question=QUESTION, methods=["relevance", "rollout"])).html
+def test_downloads_are_inside_the_page(shelf: Shelf, names: dict[str, str]) -> None:
+    html = answered(shelf, Form(names["lxmert"], PICTURE, QUESTION, methods=["relevance", "rollout"])).html
     files = dict(re.findall(r'download="([^"]+)" href="data:[\w/]+;base64,([^"]+)"', html))
     assert list(files) == ["scene.methods.png", "scene.methods.json", "scene.methods.html"]
     assert Image.open(BytesIO(b64decode(files["scene.methods.png"]))).width > 400
     document = json.loads(b64decode(files["scene.methods.json"]))
+    assert document["schema_version"] == document["explanations"][0]["schema_version"] == 2
     assert [one["method"] for one in document["explanations"]] == ["relevance", "rollout"]
     assert b64decode(files["scene.methods.html"]).startswith(b"<!doctype html>")
 
@@ -70,28 +117,29 @@ def test_downloads_are_inside_the_page(shelf: Shelf, tiny_lxmert: Path) -> None:
     ({"question": ""}, "The question is empty. Write one."),
     ({"question": "what " * 30}, "The question has 32 tokens; "),
     ({"question": "x" * 3000}, "The question has 3000 letters. Say it in 2000 at most."),
-    ({"question": QUESTION, "answer": "<b>mauve</b>"}, "'<b>mauve</b>' is not an answer"),
+    ({"question": QUESTION, "targets": ["<b>mauve</b>"]}, "'<b>mauve</b>' is not an answer"),
+    ({"question": QUESTION, "targets": range(9)}, "These are 9 things to explain. Give 8 at a time."),
     ({"question": QUESTION, "methods": []}, "No method is chosen. Choose one at least."),
     ({"question": QUESTION, "methods": ["magic"]}, "No method named 'magic'."),
     ({"model": "/etc"}, "The page has no checkpoint named '/etc'.")])
-def test_what_cannot_be_asked_is_one_line(shelf: Shelf, tiny_lxmert: Path, changes: dict, line: str) -> None:
-    assert error_of(shelf, Form(**{"model": str(tiny_lxmert), "picture": PICTURE, **changes})).startswith(line)
+def test_what_cannot_be_asked_is_one_line(shelf: Shelf, names: dict[str, str], changes: dict, line: str) -> None:
+    assert error_of(shelf, Form(**{"model": names["lxmert"], "picture": PICTURE, **changes})).startswith(line)
 
 
 @pytest.mark.parametrize(("texts", "line"), [
     (" \n ", "There is no text yet."), ("red\n" * 9, "These are 9 texts. Give 8 at a time."),
     ("red " * 30, "The text 'red red")])
-def test_texts_have_limits_too(shelf: Shelf, tiny_clip: Path, texts: str, line: str) -> None:
-    assert error_of(shelf, Form(str(tiny_clip), PICTURE, texts=texts)).startswith(line)
+def test_texts_have_limits_too(shelf: Shelf, names: dict[str, str], texts: str, line: str) -> None:
+    assert error_of(shelf, Form(names["clip"], PICTURE, texts=texts)).startswith(line)
 
 
-def test_a_fault_is_told_without_its_details(shelf: Shelf, tiny_lxmert: Path, monkeypatch: pytest.MonkeyPatch,
+def test_a_fault_is_told_without_its_details(shelf: Shelf, names: dict[str, str], monkeypatch: pytest.MonkeyPatch,
                                              capsys: pytest.CaptureFixture) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("/secret/path")
 
     monkeypatch.setattr(answers, "explained", broken)
-    line = error_of(shelf, Form(str(tiny_lxmert)))
+    line = error_of(shelf, Form(names["lxmert"]))
     assert line == "That is a fault of mmx; the terminal that runs it says more."
     assert "/secret/path" in capsys.readouterr().err
 
@@ -127,10 +175,3 @@ def test_other_kinds_and_sizes_are_refused(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(uploads, "MOST_BYTES", 10)
     with pytest.raises(MmxError, match="MB"):
         picture_of(PICTURE)
-
-
-def test_every_task_has_samples() -> None:
-    tasks = {task for task in ("question answering", "image-text matching", "image classification",
-                               "object detection") if samples_for(task)}
-    assert len(tasks) == len(Task.__subclasses__())
-    assert picture_of(samples_for("question answering")[0].picture).image.size == (480, 480)
