@@ -21,8 +21,9 @@ from mmx.families import Family, family_of
 from mmx.families.base import Pixels, Regions, Text
 from mmx.images import open_picture
 from mmx.methods import Method, get_method
-# PERTURB
-from mmx.results import Asked, Explanation, ModelInfo, Picture
+from mmx.perturbation.encoded import Perturbation, perturb
+from mmx.perturbation.removal import Removal
+from mmx.results import Asked, Explanation, ModelInfo
 from mmx.schedule import sites_of
 
 __all__ = ["Job", "Model", "load"]
@@ -140,7 +141,7 @@ class Model:
         return Group(self.parts, [Job(picture, asked) for picture in pictures], prepared).inputs
 
     def perturb(self, inputs: Mapping[str, Tensor], scores: Mapping[str, Tensor], *, modality: str, sign: str,
-                protocol: str = "iccv21", steps: Sequence[float] | None = None, seed: int = 0) -> "Any":
+                protocol: str = "iccv21", steps: Sequence[float] | None = None, seed: int = 0) -> Perturbation:
         """What the model says of encoded inputs as their words, regions or patches are removed, step by step.
 
         Args:
@@ -152,7 +153,7 @@ class Model:
             steps: other shares to remove than the protocol's.
             seed: of the random order that "clean" draws among equal scores.
         """
-        return perturb(self.described, self.to_model(inputs), scores, modality=modality, sign=sign, protocol=protocol,
+        return perturb(Removal(self.network, self.family), self.to_model(inputs), scores, modality=modality, sign=sign, protocol=protocol,
                        steps=steps, seed=seed)
 
     def explain(self, image: Source | Sequence[Source], question: str | None = None, *, method: str = "relevance",

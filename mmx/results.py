@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 2
 Box = tuple[float, float, float, float]
 """left, top, right, bottom in the picture's pixels"""
+_SIDES = ("left", "top", "right", "bottom")
 Unit = Literal["softmax", "sigmoid", "similarity", "logit", "value"]
 """What a score is: a share of one among all, a probability of its own, a cosine, a raw logit, a plain number."""
 
@@ -90,6 +91,14 @@ class Patches:
     def __len__(self) -> int:
         return self.rows * self.columns
 
+    @property
+    def boxes_xyxy_px(self) -> tuple[Box, ...]:
+        """The box of each patch."""
+        left, top, right, bottom = self.box_xyxy_px
+        width, height = (right - left) / max(1, self.columns), (bottom - top) / max(1, self.rows)
+        return tuple((left + column * width, top + row * height, left + (column + 1) * width, top + (row + 1) * height)
+                     for row in range(self.rows) for column in range(self.columns))
+
 
 @dataclass(frozen=True)
 class Regions:
@@ -102,6 +111,11 @@ class Regions:
 
     def __len__(self) -> int:
         return len(self.regions)
+
+    @property
+    def boxes_xyxy_px(self) -> tuple[Box, ...]:
+        """The box of each region."""
+        return tuple(region.box_xyxy_px for region in self.regions)
 
 
 Element = Words | Patches | Regions
@@ -361,9 +375,9 @@ class Explanation:
         return [
             {"image": self.picture.source, "question": self.asked.question, "model": self.model.name,
              "method": self.method, "item": item.label, "index": item.index, "query": item.query, "score": item.score,
-             "unit": item.unit, "stream": block.stream, "position": position, **_named(block.element, position),
-             "relevance": float(block.scores[position])}
-            for item in self.items for block in self.blocks(item) for position in range(len(block.element))]
+             "unit": item.unit, "stream": block.stream, "position": position, **named, "relevance": float(block.scores[position])}
+            for item in self.items for block in self.blocks(item)
+            for position, named in enumerate(_named(block.element))]
 
     def to_image(self) -> "Image":
         """The whole figure: the picture, a panel for each item, its words, and where it all comes from."""
@@ -441,19 +455,10 @@ def _read_item(one: Mapping[str, Any]) -> Item:
                 tuple(one["notes"]))
 
 
-def _named(element: Element, position: int) -> dict[str, Any]:
-    """What a token is, in the same columns for words, patches and regions."""
+def _named(element: Element) -> list[dict[str, Any]]:
+    """What each token is, in the same columns for words, patches and regions."""
     if isinstance(element, Words):
-        return {"text": element.tokens[position].text, "left": None, "top": None, "right": None, "bottom": None}
-    if isinstance(element, Patches):
-        box, text = _cell(element, position), None
-    else:
-        box, text = element.regions[position].box_xyxy_px, element.regions[position].label
-    return {"text": text, **dict(zip(("left", "top", "right", "bottom"), box, strict=True))}
-
-
-def _cell(grid: Patches, position: int) -> Box:
-    left, top, right, bottom = grid.box_xyxy_px
-    row, column = divmod(position, grid.columns)
-    width, height = (right - left) / grid.columns, (bottom - top) / grid.rows
-    return left + column * width, top + row * height, left + (column + 1) * width, top + (row + 1) * height
+        return [{"text": token.text, **dict.fromkeys(_SIDES)} for token in element.tokens]
+    labels = [region.label for region in element.regions] if isinstance(element, Regions) else [None] * len(element)
+    return [{"text": label, **dict(zip(_SIDES, box, strict=True))}
+            for label, box in zip(labels, element.boxes_xyxy_px, strict=True)]

@@ -101,6 +101,13 @@ def cells_shown(one: Pixels, inputs: Inputs, outputs: Outputs) -> Tensor:
     return nn.functional.interpolate(inputs["pixel_mask"][None].float(), size=grid).to(torch.bool)[0]
 
 
+def patch_grid(one: Pixels, pixel_values: Tensor, config: object) -> tuple[int, int]:
+    """Rows and columns of the patches of pictures (batch, channels, height, width), by the config's patch size."""
+    size = getattr(getattr(config, one.config) if one.config else config, "patch_size")
+    height, width = (size, size) if isinstance(size, int) else size
+    return pixel_values.shape[-2] // height, pixel_values.shape[-1] // width
+
+
 def grid_of(pixel_values: Tensor, cells: int) -> tuple[int, int]:
     """Rows and columns of a backbone's grid, out of the picture's size and the number of cells."""
     height, width = pixel_values.shape[-2:]

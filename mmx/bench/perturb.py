@@ -14,10 +14,10 @@ from mmx.bench.timing import interleaved
 from mmx.engine import attribute
 from mmx.methods import Method, all_methods
 from mmx.studies.perturb.combinations import Combinations, joined
-from mmx.studies.perturb.forwards import Subsets
-from mmx.studies.perturb.memory import samples_at_once, tokens_at_once
-from mmx.studies.perturb.protocol import MODALITIES, SIGNS, Protocol, protocol_named
-from mmx.studies.perturb.removal import Removal
+from mmx.perturbation.forwards import Subsets
+from mmx.perturbation.memory import samples_at_once, tokens_at_once
+from mmx.perturbation.protocol import MODALITIES, SIGNS, Protocol, protocol_named
+from mmx.perturbation.removal import Removal
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from mmx.checkpoints import load_processor
 from mmx.elements.base import Encoder, Located, Prepared, config_at
 from mmx.errors import CheckpointError
 from mmx.results import Box, Element, Patches, Picture
-from mmx.wiring import cells_shown
+from mmx.wiring import cells_shown, patch_grid
 
 _USUAL_SIZE = (64, 96)
 
@@ -44,7 +44,7 @@ class PixelEncoder(Encoder):
         self._check_size(pixels)
         elements: tuple[Element, ...] = ()
         if self.declared.cells is None:
-            rows, columns = self._grid(pixels)
+            rows, columns = patch_grid(self.declared, pixels[None], self.context.config)
             elements = (Patches(rows, columns, shown_part(self.processor, picture.size)),)
         else:
             elements = (Patches(0, 0, (0, 0, *picture.size)),)
@@ -59,10 +59,6 @@ class PixelEncoder(Encoder):
             raise CheckpointError(f"The image processor of {self.context.source.name} makes pictures of {made} pixels; "
                                   f"the model takes {height} x {width}.",
                                   "Its preprocessor_config.json and config.json differ.")
-
-    def _grid(self, pixels: Tensor) -> tuple[int, int]:
-        patch_height, patch_width = pair(self._vision.patch_size)
-        return pixels.shape[-2] // patch_height, pixels.shape[-1] // patch_width
 
     def located(self, prepared: Prepared, inputs: Mapping[str, Tensor], outputs: Outputs, sample: int) -> Located:
         """A backbone's grid is known when the model has run; cells that are padding are left out."""

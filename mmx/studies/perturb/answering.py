@@ -12,7 +12,7 @@ from mmx.families._vqa import VqaFamily
 from mmx.methods import Method
 from mmx.regions.base import RegionProvider, RegionSet
 from mmx.studies.models import Model, task_of
-from mmx.studies.perturb.removal import Inputs, Removal
+from mmx.perturbation.removal import Inputs, Removal
 from mmx.tasks.precomputed import PrecomputedRegions
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mmx.studies.perturb.forwards import Subsets, run_subsets
-from mmx.studies.perturb.protocol import Protocol, drawn_ties, kept_by_step
-from mmx.studies.perturb.removal import Inputs, Parts, Removal
+from mmx.perturbation.forwards import Subsets, run_subsets
+from mmx.perturbation.protocol import Protocol, drawn_ties, kept_by_step
+from mmx.perturbation.removal import Inputs, Parts, Removal
 
 Key = tuple[str, str, str]
 """method, modality, sign"""

@@ -16,7 +16,7 @@ from mmx.errors import ImageError, UsageError, shown_path
 from mmx.images import open_picture
 from mmx.shapes.questions import draw_question
 from mmx.shapes.world import draw_scene
-from mmx.studies.perturb.protocol import Protocol
+from mmx.perturbation.protocol import Protocol
 from mmx.studies.scenes import FRESH_SCENES, drawn
 from mmx.types import Picture
 

@@ -13,8 +13,8 @@ from mmx.studies.perturb.answering import AnsweringModel
 from mmx.studies.perturb.combinations import Combinations
 from mmx.studies.perturb.curves import Curves
 from mmx.studies.perturb.figure import curves_png
-from mmx.studies.perturb.memory import samples_at_once, tokens_at_once
-from mmx.studies.perturb.protocol import MODALITIES, SIGNS, protocol_named
+from mmx.perturbation.memory import samples_at_once, tokens_at_once
+from mmx.perturbation.protocol import MODALITIES, SIGNS, protocol_named
 from mmx.studies.perturb.published import EarlyWarning, accuracy_warning
 from mmx.studies.perturb.records import PerturbationTest
 from mmx.studies.perturb.regions import cache_folder, regions_of
@@ -77,7 +77,7 @@ def perturb(model: Model, data: str | Path | Rows | None = None, *, annotations:
         methods: by name; "all" for all of them.
         modalities: what is removed: "image" (regions), "text" (words).
         signs: "positive" removes the most relevant first, "negative" the least relevant.
-        protocol: "iccv21" is what the paper's code does, "clean" mends it; see `mmx.studies.perturb.protocol`.
+        protocol: "iccv21" is what the paper's code does, "clean" mends it; see `mmx.perturbation.protocol`.
         control: adds the method "random"; None does in "clean".
         steps: other shares to remove than the protocol's, growing, from 0 to 1.
         num_samples: this many, drawn by `seed`; None for all, or 200 scenes.

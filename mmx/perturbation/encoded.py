@@ -2,17 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from mmx.errors import UsageError
-from mmx.registry import unknown_name
-from mmx.studies.perturb.forwards import Subsets, run_subsets
-from mmx.studies.perturb.memory import tokens_at_once
-from mmx.studies.perturb.protocol import MODALITIES, drawn_ties, kept_by_step, protocol_named
-from mmx.studies.perturb.removal import Inputs, Removal
+from mmx.errors import UsageError, unknown_name
+from mmx.perturbation.forwards import Subsets, run_subsets
+from mmx.perturbation.memory import tokens_at_once
+from mmx.perturbation.protocol import MODALITIES, drawn_ties, kept_by_step, protocol_named
+from mmx.perturbation.removal import Inputs, Removal
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,7 @@ class Perturbation:
     logits: Tensor
 
 
-def perturb(network: nn.Module, family: Any, inputs: Inputs, scores: Mapping[str, Tensor], *, modality: str,
+def perturb(removal: Removal, inputs: Inputs, scores: Mapping[str, Tensor], *, modality: str,
             sign: str, protocol: str, steps: Sequence[float] | None = None, seed: int = 0,
             max_memory: int | None = None) -> Perturbation:
     """Removes words or regions in the order of their scores and runs the model on what is left, all steps at once.
@@ -41,15 +39,14 @@ def perturb(network: nn.Module, family: Any, inputs: Inputs, scores: Mapping[str
         raise unknown_name("modality", modality, list(MODALITIES))
     if modality not in scores:
         raise UsageError(f"There are no scores of the {modality}.", "Give what `attribute` returns.")
-    removal = Removal(network, family)
     plan = protocol_named(protocol, removal.reference, steps)
     parts = removal.parts(inputs, padding_counts=plan.is_reference)
-    ranked = scores[modality].to(network.device)
+    ranked = scores[modality].to(removal.network.device)
     ties = None if plan.is_reference else drawn_ties([seed + i for i in range(len(ranked))], ranked.shape[1])
     kept = kept_by_step(ranked, modality, sign, plan, parts, ties)
     if modality == "image" and plan.unmasks_regions:
         inputs = removal.unmasked(inputs)
     logits = run_subsets(removal, inputs, Subsets.of_steps(kept, modality, parts.present),
-                         tokens_at_once=tokens_at_once(network, max_memory))
+                         tokens_at_once=tokens_at_once(removal.network, max_memory))
     return Perturbation(plan.steps[modality], [[torch.nonzero(step).flatten().tolist() for step in one] for one in
                                                kept.cpu()], logits.reshape(*kept.shape[:2], -1))

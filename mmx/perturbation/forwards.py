@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mmx.studies.perturb.removal import Inputs, Removal
+from mmx.perturbation.removal import Inputs, Removal
 
 _BITS = 62  # in a word of a key
 
@@ -61,7 +61,7 @@ def run_subsets(removal: Removal, inputs: Inputs, subsets: Subsets, *, tokens_at
         tokens_at_once: words and regions, padding included, that one forward takes at most.
     """
     wanted, places = subsets.distinct()
-    counts = {modality: mask.sum(dim=1) for modality, mask in wanted.kept.items()}
+    counts = removal.lengths(wanted.kept)
     order = (counts["image"] * (1 + int(counts["text"].max())) + counts["text"]).argsort(descending=True, stable=True)
     lengths = torch.stack([counts["text"], counts["image"]], dim=1)[order].tolist()
     found = []

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmx.errors import UsageError
-from mmx.registry import unknown_name
-from mmx.studies.perturb.removal import Parts, ReferenceTest
+from mmx.errors import UsageError, unknown_name
+from mmx.perturbation.removal import Parts
+from mmx.reference import Reference
 
 Name = Literal["iccv21", "clean"]
 Modality = Literal["image", "text"]
@@ -34,7 +34,7 @@ class Protocol:
     Attributes:
         steps: the shares that are removed, in order, by modality.
         is_reference: it has the reference's accidents.
-        unmasks_regions, takes_one_more: see `ReferenceTest`.
+        unmasks_regions, takes_one_more: see `mmx.reference`.
     """
 
     name: Name
@@ -50,7 +50,7 @@ class Protocol:
         return kept.long().to(removable.device)
 
 
-def protocol_named(name: str, reference: ReferenceTest, steps: Sequence[float] | None = None) -> Protocol:
+def protocol_named(name: str, reference: Reference, steps: Sequence[float] | None = None) -> Protocol:
     """The protocol of this name for a model that the reference tests so; `steps` takes the place of its own.
 
     Raises:

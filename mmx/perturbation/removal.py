@@ -1,0 +1,132 @@
+"""What can be removed from encoded inputs, by the family's declaration: words, regions, or patches of a picture."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from mmx.errors import UsageError
+from mmx.families.base import Family, Input, Pixels, Regions, Text
+from mmx.reference import Reference
+from mmx.wiring import Inputs, patch_grid, run_without
+
+__all__ = ["Inputs", "Parts", "Removal"]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The tokens of a batch, (batch, tokens) bool by modality: those there are, and those that may go."""
+
+    present: Mapping[str, Tensor]
+    removable: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Removal:
+    """A network that can be run on a part of its inputs.
+
+    Words and regions are left out, which shifts the words behind them; patches of a picture take its mean colour, 0
+    after normalisation.
+    """
+
+    network: nn.Module
+    family: Family
+
+    @property
+    def reference(self) -> Reference:
+        """What the reference's test does with this kind of model."""
+        return self.family.reference
+
+    @cached_property
+    def _by_part(self) -> dict[str, Input]:
+        return {one.part: one for one in self.family.inputs}
+
+    def parts(self, inputs: Inputs, padding_counts: bool = False) -> Parts:
+        """What inputs consist of; padding is a part where that counts."""
+        present = {}
+        for part, one in self._by_part.items():
+            counts = padding_counts and (self.reference.padded_words_count or not isinstance(one, Text))
+            present[part] = self._present(one, inputs, counts)
+        removable = {part: mask & ~self._fixed(mask, inputs) if isinstance(self._by_part[part], Text) else mask
+                     for part, mask in present.items()}
+        return Parts(present, removable)
+
+    def _present(self, one: Input, inputs: Inputs, padding_counts: bool) -> Tensor:
+        first = inputs[one.names[0]]
+        if isinstance(one, Pixels):
+            rows, columns = patch_grid(one, first, self.network.config)
+            return torch.ones(len(first), rows * columns, dtype=torch.bool, device=first.device)
+        if padding_counts or one.mask not in inputs:
+            return torch.ones(first.shape[:2], dtype=torch.bool, device=first.device)
+        return inputs[one.mask].bool()
+
+    def _fixed(self, present: Tensor, inputs: Inputs) -> Tensor:
+        """Words that stay whatever happens: the first and the last one, and the one at which the answer is read."""
+        number = present.cumsum(dim=1)
+        fixed = present & ((number == 1) | (number == number[:, -1:]))
+        places = torch.arange(present.shape[1], device=present.device)
+        for read in self.family.reads:
+            if callable(read.row):
+                fixed = fixed | (places == read.row(self.family.completed(inputs), {})[:, None])
+        return fixed
+
+    def lengths(self, kept: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Tokens that reduced inputs have, (rows,) by modality: a picture has all of its patches, whatever they show."""
+        return {part: torch.full_like(mask.sum(dim=1), mask.shape[1]) if isinstance(self._by_part[part], Pixels)
+                else mask.sum(dim=1) for part, mask in kept.items()}
+
+    def logits(self, inputs: Inputs, samples: Tensor, kept: Mapping[str, Tensor], sizes: Mapping[str, int]) -> Tensor:
+        """What the model says of reduced inputs, (rows, classes).
+
+        Args:
+            inputs: the whole samples.
+            samples: the sample that each row is made of, (rows,).
+            kept: what is kept of it, (rows, tokens) bool, by modality.
+            sizes: tokens that rows are padded to by modality, 1 at least; no row keeps more.
+        """
+        known = {name for one in self.family.inputs for name in one.names}
+        if strange := set(inputs) - known:
+            raise UsageError(f"mmx cannot drop a part of the input {', '.join(sorted(strange))}.",
+                             f"Give only {', '.join(sorted(known))}.")
+        reduced: dict[str, Tensor] = {}
+        for part, one in self._by_part.items():
+            if isinstance(one, Pixels):
+                reduced |= self._painted_over(one, inputs, samples, kept[part])
+            else:
+                reduced |= only_kept(one, inputs, samples, kept[part], sizes[part])
+        return run_without(self.network, self.family, reduced)["logits"]
+
+    def _painted_over(self, one: Pixels, inputs: Inputs, samples: Tensor, kept: Tensor) -> dict[str, Tensor]:
+        pixels = inputs["pixel_values"][samples]
+        grid = patch_grid(one, pixels, self.network.config)
+        shown = nn.functional.interpolate(kept.reshape(-1, 1, *grid).to(pixels.dtype), size=pixels.shape[-2:])
+        rest = {name: inputs[name][samples] for name in one.names[1:] if name in inputs}
+        return {"pixel_values": pixels * shown, **rest}
+
+    def unmasked(self, inputs: Inputs) -> Inputs:
+        """Inputs whose padded regions are looked at like any other."""
+        masks = {one.mask for one in self.family.inputs if isinstance(one, Regions)}
+        return {name: value for name, value in inputs.items() if name not in masks}
+
+
+def only_kept(one: Text | Regions, inputs: Inputs, samples: Tensor, kept: Tensor, size: int) -> dict[str, Tensor]:
+    """Rows of reduced inputs: what is kept of a sample moves up, in order, and the rest is padded and masked.
+
+    Removing a region equals masking it, but removing a word shifts the positions behind it.
+
+    Args:
+        inputs: what the model's forward takes, (batch, tokens, ...) each.
+        samples: the sample that each row is made of, (rows,).
+        kept: what is kept of it, (rows, tokens) bool.
+        size: tokens of the result, 1 at least; no row keeps more.
+    """
+    places = (~kept).to(torch.uint8).argsort(dim=1, stable=True)[:, :size]
+    filled = torch.arange(size, device=kept.device) < kept.sum(dim=1, keepdim=True)
+    reduced = {name: inputs[name][samples[:, None], places] for name in one.names if name in inputs}
+    if one.mask in one.names:
+        given = inputs.get(one.mask)
+        seen = filled if given is None else filled & reduced[one.mask].bool()
+        reduced[one.mask] = seen.to(torch.long if given is None else given.dtype)
+    return reduced
