@@ -128,7 +128,7 @@ def _under_question(row: Row, question: str, keeps_heading: bool) -> tuple[tuple
     panels, title_text = row.panels, None
     if len(panels) == 1:
         panel = panels[0] if keeps_heading else replace(panels[0], heading="")
-        if len(panel.texts) == 1:
+        if len(panel.texts) == 1 and panel.texts[0].says(question):
             panel, title_text = replace(panel, texts=()), panel.texts[0]
         panels = (panel,)
     return (replace(row, heading="", panels=panels),), title_text

@@ -19,7 +19,7 @@ from mmx.show.figure import Figure, figure_of
 from mmx.show.layout import ends
 from mmx.show.panels import Text, View
 from mmx.show.typeset import clean
-from mmx.show.view import draw_view, image_of
+from mmx.show.view import Pictures, draw_view
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -44,10 +44,10 @@ def html_page(explanations: Sequence[Explanation]) -> str:
 
 
 def _template(name: str, figure: Figure, **more: Any) -> str:
-    images = [image_of(picture) for picture in figure.pictures]
+    pictures = Pictures(figure.pictures)
 
     def source(view: View, size: str) -> str:
-        return _webp(draw_view(view, images[view.picture], *(round(_SHARP * side) for side in _SIZES[size])))
+        return _webp(draw_view(view, pictures, *(round(_SHARP * side) for side in _SIZES[size])))
 
     panels = [panel for row in figure.rows for panel in (row.plain, *row.panels) if panel]
     html = _environment().get_template(name).render(

@@ -10,6 +10,7 @@ from mmx.show import wording
 from mmx.show.colors import GREY, INK, RGB, Shades, shades_of
 from mmx.show.flow import Word
 from mmx.show.tags import color_of
+from mmx.show.typeset import clean
 
 _NEARLY_ALL = 0.97
 
@@ -56,6 +57,10 @@ class Text:
 
     words: tuple[Word, ...]
     shades: Shades
+
+    def says(self, text: str) -> bool:
+        """Whether it is this text, but for white space."""
+        return "".join(word.text for word in self.words) == "".join(clean(text).split(" "))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from mmx.show.layout import GUTTER, on_matte, scale_bar, titled, under_headings
 from mmx.show.panels import Panel, Text
 from mmx.show.tokens import shaded_words
 from mmx.show.typeset import Style
-from mmx.show.view import draw_view, image_of
+from mmx.show.view import Pictures, draw_view
 
 _MARGIN = 48
 _NARROWEST, _WIDTH, _WIDEST = 720, 1440, 2400
@@ -43,8 +43,8 @@ class _Cell:
 
 def draw(figure: Figure) -> Image.Image:
     """The whole figure, RGB. Raises UsageError where a picture is missing."""
-    images = [image_of(picture) for picture in figure.pictures]
-    body = _methods(figure, images) if len(figure.columns) > 1 and figure.rows else _items(figure, images)
+    pictures = Pictures(figure.pictures)
+    body = _methods(figure, pictures) if len(figure.columns) > 1 and figure.rows else _items(figure, pictures)
     width = max([block.width for block in body] + [_NARROWEST])
     blocks = [(0, _title(figure, width))]
     blocks += [(2 if number else 10, paragraph(line, _REMARK if number else _ANSWER, width))
@@ -69,30 +69,29 @@ def _title(figure: Figure, width: int) -> Image.Image:
     return _words(figure.title_text, _QUESTION, width) if figure.title_text else paragraph(figure.title, _TITLE, width)
 
 
-def _items(figure: Figure, images: Sequence[Image.Image]) -> list[Image.Image]:
+def _items(figure: Figure, pictures: Pictures) -> list[Image.Image]:
     """The plain picture and a panel for each item in a grid; a picture with many boxes stands over them."""
     panels, overview = [row.panels[0] for row in figure.rows], figure.overview
-    shape = images[0].width / images[0].height if images else 1.0
     if overview is None:
-        return [_alone(panels[0], images, shape)] if len(panels) == 1 else [_item_grid(panels, images, shape)]
+        return [_alone(panels[0], pictures)] if len(panels) == 1 else [_item_grid(panels, pictures)] if panels else []
     if not panels:
-        return [_body(overview, images, _item_cell(1))]
-    if not overview.is_tagged or (len(panels) < 3 and shape < 1.8):
-        return [_item_grid([overview, *panels], images, shape)]
-    columns = min(len(panels), 2 if shape > 2.2 else 3 if shape > 0.62 else 4)
-    return [_body(overview, images, _item_cell(1)), _grid(panels, images, _item_cell(columns), columns)]
+        return [_body(overview, pictures, _item_cell(1))]
+    if not overview.is_tagged or (len(panels) < 3 and pictures.shape < 1.8):
+        return [_item_grid([overview, *panels], pictures)]
+    columns = min(len(panels), 2 if pictures.shape > 2.2 else 3 if pictures.shape > 0.62 else 4)
+    return [_body(overview, pictures, _item_cell(1)), _grid(panels, pictures, _item_cell(columns), columns)]
 
 
-def _alone(panel: Panel, images: Sequence[Image.Image], shape: float) -> Image.Image:
+def _alone(panel: Panel, pictures: Pictures) -> Image.Image:
     """A single panel, large."""
-    cell = _Cell(max(_NARROWEST, min(_LARGE, round(_LARGE * shape))), _ROW, _QUESTION, 20, _LARGE)
-    body = _body(panel, images, cell)
+    cell = _Cell(max(_NARROWEST, min(_LARGE, round(_LARGE * pictures.shape))), _ROW, _QUESTION, 20, _LARGE)
+    body = _body(panel, pictures, cell)
     return stacked([(0, _heading(panel, cell)), (8, body)], 0) if panel.heading else body
 
 
-def _item_grid(panels: Sequence[Panel], images: Sequence[Image.Image], shape: float) -> Image.Image:
-    columns = _columns(len(panels), shape)
-    return _grid(panels, images, _item_cell(columns), columns)
+def _item_grid(panels: Sequence[Panel], pictures: Pictures) -> Image.Image:
+    columns = _columns(len(panels), pictures.shape)
+    return _grid(panels, pictures, _item_cell(columns), columns)
 
 
 def _item_cell(columns: int) -> _Cell:
@@ -107,33 +106,33 @@ def _columns(count: int, width_to_height: float) -> int:
     return min((3, 4), key=lambda columns: -count % columns)
 
 
-def _methods(figure: Figure, images: Sequence[Image.Image]) -> list[Image.Image]:
+def _methods(figure: Figure, pictures: Pictures) -> list[Image.Image]:
     """A block for each item: its heading, and a grid of the plain picture and a panel for each method."""
     count = len(figure.columns) + (figure.rows[0].plain is not None)
     widths = (7, 6, 5, 4) if len(figure.rows) > 1 else (5, 4, 3)  # so that an item takes few lines, or is large
     columns = count if count <= 4 else min(widths, key=lambda columns: -count % columns)
     width = min(_CELLS[1], max(_CELLS[0], (_WIDEST + GUTTER) // columns - GUTTER))
     cell = _Cell(width, Style(18, bold=True), Style(18), 15, round(_TALLEST_IN_WIDTHS * width))
-    return [_row(row, images, cell, columns) for row in figure.rows]
+    return [_row(row, pictures, cell, columns) for row in figure.rows]
 
 
-def _row(row: Row, images: Sequence[Image.Image], cell: _Cell, columns: int) -> Image.Image:
-    grid = _grid([*([row.plain] if row.plain else []), *row.panels], images, cell, columns)
+def _row(row: Row, pictures: Pictures, cell: _Cell, columns: int) -> Image.Image:
+    grid = _grid([*([row.plain] if row.plain else []), *row.panels], pictures, cell, columns)
     return stacked([(0, titled(row.heading, row.color, _ROW, grid.width)), (12, grid)], 0) if row.heading else grid
 
 
-def _grid(panels: Sequence[Panel], images: Sequence[Image.Image], cell: _Cell, columns: int) -> Image.Image:
+def _grid(panels: Sequence[Panel], pictures: Pictures, cell: _Cell, columns: int) -> Image.Image:
     headings = [_heading(panel, cell) for panel in panels]
-    return under_headings(headings, [_body(panel, images, cell) for panel in panels], columns)
+    return under_headings(headings, [_body(panel, pictures, cell) for panel in panels], columns)
 
 
 def _heading(panel: Panel, cell: _Cell) -> Image.Image:
     return titled(panel.heading, panel.color, cell.heading, cell.width)
 
 
-def _body(panel: Panel, images: Sequence[Image.Image], cell: _Cell) -> Image.Image:
+def _body(panel: Panel, pictures: Pictures, cell: _Cell) -> Image.Image:
     """Pictures beneath each other, then what is read there: words on their colours, scales, the caption."""
-    drawn = [draw_view(view, images[view.picture], cell.width, cell.height, cell.tags_px) for view in panel.views]
+    drawn = [draw_view(view, pictures, cell.width, cell.height, cell.tags_px) for view in panel.views]
     blocks = [(12 if number else 0, on_matte(picture, cell.width)) for number, picture in enumerate(drawn)]
     blocks += [(10, _words(text, cell.words, cell.width)) for text in panel.texts]
     blocks += [(10, scale_bar(scale, _SMALL, cell.width)) for scale in panel.scales]

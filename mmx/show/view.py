@@ -44,10 +44,34 @@ def fitted(image: Image.Image, width: int, height: int) -> Image.Image:
     return image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
 
 
-def draw_view(view: View, image: Image.Image, width: int, height: int, letters_px: int = 18) -> Image.Image:
-    """The view as large as fits into width x height pixels; `image` is its picture at its own size."""
-    canvas = fitted(image, width, height)
-    stretch = np.tile(np.divide(canvas.size, image.size), 2)
+class Pictures:
+    """The pictures of a figure, scaled once for all the views of one size. Raises what `image_of` does."""
+
+    def __init__(self, pictures: Sequence[Picture]) -> None:
+        self._images = [image_of(picture) for picture in pictures]
+        self._fitted: dict[tuple[int, int, int], Image.Image] = {}
+
+    def fitted(self, place: int, width: int, height: int) -> Image.Image:
+        """A copy of the picture at this place, as large as fits."""
+        key = place, width, height
+        if key not in self._fitted:
+            self._fitted[key] = fitted(self._images[place], width, height)
+        return self._fitted[key].copy()
+
+    def size(self, place: int) -> tuple[int, int]:
+        """The picture's own width and height."""
+        return self._images[place].size
+
+    @property
+    def shape(self) -> float:
+        """Width by height of the first one."""
+        return self._images[0].width / self._images[0].height if self._images else 1.0
+
+
+def draw_view(view: View, pictures: Pictures, width: int, height: int, letters_px: int = 18) -> Image.Image:
+    """The view as large as fits into width x height pixels."""
+    canvas = pictures.fitted(view.picture, width, height)
+    stretch = np.tile(np.divide(canvas.size, pictures.size(view.picture)), 2)
     style = Style(letters_px, bold=True)
     maps = [(layer.shades.strengths, _box(stretch * layer.box_xyxy_px)) for layer in view.layers
             if isinstance(layer, Map)]

@@ -49,6 +49,13 @@ def test_the_score_of_a_special_token_scales_neither_words_nor_patches(joint) ->
     assert figure.title_text.shades.largest < 1
 
 
+def test_words_that_are_not_the_question_stay_in_their_panel(joint) -> None:
+    figure = figure_of([replace(joint("is it\n red"), asked=Asked("is it red"))])
+    assert figure.title_text is not None
+    figure = figure_of([replace(joint("User: is it red"), asked=Asked("is it red"))])
+    assert figure.title_text is None and len(figure.rows[0].panels[0].texts) == 1
+
+
 def test_texts_have_their_own_words_under_their_own_maps(texts) -> None:
     figure = figure_of([texts()])
     assert (figure.title, figure.lines, figure.title_text) == ("my cat.jpg", (), None)

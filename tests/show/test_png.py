@@ -8,6 +8,7 @@ from by_hand import by, explanation_of, picture_of
 from PIL import Image
 
 from mmx.results import Asked, Explanation, Item, Patches, Prediction
+from mmx.show import view
 from mmx.show.colors import INK, SEQUENTIAL, shades_of
 from mmx.show.figure import figure_of
 from mmx.show.layout import scale_bar
@@ -15,7 +16,7 @@ from mmx.show.panels import Scale
 from mmx.show.png import draw
 from mmx.show.tags import color_of
 from mmx.show.typeset import Style
-from mmx.show.view import draw_view
+from mmx.show.view import Pictures, draw_view, fitted
 
 SIZES = [(64, 48), (1, 1), (3000, 20), (20, 3000), (30, 100), (300, 100)]
 LONG = "a label that is longer than a panel of this picture is wide " * 3
@@ -77,8 +78,8 @@ def test_no_regions_and_many_regions(answer) -> None:
 
 
 def view_of(one: Explanation, size: int) -> np.ndarray:
-    view = figure_of([one]).rows[0].panels[0].views[0]
-    return np.asarray(draw_view(view, one.picture.image, size, size)).astype(int)
+    shown = figure_of([one]).rows[0].panels[0].views[0]
+    return np.asarray(draw_view(shown, Pictures(one.pictures), size, size)).astype(int)
 
 
 def test_regions_grow_with_the_picture(answer) -> None:
@@ -106,6 +107,13 @@ def test_the_frame_and_the_box_stand_where_they_are(texts, detections) -> None:
     assert changed[0] in range(76, 82) and changed[-1] in range(238, 244)
     boxed = view_of(detections(maps=[np.zeros((2, 3))] * 2), 320)
     assert (boxed == INK).all(axis=2)[:120].any() and not (boxed == INK).all(axis=2)[130:].any()
+
+
+def test_a_picture_is_scaled_once_for_all_views_of_one_size(detections, monkeypatch) -> None:
+    scaled = []
+    monkeypatch.setattr(view, "fitted", lambda image, *size: scaled.append(size) or fitted(image, *size))
+    drawn(*by(detections(4), "a", "b", "c"))
+    assert len(scaled) == 1
 
 
 def test_small_pictures_have_no_tags_that_hide_them(answer) -> None:
@@ -165,7 +173,9 @@ def test_several_pictures_stand_beneath_each_other() -> None:
 
 def test_words_without_a_picture_are_a_figure(answer) -> None:
     one = answer(streams=("text",), pictures=())
-    assert margins_are_white(drawn(replace(one, elements={"text": one.elements["text"]})))
+    one = replace(one, elements={"text": one.elements["text"]})
+    assert margins_are_white(drawn(one)) and margins_are_white(drawn(*by(one, "a", "b")))
+    assert margins_are_white(drawn(replace(one, items=())))
 
 
 def test_a_scale_shows_both_end_colors() -> None:
