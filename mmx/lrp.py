@@ -96,9 +96,15 @@ def linear_rule(relevance: Tensor, product: Tensor, x: Tensor, weight: Tensor) -
 
     With |·| elementwise, x⁺w⁺ + x⁻w⁻ = (xw + |x||w|) / 2, so no matrix is split: `product` is the forward's own xw.
     """
-    x_size, w_size = x.abs(), weight.abs()
-    share = safe_divide(relevance, (product + x_size @ w_size.T) / 2)
-    return (x * (share @ weight) + x_size * (share @ w_size)) / 2
+    return matrix_rule(relevance, product, x, weight.T)
+
+
+def matrix_rule(relevance: Tensor, product: Tensor, x: Tensor, matrix: Tensor) -> Tensor:
+    """The same of x · matrix, whose leading axes broadcast."""
+    x_size, size = x.abs(), matrix.abs()
+    share = safe_divide(relevance, (product + x_size @ size) / 2)
+    found = x * (share @ matrix.mT) + x_size * (share @ size.mT)
+    return found.sum_to_size(x.shape) / 2
 
 
 def add_rule(relevance: Tensor, total: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
@@ -172,10 +178,32 @@ def _add(mode: RuleMode, args: tuple, kwargs: dict) -> Found:
 
 
 def _matmul(mode: RuleMode, args: tuple, kwargs: dict) -> Found:
+    """Of two activations half to each; of one and a constant matrix as in a linear layer, which that is."""
     a, b = args[:2]
-    if not (_is_active(a) and _is_active(b)):
-        return (a if _is_active(a) else b,), _refuse("the product of an activation and a constant matrix")
-    return (a, b), lambda relevance, output: matmul_rule(relevance, output, a, b)
+    if _is_active(a) and _is_active(b):
+        return (a, b), lambda relevance, output: matmul_rule(relevance, output, a, b)
+    active, constant = (a, b) if _is_active(a) else (b, a)
+    if min(a.dim(), b.dim()) < 2:
+        return (active,), _refuse("the product of a vector and a constant matrix")
+
+    def rule(relevance: Tensor, output: Tensor) -> tuple[Tensor]:
+        found = (matrix_rule(relevance, output, active, constant) if active is a else
+                 matrix_rule(relevance.mT, output.mT, active.mT, constant.mT).mT)
+        return (conserved(found, relevance) if mode.conserve_in_linear else found,)
+
+    return (active,), rule
+
+
+def _total(mode: RuleMode, args: tuple, kwargs: dict) -> Found:
+    """A sum or a mean: to each summand its share by value."""
+    x = args[0] if args else kwargs["input"]
+    dims = args[1] if len(args) > 1 else kwargs.get("dim")
+
+    def rule(relevance: Tensor, output: Tensor) -> tuple[Tensor]:
+        total = x.sum(dim=dims, keepdim=True)
+        return (x * safe_divide(relevance.reshape(total.shape), total),)
+
+    return (x,), rule
 
 
 def _is_active(value: Any) -> bool:
@@ -201,6 +229,7 @@ _RULES: dict[Callable, Callable[[RuleMode, tuple, dict], Found]] = {
     _F.linear: _linear,
     **dict.fromkeys((torch.matmul, Tensor.matmul, Tensor.__matmul__, torch.bmm, Tensor.bmm), _matmul),
     **dict.fromkeys((torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__), _add),
+    **dict.fromkeys((torch.sum, Tensor.sum, torch.mean, Tensor.mean), _total),
     **dict.fromkeys((torch.mul, Tensor.mul, Tensor.__mul__, Tensor.__rmul__), _product),
     **dict.fromkeys((torch.div, Tensor.div, Tensor.__truediv__), _quotient),
     **dict.fromkeys((_F.softmax, torch.softmax, Tensor.softmax, _F.layer_norm, torch.layer_norm, _F.dropout, _F.gelu,

@@ -1,5 +1,7 @@
 """The LRP rules against their closed form, and the function mode on small modules and a real model."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -128,7 +130,7 @@ def test_relevance_of_several_targets_at_once_equals_one_by_one(block: Block) ->
     ("cumsum", lambda x: torch.cumsum(x, dim=1)),
     ("exp", lambda x: x.exp()),
     ("pow", lambda x: x.pow(2)),
-    ("constant matrix", lambda x: x @ torch.ones(6, 6, dtype=torch.float64)),
+    ("of a vector and a constant matrix", lambda x: x[0, 0] @ torch.ones(6, 6, dtype=torch.float64)),
 ])
 def test_a_function_without_a_rule_is_an_error_that_names_it(name: str, run) -> None:
     x = double(1, 2, 6).requires_grad_()
@@ -169,6 +171,65 @@ def test_a_product_gives_half_to_each_factor_and_a_quotient_all_above() -> None:
     torch.testing.assert_close(to_b, relevance.sum(dim=1, keepdim=True) / 2)
     torch.testing.assert_close(above, relevance)
     assert below is None
+
+
+def followed(run: Callable[[Tensor], Tensor], x: Tensor, relevance: Tensor, **mode: bool) -> Tensor:
+    """What of the relevance of run(x) reaches x, whose value and gradient the mode leaves alone."""
+    x = x.clone().requires_grad_()
+    with RuleMode(**mode) as rules:
+        output = run(x)
+    assert torch.equal(output, run(x))
+    torch.testing.assert_close(torch.autograd.grad(output, x, relevance, retain_graph=True),
+                               torch.autograd.grad(run(x), x, relevance))
+    with rules.following_relevance():
+        return torch.autograd.grad(output, x, relevance)[0]
+
+
+@pytest.mark.parametrize(("run", "dims"), [
+    (lambda x: x.mean(1), 1), (lambda x: x.mean(dim=-2), 1), (lambda x: torch.mean(x, 2, True), 2),
+    (lambda x: x.mean(dim=(0, 2)), (0, 2)), (lambda x: x.mean(), (0, 1, 2)), (lambda x: x.sum(dim=1, keepdim=True), 1),
+    (lambda x: torch.sum(x, dim=[1, 2]), (1, 2)), (lambda x: x.sum(), (0, 1, 2))])
+def test_a_sum_or_mean_gives_each_summand_its_share_by_value(run: Callable[[Tensor], Tensor],
+                                                             dims: int | tuple[int, ...]) -> None:
+    x = double(2, 3, 4)
+    relevance = torch.randn_like(run(x))
+    total = x.sum(dims, keepdim=True)
+    expected = x / total * relevance.reshape(total.shape)
+    found = followed(run, x, relevance)
+    # The guard adds 1e-9 to a sum of order 1.
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=0)
+    torch.testing.assert_close(found.sum(dims, keepdim=True), relevance.reshape(total.shape), rtol=1e-6, atol=0)
+
+
+def test_a_sum_of_zero_passes_nothing_on() -> None:
+    assert not followed(lambda x: x.mean(1), torch.zeros(2, 3, dtype=torch.float64), double(2)).any()
+
+
+@pytest.mark.parametrize("conserve", [False, True])
+def test_a_constant_matrix_is_a_linear_layer_on_either_side(conserve: bool) -> None:
+    x, weight, relevance = double(2, 5, 4), double(3, 4), double(2, 5, 3)
+    options = {"conserve_in_linear": conserve}
+    expected = followed(lambda x: nn.functional.linear(x, weight), x, relevance, **options)
+    torch.testing.assert_close(followed(lambda x: x @ weight.T, x, relevance, **options), expected)
+    turned = followed(lambda x: torch.matmul(weight, x), x.mT, relevance.mT, **options)
+    torch.testing.assert_close(turned.mT, expected)
+
+
+def test_a_constant_matrix_of_each_sample_and_head_is_a_linear_layer_of_its_own() -> None:
+    x, constant, relevance = double(2, 3, 5, 4), double(2, 3, 4, 6), double(2, 3, 5, 6)
+    found = followed(lambda x: x @ constant, x, relevance)
+    for sample in range(2):
+        for head in range(3):
+            one = (sample, head)
+            torch.testing.assert_close(found[one], linear_rule(relevance[one], x[one] @ constant[one], x[one],
+                                                               constant[one].T))
+
+
+def test_what_a_constant_matrix_repeats_of_an_activation_is_summed_up() -> None:
+    x, constant, relevance = double(5, 4), double(3, 4, 6), double(3, 5, 6)
+    found = followed(lambda x: x @ constant, x, relevance)
+    expected = sum(linear_rule(relevance[i], x @ constant[i], x, constant[i].T) for i in range(3))
+    torch.testing.assert_close(found, expected)
 
 
 def test_a_function_without_a_rule_beside_the_path_does_no_harm(block: Block) -> None:
