@@ -1,8 +1,12 @@
 """Small random checkpoints in from_pretrained layout, and where the shared reference data lies."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from torch import nn
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -118,4 +122,125 @@ def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}).save_pretrained(folder)
     CLIPTokenizer(vocab={piece: number for number, piece in enumerate(pieces)}, merges=merges,
                   model_max_length=16).save_pretrained(folder)
+    return folder
+
+
+def draw_weights(network: "nn.Module", seed: int, gain: float = 2.0) -> None:
+    """Every weight anew, those included that are zero at the start: so wide that attention is far from uniform."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for weights in network.parameters():
+            noise = torch.randn(weights.shape, generator=generator)
+            if weights.dim() > 1:
+                weights.copy_(noise * gain / weights[0].numel() ** 0.5)
+            else:
+                weights.add_(0.2 * noise)
+
+
+def save_words(folder: Path, words: list[str]) -> int:
+    """A BERT tokenizer of these words; how many tokens it knows."""
+    from transformers import BertTokenizer
+
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "?", *words]
+    BertTokenizer(vocab={piece: i for i, piece in enumerate(pieces)}, model_max_length=20).save_pretrained(folder)
+    return len(pieces)
+
+
+@pytest.fixture(scope="session")
+def tiny_vilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random ViLT with three answers that takes pictures of any size, 32 pixels high or wide, in patches of 8."""
+    from transformers import ViltConfig, ViltForQuestionAnswering, ViltImageProcessor
+
+    folder = tmp_path_factory.mktemp("checkpoints") / "tiny-vilt"
+    answers = ["red", "blue", "a long answer"]
+    config = ViltConfig(
+        vocab_size=save_words(folder, ["what", "color", "is", "the", "circle", "##s", "red"]), hidden_size=16,
+        num_hidden_layers=3, num_attention_heads=2, intermediate_size=24, max_position_embeddings=20, image_size=32,
+        patch_size=8, id2label=dict(enumerate(answers)), label2id={answer: i for i, answer in enumerate(answers)})
+    network = ViltForQuestionAnswering(config)
+    draw_weights(network, seed=11)
+    network.save_pretrained(folder)
+    ViltImageProcessor(size={"shortest_edge": 32}, size_divisor=8).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_siglip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random SigLIP with words for a vocabulary and texts of 10 tokens, that sees 24 x 24 pixels in 3 x 3 patches."""
+    import torch
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast, SiglipConfig, SiglipImageProcessor, SiglipModel
+
+    folder = tmp_path_factory.mktemp("checkpoints") / "tiny-siglip"
+    words = ["<pad>", "</s>", "<unk>", "a", "red", "blue", "circle", "photo", "of", "zebra"]
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>",
+                            model_max_length=10).save_pretrained(folder)
+    tower = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
+    network = SiglipModel(SiglipConfig(
+        text_config={**tower, "vocab_size": len(words), "max_position_embeddings": 10, "projection_size": 16,
+                     "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 1},
+        vision_config={**tower, "image_size": 24, "patch_size": 8}))
+    draw_weights(network, seed=12)
+    with torch.no_grad():
+        network.logit_scale.fill_(1.2)
+        network.logit_bias.fill_(-0.7)
+    network.save_pretrained(folder)
+    SiglipImageProcessor(size={"height": 24, "width": 24}).save_pretrained(folder)
+    return folder
+
+
+def save_dinov2(folder: Path, config: type, network_class: type, seed: int) -> Path:
+    """With a processor whose pictures, 16 pixels out of the middle of 18, are smaller than the config says: 20."""
+    from transformers import BitImageProcessor
+
+    names = {0: "cat", 1: "dog", 2: "red circle"}
+    network = network_class(config(
+        hidden_size=16, num_hidden_layers=3, num_attention_heads=2, mlp_ratio=2, image_size=20, patch_size=4,
+        id2label=names, label2id={name: i for i, name in names.items()}))
+    draw_weights(network, seed)
+    network.save_pretrained(folder)
+    BitImageProcessor(size={"shortest_edge": 18}, do_center_crop=True, crop_size={"height": 16, "width": 16}
+                      ).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_dinov2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random DINOv2 with three classes, whose processor crops to 4 x 4 of its 5 x 5 patches."""
+    from transformers import Dinov2Config, Dinov2ForImageClassification
+
+    return save_dinov2(tmp_path_factory.mktemp("checkpoints") / "tiny-dinov2", Dinov2Config,
+                       Dinov2ForImageClassification, seed=13)
+
+
+@pytest.fixture(scope="session")
+def tiny_dinov2_registers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with four registers."""
+    from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersForImageClassification
+
+    return save_dinov2(tmp_path_factory.mktemp("checkpoints") / "tiny-dinov2-registers", Dinov2WithRegistersConfig,
+                       Dinov2WithRegistersForImageClassification, seed=14)
+
+
+@pytest.fixture(scope="session")
+def tiny_blip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random BLIP for retrieval that sees 24 x 24 pixels in 3 x 3 patches."""
+    from transformers import BlipConfig, BlipForImageTextRetrieval, BlipImageProcessor
+
+    folder = tmp_path_factory.mktemp("checkpoints") / "tiny-blip"
+    count = save_words(folder, ["a", "red", "blue", "circle", "##s", "photo", "of", "zebra"])
+    tower = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
+    network = BlipForImageTextRetrieval(BlipConfig(
+        text_config={**tower, "vocab_size": count, "max_position_embeddings": 20, "encoder_hidden_size": 16,
+                     "pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3, "sep_token_id": 3},
+        vision_config={**tower, "image_size": 24, "patch_size": 8}, image_text_hidden_size=8))
+    draw_weights(network, seed=15)
+    network.save_pretrained(folder)
+    BlipImageProcessor(size={"height": 24, "width": 24}).save_pretrained(folder)
     return folder
