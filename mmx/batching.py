@@ -3,7 +3,7 @@
 import hashlib
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from importlib.metadata import version
 
@@ -31,7 +31,7 @@ class Job:
     """What is asked about one picture."""
 
     picture: Picture
-    asked: Asked = Asked()
+    asked: Asked = field(default_factory=Asked)
 
 
 @dataclass(frozen=True)
@@ -65,23 +65,26 @@ def explain_jobs(parts: Parts, jobs: Sequence[Job], methods: Sequence[Method], m
     Args:
         warnings: what a reader of every result must know, once the pictures were looked at.
     """
-    settled = [replace(job, asked=parts.settled(job.asked)) for job in jobs]
-    prepared = parts.pictures.prepare([job.picture for job in settled])
     results: dict[int, list[Explanation]] = {}
-    for indices in _groups(settled, prepared, parts.info.device):
-        group = Group(parts, [settled[index] for index in indices], [prepared[index] for index in indices])
+    for indices, group in groups_of(parts, jobs):
         results |= zip(indices, group.explained(methods, max_memory, warnings()), strict=True)
     return [results[index] for index in range(len(jobs))]
 
 
-def _groups(jobs: Sequence[Job], prepared: Sequence[Prepared], device: str) -> Iterator[list[int]]:
-    on_gpu = quarter_of_gpu(device)
+def groups_of(parts: Parts, jobs: Sequence[Job]) -> Iterator[tuple[list[int], "Group"]]:
+    """The places of the jobs that run together, and those jobs."""
+    settled = [replace(job, asked=parts.settled(job.asked)) for job in jobs]
+    prepared = parts.pictures.prepare([job.picture for job in settled])
+    on_gpu = quarter_of_gpu(parts.info.device)
     pixels = on_gpu // _GPU_BYTES_A_PIXEL if on_gpu else _CPU_PIXELS
-    keys = [(one.size, tuple(sorted(job.asked.start_layers.items()))) for job, one in zip(jobs, prepared, strict=True)]
-    for indices in alike(keys):
-        size = prepared[indices[0]].size
-        at_once = max(1, pixels // (size[-2] * size[-1])) if size else len(indices)
-        yield from (indices[start:start + at_once] for start in range(0, len(indices), at_once))
+    keys = [(one.size, tuple(sorted(job.asked.start_layers.items())))
+            for job, one in zip(settled, prepared, strict=True)]
+    for together in alike(keys):
+        size = prepared[together[0]].size
+        at_once = max(1, pixels // (size[-2] * size[-1])) if size else len(together)
+        for start in range(0, len(together), at_once):
+            indices = together[start:start + at_once]
+            yield indices, Group(parts, [settled[i] for i in indices], [prepared[i] for i in indices])
 
 
 @dataclass(frozen=True)
@@ -120,12 +123,21 @@ class Group:
             found |= self.parts.texts.collate(self.texts)
         return self.parts.to_model(found)
 
-    def explained(self, methods: Sequence[Method], max_memory: int | None,
-                  warnings: tuple[str, ...]) -> list[list[Explanation]]:
+    def attributed(self, methods: Sequence[Method], max_memory: int | None) -> Attribution:
+        """Every method's scores of all that is explained, out of one forward."""
         model = self.parts.model
         seeds = [seed_of(self.jobs[place].picture.sha256, *([text] if text else [])) for place, text in self.samples]
-        found = attribute(model, self.inputs, methods, model.asking.target(self.batch), ignore_padding=True,
-                          seeds=seeds, max_memory=max_memory, start_layers=self.jobs[0].asked.start_layers)
+        return attribute(model, self.inputs, methods, model.asking.target(self.batch), ignore_padding=True,
+                         seeds=seeds, max_memory=max_memory, start_layers=self.jobs[0].asked.start_layers)
+
+    def located(self, place: int, outputs: Outputs) -> Located:
+        """What the tokens of a job's picture are."""
+        sample = self.batch.samples[place][0]
+        return self.parts.pictures.located(self.pictures[place], self.inputs, outputs, sample)
+
+    def explained(self, methods: Sequence[Method], max_memory: int | None,
+                  warnings: tuple[str, ...]) -> list[list[Explanation]]:
+        found = self.attributed(methods, max_memory)
         scores = {name: {part: rows.cpu().numpy() for part, rows in by_part.items()}
                   for name, by_part in found.scores.items()}
         return [self._of_job(place, found, scores, warnings) for place in range(len(self.jobs))]
@@ -133,8 +145,7 @@ class Group:
     def _of_job(self, place: int, found: Attribution, scores: Mapping[str, Mapping[str, np.ndarray]],
                 warnings: tuple[str, ...]) -> list[Explanation]:
         job, answer = self.jobs[place], self.parts.model.asking.answer(found.outputs, found.chosen, self.batch, place)
-        sample = self.batch.samples[place][0]
-        shared = [self.parts.pictures.located(self.pictures[place], self.inputs, found.outputs, sample)]
+        sample, shared = self.batch.samples[place][0], [self.located(place, found.outputs)]
         own: list[Located] = []
         if self.parts.texts is not None and job.asked.question is not None:
             shared.insert(0, self.parts.texts.located(self.texts[sample], self.inputs, found.outputs, sample))
@@ -161,7 +172,8 @@ def _with_scores(item: Item, by_part: Mapping[str, np.ndarray], index: int, shar
     rows = {one.part: by_part[one.part][index] for one in (*shared, *own) if one.part in by_part}
     shown = {one.part: one.shown.numpy() for one in (*shared, *own) if one.shown is not None}
     return replace(item, scores={part: row[shown[part]] if part in shown else row for part, row in rows.items()},
-                   elements={one.part: one.elements for one in own}, notes=tuple(note for one in own for note in one.notes))
+                   elements={one.part: one.elements for one in own},
+                   notes=tuple(note for one in own for note in one.notes))
 
 
 def seed_of(*parts: str) -> int:

@@ -63,7 +63,7 @@ def _of_model(model: Model) -> Iterator[Finding]:
     if model.family.score.labelled:
         beside.append(_tried("answers" if model.asking.noun == "answer" else "classes", lambda: _named(model.labels)))
     yield from beside
-    inputs = small_inputs(model)
+    inputs = model.small_inputs()
     maps = _tried("attention maps", lambda: _maps(model, inputs))
     yield maps
     if maps.works:
@@ -74,13 +74,6 @@ def _of_model(model: Model) -> Iterator[Finding]:
         if model.parts.pictures.takes_any:
             yield _tried("from end to end", lambda: _end_to_end(model))
         yield from (Finding("note", None, warning) for warning in model.warnings)
-
-
-def small_inputs(model: Model) -> dict[str, Tensor]:
-    """Encoded inputs of noise, for which neither tokenizer nor processor is needed; a batch of one."""
-    noise = torch.Generator().manual_seed(0)
-    made = [encoder.noise(noise) for encoder in model.encoders]
-    return model.to_model({name: value for one in made for name, value in one.items()})
 
 
 def _named(labels: Sequence[str]) -> str:
@@ -146,8 +139,10 @@ def _methods(model: Model, inputs: dict[str, Tensor]) -> str:
         for stream, rows in scores.items():
             if not torch.isfinite(rows).all():
                 raise MmxError(f"The {stream} scores of {method} are not all finite.")
-    left_out = f"; left out {', '.join(found.left_out)}: {next(iter(found.left_out.values()))}" if found.left_out else ""
-    return f"{len(found.scores)}: {', '.join(found.scores)}{left_out}"
+    told = f"{len(found.scores)}: {', '.join(found.scores)}"
+    for reason in dict.fromkeys(found.left_out.values()):
+        told += f"; left out {', '.join(one for one in found.left_out if found.left_out[one] == reason)}: {reason}"
+    return told
 
 
 def _end_to_end(model: Model) -> str:

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
 from PIL.Image import Image
 from torch import Tensor, nn
 
@@ -20,6 +21,7 @@ from mmx.errors import UsageError
 from mmx.families import Family, family_of
 from mmx.families.base import Pixels, Regions, Text
 from mmx.images import open_picture
+from mmx.lrp import MissingRuleError
 from mmx.methods import Method, get_method
 from mmx.perturbation.encoded import Perturbation, perturb
 from mmx.perturbation.removal import Removal
@@ -153,7 +155,8 @@ class Model:
             steps: other shares to remove than the protocol's.
             seed: of the random order that "clean" draws among equal scores.
         """
-        return perturb(Removal(self.network, self.family), self.to_model(inputs), scores, modality=modality, sign=sign, protocol=protocol,
+        removal = Removal(self.network, self.family)
+        return perturb(removal, self.to_model(inputs), scores, modality=modality, sign=sign, protocol=protocol,
                        steps=steps, seed=seed)
 
     def explain(self, image: Source | Sequence[Source], question: str | None = None, *, method: str = "relevance",
@@ -223,6 +226,22 @@ class Model:
         """Whether a method has sense of its own: some differ from others only where streams attend to each other."""
         sites = sites_of(self.family.schedule(self.network.config))
         return not method.differs_across_streams_from or not all(site.is_self for site in sites)
+
+    def small_inputs(self) -> dict[str, Tensor]:
+        """Encoded inputs of noise, for which neither tokenizer nor processor is needed; a batch of one."""
+        noise = torch.Generator().manual_seed(0)
+        made = [encoder.noise(noise) for encoder in self.encoders]
+        return self.to_model({name: value for one in made for name, value in one.items()})
+
+    def left_out(self, methods: Sequence[Method]) -> dict[str, str]:
+        """The methods that cannot run on this model, each with the reason, found by running them on noise."""
+        doubtful = [method for method in methods if "lrp" in method.needs]
+        if not doubtful:
+            return {}
+        try:
+            return dict(attribute(self.described, self.small_inputs(), doubtful, self.asking.any_target).left_out)
+        except MissingRuleError as error:
+            return {method.name: error.message for method in doubtful}
 
     def explain_batch(self, jobs: Sequence[Job], methods: Sequence[Method], *,
                       max_memory: int | None = None) -> list[list[Explanation]]:

@@ -91,8 +91,8 @@ def attention_with_map(module: nn.MultiheadAttention, query: Tensor, key: Tensor
     The module itself hands out a mean over heads, aside from the graph. Without masks, batch first.
     """
     if not module.batch_first or module.bias_k is not None or module.in_proj_weight is None:
-        raise CaptureError("A torch.nn.MultiheadAttention of this kind is not read: it is not batch first, or has biases "
-                           "of keys, or projections of several sizes.")
+        raise CaptureError("A torch.nn.MultiheadAttention of this kind is not read.",
+                           "It must be batch first, without biases of keys, with projections of one size.")
     weights, width = module.in_proj_weight.chunk(3), module.embed_dim
     biases = (None,) * 3 if module.in_proj_bias is None else module.in_proj_bias.chunk(3)
     heads, size = module.num_heads, width // module.num_heads

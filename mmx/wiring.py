@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -101,9 +102,9 @@ def cells_shown(one: Pixels, inputs: Inputs, outputs: Outputs) -> Tensor:
     return nn.functional.interpolate(inputs["pixel_mask"][None].float(), size=grid).to(torch.bool)[0]
 
 
-def patch_grid(one: Pixels, pixel_values: Tensor, config: object) -> tuple[int, int]:
+def patch_grid(one: Pixels, pixel_values: Tensor, config: Any) -> tuple[int, int]:
     """Rows and columns of the patches of pictures (batch, channels, height, width), by the config's patch size."""
-    size = getattr(getattr(config, one.config) if one.config else config, "patch_size")
+    size = (getattr(config, one.config) if one.config else config).patch_size
     height, width = (size, size) if isinstance(size, int) else size
     return pixel_values.shape[-2] // height, pixel_values.shape[-1] // width
 
@@ -148,7 +149,8 @@ def _readout(family: Family, read: Read, inputs: Inputs, outputs: Outputs, chose
         shares = [torch.full((count,), read.weights.get(part.name, 0.0) / max(1, count), dtype=torch.float64,
                              device="cpu")
                   for part, count in _sizes(family, read.stream, size, inputs, config)]
-        return Readout(read.stream, torch.zeros_like(entries), torch.cat(shares).to(entries.device, torch.promote_types(chosen.scores.dtype, torch.float32)))
+        dtype = torch.promote_types(chosen.scores.dtype, torch.float32)
+        return Readout(read.stream, torch.zeros_like(entries), torch.cat(shares).to(entries.device, dtype))
     if read.row is None:
         assert chosen.positions is not None
         return Readout(read.stream, chosen.positions)

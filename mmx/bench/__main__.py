@@ -83,7 +83,7 @@ def perturb(
 
 
 def _on(device: str, subject: "Subject") -> "Subject":
-    subject.network.to(device)
+    subject.model.network.to(device)
     subject.inputs.update({key: value.to(device) for key, value in subject.inputs.items()})
     return subject
 

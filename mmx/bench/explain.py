@@ -23,9 +23,9 @@ def _roots(subject: Subject) -> Iterator[dict[str, Tensor]]:
         found[root] = values.requires_grad_()
 
     hooks = []
-    for root in subject.family.graph_roots:
+    for root in subject.model.family.roots:
         name, _, argument = root.partition(":")
-        module = subject.network.get_submodule(name)
+        module = subject.model.network.get_submodule(name)
         if argument:
             hooks.append(module.register_forward_pre_hook(
                 lambda _module, _args, given, root=root, argument=argument: start(root, given[argument]),
@@ -43,20 +43,20 @@ def _roots(subject: Subject) -> Iterator[dict[str, Tensor]]:
 def floor(subject: Subject) -> None:
     """The least that any method with a gradient must do: each explained score's gradient at the graph's roots."""
     with _roots(subject) as roots:
-        outputs = subject.family.run(subject.network, subject.inputs)
+        outputs = subject.model.run(subject.inputs)
     for scores, names in subject.backwards(outputs):
         torch.autograd.grad(scores, [roots[name] for name in names or roots], retain_graph=True)
 
 
 @torch.no_grad()
 def plain_forward(subject: Subject) -> None:
-    subject.family.run(subject.network, subject.inputs)
+    subject.model.run(subject.inputs)
 
 
 def bench_explain(subject: Subject, rounds: int, device: str, methods: tuple[Method, ...] = ()) -> None:
     """Prints seconds and their ratio to the floor: each method alone, and all of them out of one capture."""
     def run(*names: Method) -> Callable[[], object]:
-        return lambda: attribute(subject.network, subject.family, subject.inputs, names, subject.target,
+        return lambda: attribute(subject.model, subject.inputs, names, subject.target,
                                  start_layers=subject.start_layers)
 
     methods = methods or tuple(all_methods())

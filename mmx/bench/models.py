@@ -22,8 +22,11 @@ from transformers import (
     ViTForImageClassification,
 )
 
+from mmx.asking import Subject as About
+from mmx.asking import asking_of
 from mmx.capture import Outputs
-from mmx.families.base import Family, get_family
+from mmx.engine import Described
+from mmx.families import family_of
 
 Backward = tuple[Tensor, Sequence[str]]
 """A score and the graph's roots that its gradient must reach; no names are all of them."""
@@ -38,8 +41,7 @@ class Subject:
     """A random model with one batch of inputs, what is explained of it, and the backwards that this takes at least."""
 
     name: str
-    network: PreTrainedModel
-    family: Family
+    model: Described
     inputs: dict[str, Tensor]
     target: object = None
     backwards: Callable[[Outputs], list[Backward]] = _predicted
@@ -80,7 +82,7 @@ def clip_base(texts: int, tokens: int = 12) -> Subject:
     input_ids[:, -1] = end
     inputs = {"input_ids": input_ids, "attention_mask": torch.ones_like(input_ids),
               "pixel_values": torch.randn(1, 3, 224, 224)}
-    image_root, text_root = get_family("clip").graph_roots
+    image_root, text_root = family_of(config, "CLIP")[1].roots
 
     def backwards(outputs: Outputs) -> list[Backward]:
         scores = outputs["logits"][0]
@@ -109,5 +111,8 @@ def _ids(batch: int, tokens: int) -> Tensor:
 
 
 def _subject(name: str, network: PreTrainedModel, inputs: dict[str, Tensor], **rest) -> Subject:
-    family = get_family(network.config.model_type)
-    return Subject(name, network.eval().requires_grad_(False), family, inputs, **rest)
+    network = network.eval().requires_grad_(False)
+    network.config.architectures = [type(network).__name__]
+    family = family_of(network.config, name)[1]
+    subject = About(name, family.does, network.config, lambda: range(network.config.num_labels), family.needs)
+    return Subject(name, Described(network, family, asking_of(family, subject)), inputs, **rest)

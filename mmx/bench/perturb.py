@@ -13,11 +13,11 @@ from mmx.bench.models import Subject
 from mmx.bench.timing import interleaved
 from mmx.engine import attribute
 from mmx.methods import Method, all_methods
-from mmx.studies.perturb.combinations import Combinations, joined
 from mmx.perturbation.forwards import Subsets
 from mmx.perturbation.memory import samples_at_once, tokens_at_once
 from mmx.perturbation.protocol import MODALITIES, SIGNS, Protocol, protocol_named
 from mmx.perturbation.removal import Removal
+from mmx.studies.perturb.combinations import Combinations, joined
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Work:
 
     @cached_property
     def combinations(self) -> Combinations:
-        return Combinations(self.removal, self.protocol, MODALITIES, SIGNS, tokens_at_once(self.subject.network))
+        return Combinations(self.removal, self.protocol, MODALITIES, SIGNS, tokens_at_once(self.removal.network))
 
     @cached_property
     def samples(self) -> int:
@@ -42,12 +42,11 @@ class Work:
 
     def captured(self, inputs: Mapping[str, Tensor], methods: Sequence[Method], first: int) -> tuple:
         seeds = range(first, first + len(inputs["input_ids"]))
-        scores, outputs = attribute(self.subject.network, self.subject.family, inputs, methods, ignore_padding=True,
-                                    seeds=seeds)
-        return scores, outputs["logits"].argmax(dim=1), seeds
+        found = attribute(self.subject.model, inputs, methods, ignore_padding=True, seeds=seeds)
+        return found.scores, found.outputs["logits"].argmax(dim=1), seeds
 
     def as_mmx_does(self) -> None:
-        size = samples_at_once(self.subject.network)
+        size = samples_at_once(self.removal.network)
         for start in range(0, self.samples, size):
             inputs = self.sample(start, start + size)
             self.combinations.answers(inputs, *self.captured(inputs, self.methods, start))
@@ -82,7 +81,7 @@ class Work:
 
 def bench_perturb(subject: Subject, rounds: int, device: str, protocol: str, rows_at_once: Sequence[int]) -> None:
     """Prints samples a second and their ratios, out of one interleaved run."""
-    removal = Removal(subject.network, subject.family)
+    removal = Removal(subject.model.network, subject.model.family)
     work = Work(subject, removal, protocol_named(protocol, removal.reference), tuple(all_methods()))
     everything = work.reduced_inputs()
     wanted = _sorted_by_length(everything.distinct()[0])

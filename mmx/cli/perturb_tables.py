@@ -31,7 +31,7 @@ def print_perturbation(summary: Mapping[str, Any], out: Path, as_json: bool) -> 
                                f"  {_MEANING[parameters['protocol']]}"))
     for modality, signs in summary["panels"].items():
         for sign, panel in signs.items():
-            print_result(Text.assemble((f"\n{heading(modality, sign)}", "bold"),
+            print_result(Text.assemble((f"\n{heading(summary, modality, sign)}", "bold"),
                                        f" ({modality}, {sign}): {panel['better']} AUC is better"))
             print_result(_table(panel))
     print_result(Text("\nAUC: area under accuracy over the share removed, as mean accuracy in %. In brackets 95 % "

@@ -53,7 +53,7 @@ def segment(
     from mmx.cli.reporter import OnTerminal
     from mmx.cli.results import result_folder
     from mmx.cli.segment_tables import print_summary
-    from mmx.explainer import load
+    from mmx.model import load
     from mmx.studies.segment.detector import FOR_PHOTOGRAPHS
     from mmx.studies.segment.records import methods_named
     from mmx.studies.segment.study import segment as segmented

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mmx.capture import Outputs
 from mmx.checkpoints import Source
-from mmx.results import Asked, Element, Picture
+from mmx.results import Asked, Element
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Encoder(ABC):
     def load(self) -> str:
         """Reads what it needs, so that a broken file is one error and not one for each picture; says what it is."""
 
-    def check(self, asked: Asked) -> None:
+    def check(self, asked: Asked) -> None:  # noqa: B027 - most take whatever there is
         """Raises UsageError where something that is asked does not fit the model."""
 
     @abstractmethod

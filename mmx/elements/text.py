@@ -35,7 +35,8 @@ class TextEncoder(Encoder):
             length = len(self.tokenizer(text)["input_ids"])
             if length > self.longest:
                 what = "The question" if question else f"The text '{text}'"
-                raise UsageError(f"{what} has {length} tokens; {self.context.source.name} takes {self.longest} at most.",
+                name = self.context.source.name
+                raise UsageError(f"{what} has {length} tokens; {name} takes {self.longest} at most.",
                                  "Say it in fewer words.")
 
     def prepare(self, given: Sequence[str]) -> list[Prepared]:

@@ -33,6 +33,7 @@ class Text:
     """
 
     kind: ClassVar[str] = "text"
+    consists_of: ClassVar[str] = "words"
     ask: Literal["question", "texts"] = "question"
     part: str = "text"
     names: tuple[str, ...] = ("input_ids", "attention_mask", "token_type_ids")
@@ -57,6 +58,7 @@ class Pixels:
     """
 
     kind: ClassVar[str] = "pixels"
+    consists_of: ClassVar[str] = "patches"
     part: str = "image"
     config: str = ""
     takes_mask: bool = False
@@ -82,6 +84,7 @@ class Regions:
     """
 
     kind: ClassVar[str] = "regions"
+    consists_of: ClassVar[str] = "regions"
     features: str
     mask: str
     size: str

@@ -43,6 +43,11 @@ class Removal:
     def _by_part(self) -> dict[str, Input]:
         return {one.part: one for one in self.family.inputs}
 
+    @property
+    def things(self) -> dict[str, str]:
+        """What each modality consists of: "words", "regions" or "patches"."""
+        return {part: one.consists_of for part, one in self._by_part.items()}
+
     def parts(self, inputs: Inputs, padding_counts: bool = False) -> Parts:
         """What inputs consist of; padding is a part where that counts."""
         present = {}
@@ -73,7 +78,7 @@ class Removal:
         return fixed
 
     def lengths(self, kept: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Tokens that reduced inputs have, (rows,) by modality: a picture has all of its patches, whatever they show."""
+        """Tokens of reduced inputs, (rows,) by modality: a picture has all of its patches, whatever they show."""
         return {part: torch.full_like(mask.sum(dim=1), mask.shape[1]) if isinstance(self._by_part[part], Pixels)
                 else mask.sum(dim=1) for part, mask in kept.items()}
 

@@ -3,16 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mmx.explainer import Model, seed_of, versions
+from mmx.batching import seed_of, versions
+from mmx.errors import CaptureError
 from mmx.methods import Method, all_methods, get_method
+from mmx.model import Model
 from mmx.studies.reporting import Reporter
 
-__all__ = ["Model", "chosen_methods", "fitting_methods", "identity_of", "seed_of", "task_of", "versions"]
-
-
-def task_of(model: Model) -> str:
-    """What it does, in words."""
-    return model.family.task
+__all__ = ["Model", "chosen_methods", "fitting_methods", "identity_of", "seed_of", "versions"]
 
 
 def identity_of(model: Model) -> dict[str, Any]:
@@ -43,7 +40,13 @@ def fitting_methods(model: Model, names: Sequence[str], reporter: Reporter,
     if unsteady and model.info.dtype in ("bfloat16", "float16"):
         reporter.line("note", f"LRP relevance can be several times too large or small in {model.info.dtype}: take "
                               f"float32 for {', '.join(unsteady)}")
+    missing = model.left_out(fitting)
+    if missing and len(missing) == len(fitting):
+        raise CaptureError(next(iter(missing.values())), "Methods that need LRP do not apply to this model.")
+    for reason in dict.fromkeys(missing.values()):
+        reporter.line("note", f"left out {', '.join(one for one in missing if missing[one] == reason)}: {reason}")
     left_out = [method.name for method in methods if method not in fitting]
+    fitting = tuple(method for method in fitting if method.name not in missing)
     if left_out:
         reporter.line("note", f"left out {', '.join(left_out)}: they differ from others only where one stream attends "
                               f"to another, and {model.info.name} has no such attention")

@@ -1,19 +1,17 @@
-"""All that the study asks of a model that answers questions about regions; `removal` has what it asks of a network."""
+"""All that the study asks of a model that answers questions; `Removal` has what it asks of a network."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor
 
+from mmx.elements import Encoder, Prepared
 from mmx.engine import attribute
 from mmx.errors import MmxError, UsageError
-from mmx.families._vqa import VqaFamily
 from mmx.methods import Method
-from mmx.regions.base import RegionProvider, RegionSet
-from mmx.studies.models import Model, task_of
 from mmx.perturbation.removal import Inputs, Removal
-from mmx.tasks.precomputed import PrecomputedRegions
+from mmx.results import Asked
+from mmx.studies.models import Model
 
 
 @dataclass(frozen=True)
@@ -35,12 +33,12 @@ class AnsweringModel:
     """A model whose answers the test is about.
 
     Raises:
-        UsageError: it answers no questions about regions.
+        UsageError: it answers no questions.
     """
 
     def __init__(self, model: Model) -> None:
-        if not isinstance(model.family, VqaFamily):
-            raise UsageError(f"{model.info.name} does {task_of(model)}; this test is about answers to questions.",
+        if model.family.needs != "question" or "targets" not in model.asking.fields:
+            raise UsageError(f"{model.info.name} {model.family.does}; this test is about answers to questions.",
                              "Name a model that answers: see 'mmx models'.")
         self.model, self.removal = model, Removal(model.network, model.family)
 
@@ -49,41 +47,33 @@ class AnsweringModel:
         return self.model.info.device == "cpu"
 
     @property
-    def answers(self) -> list[str]:
+    def answers(self) -> Sequence[str]:
         """The text of each answer. Raises UsageError where they are numbers: nothing can be right then."""
-        answers = self.model.answers
-        if len(answers) > 1 and answers[:2] == ["answer 0", "answer 1"]:
+        answers = self.model.labels
+        if list(answers[:2]) == ["answer 0", "answer 1"]:
             raise UsageError(f"What the answers of {self.model.info.name} are called is not known.",
                              "Add --answers with a JSON list of them, such as LXMERT's trainval_label2ans.json.")
         return answers
 
     @property
-    def provider(self) -> RegionProvider | PrecomputedRegions:
-        """Where regions come from: pictures, or a file that knows pictures by name."""
-        return self.model.region_provider
-
-    @property
-    def provider_options(self) -> dict[str, Any]:
-        return self.model.region_options
-
-    @property
-    def region_identity(self) -> list[Any]:
-        """What regions depend on beside picture and provider: the size of a region's features, and the device."""
-        size = self.removal.family.region_features(self.model.network.config)
-        return [size, self.model.info.device.partition(":")[0]]
+    def pictures(self) -> Encoder:
+        """What makes inputs of pictures."""
+        return self.model.parts.pictures
 
     def refusal(self, question: str) -> MmxError | None:
         """Why a question cannot be asked, None where it can."""
         try:
-            self.model.check(question)
+            self.model.check(Asked(question))
         except MmxError as error:
             return error
         return None
 
-    def ask(self, questions: Sequence[str], regions: Sequence[RegionSet], methods: Sequence[Method],
+    def ask(self, questions: Sequence[str], seen: Sequence[Prepared], methods: Sequence[Method],
             seeds: Sequence[int]) -> Answered:
         """One batch, explained by every method out of one capture; `seeds` are of the random method, one a sample."""
-        family, network = self.removal.family, self.removal.network
-        inputs = self.model.to_model(family.encode(self.model.tokenizer, questions, regions))
-        scores, outputs = attribute(network, family, inputs, methods, ignore_padding=True, seeds=seeds)
-        return Answered(inputs, scores, outputs["logits"].argmax(dim=1))
+        parts = self.model.parts
+        assert parts.texts is not None
+        inputs = self.model.to_model({**parts.texts.collate(parts.texts.prepare(questions)),
+                                      **parts.pictures.collate(seen)})
+        found = attribute(parts.model, inputs, methods, ignore_padding=True, seeds=seeds)
+        return Answered(inputs, found.scores, found.outputs["logits"].argmax(dim=1))

@@ -3,18 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mmx.render.chart import Curve
-from mmx.render.curves import Panel, curves_figure
-from mmx.render.report import png_bytes
+from mmx.show.curves import Curve, Panel, curves_figure
+from mmx.show.saving import png_bytes
 
-THINGS = {"image": "regions", "text": "words"}
 ORDER = {"positive": "most relevant first", "negative": "least relevant first"}
 _BANDS = "Bands are 95 % bootstrap intervals. AUC is the area under a curve over the share removed."
 
 
 def curves_png(summary: Mapping[str, Any]) -> bytes:
     """One panel for each modality and sign, as a PNG file."""
-    panels = [_panel(modality, sign, panel) for modality, signs in summary["panels"].items()
+    panels = [_panel(summary, modality, sign, panel) for modality, signs in summary["panels"].items()
               for sign, panel in signs.items()]
     parameters, samples = summary["parameters"], summary["samples"]
     accuracy = summary["accuracy"]["mean"]
@@ -23,16 +21,18 @@ def curves_png(summary: Mapping[str, Any]) -> bytes:
     if summary["warning"]:
         told.insert(0, f"WARNING: {summary['warning']}")
     columns = min(2, len(panels))
-    return png_bytes(curves_figure("Accuracy as words or regions are removed, %", panels, columns, told))
+    things = " or ".join(sorted(set(parameters["removes"].values()), reverse=True))
+    return png_bytes(curves_figure(f"Accuracy as {things} are removed, %", panels, columns, told))
 
 
-def heading(modality: str, sign: str) -> str:
-    return f"{THINGS[modality].capitalize()} removed, {ORDER[sign]}"
+def heading(summary: Mapping[str, Any], modality: str, sign: str) -> str:
+    """ "Regions removed, most relevant first" """
+    return f"{summary['parameters']['removes'][modality].capitalize()} removed, {ORDER[sign]}"
 
 
-def _panel(modality: str, sign: str, panel: Mapping[str, Any]) -> Panel:
+def _panel(summary: Mapping[str, Any], modality: str, sign: str, panel: Mapping[str, Any]) -> Panel:
     curves = tuple(Curve(method, tuple(panel["removed"]), *(tuple(step[name] for step in found["accuracy"])
                                                           for name in ("mean", "low", "high")))
                    for method, found in panel["methods"].items())
-    return Panel(heading(modality, sign), f"{modality}, {sign}: {panel['better']} is better",
-                 f"{THINGS[modality]} removed, %", curves)
+    return Panel(heading(summary, modality, sign), f"{modality}, {sign}: {panel['better']} is better",
+                 f"{summary['parameters']['removes'][modality]} removed, %", curves)

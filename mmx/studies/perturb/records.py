@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from mmx.datasets.vqa import VqaSample
 from mmx.errors import MmxError
+from mmx.images import alike
 from mmx.methods import Method
 from mmx.studies.models import seed_of
 from mmx.studies.perturb.answering import AnsweringModel
 from mmx.studies.perturb.combinations import Combinations, Key
-from mmx.studies.perturb.regions import FileRegions, ProvidedRegions, Seen
+from mmx.studies.perturb.pictures import Pictures, Seen
 from mmx.studies.runs import Numbered, Record
 
 _DIGITS = 6  # of an accuracy
@@ -31,25 +32,26 @@ class PerturbationTest:
     methods: tuple[Method, ...]
     combinations: Combinations
     answers: Sequence[str]
-    regions: ProvidedRegions | FileRegions
+    pictures: Pictures
     seed: int
 
     def records(self, samples: Sequence[Numbered[VqaSample]]) -> Iterator[Record]:
         """A record for each sample; one that cannot be used has an "error" instead."""
         usable: list[tuple[Numbered[VqaSample], Seen]] = []
-        for numbered, seen in zip(samples, self.regions.look_up([one for _, one in samples]), strict=True):
+        for numbered, seen in zip(samples, self.pictures.look_up([one for _, one in samples]), strict=True):
             error = seen if isinstance(seen, MmxError) else self.model.refusal(numbered[1].question)
             if error is not None:
                 yield {"id": numbered[0], "sample": numbered[1].id, "error": str(error)}
             elif isinstance(seen, Seen):
                 usable.append((numbered, seen))
-        if usable:
-            yield from self._answered([one for one, _ in usable], [seen for _, seen in usable])
+        for indices in alike(seen.prepared.size for _, seen in usable):
+            together = [usable[index] for index in indices]
+            yield from self._answered([one for one, _ in together], [seen for _, seen in together])
 
     def _answered(self, samples: Sequence[Numbered[VqaSample]], seen: Sequence[Seen]) -> Iterator[Record]:
         questions = [sample.question for _, sample in samples]
         seeds = [seed_of(one.picture, question, str(self.seed)) for one, question in zip(seen, questions, strict=True)]
-        batch = self.model.ask(questions, [one.regions for one in seen], self.methods, seeds)
+        batch = self.model.ask(questions, [one.prepared for one in seen], self.methods, seeds)
         answers = {key: indices.tolist() for key, indices in
                    self.combinations.answers(batch.inputs, batch.scores, batch.answers, seeds).items()}
         for place, ((number, sample), one) in enumerate(zip(samples, seen, strict=True)):

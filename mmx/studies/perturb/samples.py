@@ -14,11 +14,11 @@ from mmx.datasets.soft_accuracy import Truth, truth_of_one, truth_of_people
 from mmx.datasets.vqa import VqaSample, read_vqa
 from mmx.errors import ImageError, UsageError, shown_path
 from mmx.images import open_picture
+from mmx.perturbation.protocol import Protocol
+from mmx.results import Picture
 from mmx.shapes.questions import draw_question
 from mmx.shapes.world import draw_scene
-from mmx.perturbation.protocol import Protocol
 from mmx.studies.scenes import FRESH_SCENES, drawn
-from mmx.types import Picture
 
 DRAWN_SAMPLES = 200
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")

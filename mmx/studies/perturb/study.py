@@ -5,19 +5,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from mmx.errors import MmxError
-from mmx.registry import unknown_name
+from mmx.errors import MmxError, unknown_name
+from mmx.perturbation.memory import samples_at_once, tokens_at_once
+from mmx.perturbation.protocol import MODALITIES, SIGNS, protocol_named
 from mmx.results import SCHEMA_VERSION
 from mmx.studies.models import Model, fitting_methods, identity_of
 from mmx.studies.perturb.answering import AnsweringModel
 from mmx.studies.perturb.combinations import Combinations
 from mmx.studies.perturb.curves import Curves
 from mmx.studies.perturb.figure import curves_png
-from mmx.perturbation.memory import samples_at_once, tokens_at_once
-from mmx.perturbation.protocol import MODALITIES, SIGNS, protocol_named
+from mmx.studies.perturb.pictures import cache_folder, pictures_of
 from mmx.studies.perturb.published import EarlyWarning, accuracy_warning
 from mmx.studies.perturb.records import PerturbationTest
-from mmx.studies.perturb.regions import cache_folder, regions_of
 from mmx.studies.perturb.samples import Rows, VqaData, read_data
 from mmx.studies.reporting import Reporter, reporter_of
 from mmx.studies.result import DrawnStudy, finished
@@ -69,13 +68,13 @@ def perturb(model: Model, data: str | Path | Rows | None = None, *, annotations:
     Under `torchrun`, the processes share the samples and all get the result.
 
     Args:
-        model: one that answers questions about regions.
+        model: one that answers questions, about regions or about a picture's patches.
         data: LXMERT's valid.json, VQA's questions, or a table of image, question and answer; or such rows themselves,
             [{"image": ..., "question": ..., "answer": ...}]. None draws scenes.
         annotations: the answers to VQA's official questions.
         images: the folder of the pictures; not needed where the model was loaded with features of them.
         methods: by name; "all" for all of them.
-        modalities: what is removed: "image" (regions), "text" (words).
+        modalities: what is removed: "image" (regions, or patches, which take the mean colour), "text" (words).
         signs: "positive" removes the most relevant first, "negative" the least relevant.
         protocol: "iccv21" is what the paper's code does, "clean" mends it; see `mmx.perturbation.protocol`.
         control: adds the method "random"; None does in "clean".
@@ -101,11 +100,11 @@ def perturb(model: Model, data: str | Path | Rows | None = None, *, annotations:
         plan = protocol_named(protocol, answering.removal.reference, steps)
         found = read_data(data, annotations and Path(annotations), images and Path(images), num_samples, seed, plan)
         kept_in = (cache_folder() if cache is True else Path(cache)) if cache else None
-        regions = regions_of(answering, found.picture, kept_in)
+        seen = pictures_of(answering, found.picture, kept_in)
         threads = fix_threads(world) if answering.on_cpu else None
         combinations = Combinations(answering.removal, plan, _chosen("modality", modalities, MODALITIES),
                                     _chosen("sign", signs, SIGNS), tokens_at_once(model.network))
-        test = PerturbationTest(answering, fitting, combinations, answering.answers, regions, seed)
+        test = PerturbationTest(answering, fitting, combinations, answering.answers, seen, seed)
         size = batch_size or samples_at_once(model.network)
         parameters = {**_parameters(test, found), "images": images and str(images), "batch_size": size,
                       "threads": threads}
@@ -130,9 +129,10 @@ def _parameters(test: PerturbationTest, data: VqaData) -> dict[str, Any]:
     return {
         "kind": KIND, "protocol": plan.protocol.name,
         "steps": {modality: list(shares) for modality, shares in plan.protocol.steps.items()},
-        "data": dict(data.parameters), **identity_of(test.model.model), "regions": test.regions.parameters,
+        "data": dict(data.parameters), **identity_of(test.model.model), "regions": test.pictures.parameters,
         "answers": hashlib.sha256("\0".join(test.answers).encode()).hexdigest(),
         "methods": [method.name for method in test.methods], "modalities": list(plan.modalities),
+        "removes": {modality: plan.removal.things[modality] for modality in plan.modalities},
         "signs": list(plan.signs), "tokens_at_once": plan.tokens_at_once,
     }
 

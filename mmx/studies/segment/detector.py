@@ -1,20 +1,43 @@
-"""All that the segmentation study asks of a detector: the one place of it that knows tasks and families."""
+"""All that the segmentation study asks of a detector."""
 
 from collections.abc import Mapping, Sequence
-from copy import copy
+from dataclasses import dataclass
 from typing import Any
 
+import torch
 from PIL import Image
+from torch import Tensor
 
+from mmx.asking.queries import boxes_xyxy_px
+from mmx.batching import Group, Job, groups_of
 from mmx.devices import quarter_of_gpu
+from mmx.engine import Attribution
 from mmx.errors import UsageError
-from mmx.families.detr import Keep
 from mmx.methods import Method
-from mmx.studies.models import Model, task_of
-from mmx.tasks.detections import Found, explain_detections
-from mmx.types import Picture
+from mmx.results import Asked, Patches, Picture
+from mmx.studies.models import Model
 
 __all__ = ["Detector", "Found", "reference_size", "with_reference_sizes"]
+
+@dataclass(frozen=True)
+class Found:
+    """What a detector found in one picture, all of it on the CPU.
+
+    Attributes:
+        scores, labels: of every object query, (queries,): the largest class probability and its class.
+        boxes_xyxy_px: of every query, (queries, 4), in the picture's pixels.
+        kept: the queries that are explained, (k,), ascending.
+        relevance: by method, (k, rows, cols), raw, over the cells that show the picture.
+        input_size: height and width of the picture as the model took it.
+    """
+
+    scores: Tensor
+    labels: Tensor
+    boxes_xyxy_px: Tensor
+    kept: Tensor
+    relevance: Mapping[str, Tensor]
+    input_size: tuple[int, int]
+
 
 FOR_PHOTOGRAPHS = "facebook/detr-resnet-50"
 UNIT = "softmax"
@@ -35,8 +58,8 @@ class Detector:
 
     def __init__(self, model: Model, threshold: float = 0.5, max_memory: int | None = None, *,
                  reference_sizes: bool = False) -> None:
-        if task_of(model) != "object detection":
-            raise UsageError(f"{model.info.name} does {task_of(model)}; only a detector can be scored by masks.",
+        if "queries" not in model.asking.fields:
+            raise UsageError(f"{model.info.name} {model.family.does}; only a detector can be scored by masks.",
                              f"Name one: --model {FOR_PHOTOGRAPHS}.")
         self.model, self.threshold = model, threshold
         self.max_memory = max_memory if max_memory is not None else quarter_of_gpu(model.info.device)
@@ -53,7 +76,32 @@ class Detector:
 
     def find(self, pictures: Sequence[Picture], methods: Sequence[Method]) -> list[Found]:
         """What it finds in each picture, and the relevance of what is surer than the threshold, out of one forward."""
-        return explain_detections(self._sized, pictures, methods, Keep(self.threshold), max_memory=self.max_memory)
+        parts = self._sized.parts
+        found: dict[int, Found] = {}
+        for indices, group in groups_of(parts, [Job(one, Asked(threshold=self.threshold)) for one in pictures]):
+            attribution = group.attributed(methods, self.max_memory)
+            found |= {index: _found(group, place, attribution) for place, index in enumerate(indices)}
+        return [found[index] for index in range(len(pictures))]
+
+
+def _found(group: Group, place: int, attribution: Attribution) -> Found:
+    outputs, chosen = attribution.outputs, attribution.chosen
+    [sample] = group.batch.samples[place]
+    shares = outputs["logits"][sample].float().softmax(-1)[..., :-1].cpu()
+    scores, labels = shares.max(-1)
+    located = group.located(place, outputs)
+    [grid] = located.elements
+    assert isinstance(grid, Patches)
+    assert chosen.positions is not None
+    items = (chosen.samples == sample).nonzero().flatten()
+    maps = {}
+    for name, by_part in attribution.scores.items():
+        rows = by_part[located.part][items].cpu() if by_part else torch.zeros(0, len(grid))
+        rows = rows if located.shown is None or not by_part else rows[:, located.shown]
+        maps[name] = rows.reshape(-1, grid.rows, grid.columns)
+    mask = group.inputs["pixel_mask"][sample]
+    return Found(scores, labels, boxes_xyxy_px(outputs["boxes"][sample], group.batch.sizes_px[place]),
+                 chosen.positions[items].cpu(), maps, (int(mask[:, 0].sum()), int(mask[0].sum())))
 
 
 def with_reference_sizes(model: Model) -> Model:
@@ -62,11 +110,10 @@ def with_reference_sizes(model: Model) -> Model:
     Both scale the short side, within a limit for the long one; the reference rounds the scaled short side before it
     takes the long one from it, so some pictures come out a pixel smaller than transformers makes them.
     """
-    if not getattr(model.processor, "do_resize", False) or _edges(model.processor) is None:
+    processor = model.parts.pictures.processor
+    if not getattr(processor, "do_resize", False) or _edges(processor) is None:
         return model
-    twin = copy(model)
-    twin.processor = ReferenceSizes(model.processor)  # type: ignore[assignment]
-    return twin
+    return model.with_processor(ReferenceSizes(processor))
 
 
 class ReferenceSizes:

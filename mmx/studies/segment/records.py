@@ -18,10 +18,10 @@ from mmx.datasets.coco import CocoImage
 from mmx.errors import ImageError, MmxError, shown_path
 from mmx.images import open_picture
 from mmx.methods import Method, all_methods, get_method
+from mmx.results import Picture
 from mmx.studies.masks import Protocol, masks_from_relevance
 from mmx.studies.runs import Numbered, Record
 from mmx.studies.segment.detector import UNIT, Detector, Found
-from mmx.types import Picture
 
 DEFAULT_METHODS: dict[Protocol, tuple[str, ...]] = {"iccv21": ("ours_no_lrp",), "clean": ("relevance",)}
 
@@ -120,8 +120,8 @@ def encode_masks(masks: Tensor) -> list[str]:
 
 def _open(image: CocoImage) -> Picture:
     picture = open_picture(image.path)
-    if picture.image.size != (image.width, image.height):
-        is_width, is_height = picture.image.size
+    if picture.size != (image.width, image.height):
+        is_width, is_height = picture.size
         raise ImageError(f"{shown_path(image.path)} is {is_width} x {is_height} pixels, not {image.width} x "
                          f"{image.height} as the annotation file says.", "Is it another picture of that name?")
     return picture

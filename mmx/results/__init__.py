@@ -1,0 +1,14 @@
+"""What is handed from stage to stage and to users: frozen, plain data, raw numbers. Results know nothing of drawing.
+
+An `Explanation` is one model, its picture or pictures, one method and one thing asked, with any number of items. An
+item is one explained target: an answer, a class, a text or a detection. What token i of a stream is in the world
+stands in its elements: words, patches, regions.
+"""
+
+from mmx.results.documents import json_bytes
+from mmx.results.elements import Block, Box, Element, Elements, Patches, Region, Regions, Token, Words
+from mmx.results.explanation import SCHEMA_VERSION, Explanation
+from mmx.results.items import Asked, Item, ModelInfo, Picture, Prediction, Unit
+
+__all__ = ["SCHEMA_VERSION", "Asked", "Block", "Box", "Element", "Elements", "Explanation", "Item", "ModelInfo",
+           "Patches", "Picture", "Prediction", "Region", "Regions", "Token", "Unit", "Words", "json_bytes"]

@@ -1,0 +1,95 @@
+"""What the tokens of a stream are in the world: words, patches of a picture, regions of a picture."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+Box = tuple[float, float, float, float]
+"""left, top, right, bottom in the picture's pixels"""
+
+
+@dataclass(frozen=True)
+class Token:
+    """One token of a text: `text` as the reader typed it, `piece` as the tokenizer has it."""
+
+    text: str
+    piece: str
+    special: bool
+    span: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class Region:
+    """A part of a picture with a box in its pixels, and what the region provider says of it."""
+
+    box_xyxy_px: Box
+    label: str | None = None
+    confidence: float | None = None
+
+
+@dataclass(frozen=True)
+class Words:
+    """The tokens of a text, in order."""
+
+    kind: ClassVar[str] = "words"
+    text: str
+    tokens: tuple[Token, ...]
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+
+@dataclass(frozen=True)
+class Patches:
+    """A grid of patches, row by row, over the part `box_xyxy_px` of a picture; it may reach beyond its edge."""
+
+    kind: ClassVar[str] = "patches"
+    rows: int
+    columns: int
+    box_xyxy_px: Box
+    picture: int = 0
+
+    def __len__(self) -> int:
+        return self.rows * self.columns
+
+    @property
+    def boxes_xyxy_px(self) -> tuple[Box, ...]:
+        """The box of each patch."""
+        left, top, right, bottom = self.box_xyxy_px
+        width, height = (right - left) / max(1, self.columns), (bottom - top) / max(1, self.rows)
+        return tuple((left + column * width, top + row * height, left + (column + 1) * width, top + (row + 1) * height)
+                     for row in range(self.rows) for column in range(self.columns))
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Regions of a picture, in any order; `provider` says who found them."""
+
+    kind: ClassVar[str] = "regions"
+    regions: tuple[Region, ...]
+    provider: str = ""
+    picture: int = 0
+
+    def __len__(self) -> int:
+        return len(self.regions)
+
+    @property
+    def boxes_xyxy_px(self) -> tuple[Box, ...]:
+        """The box of each region."""
+        return tuple(region.box_xyxy_px for region in self.regions)
+
+
+Element = Words | Patches | Regions
+Elements = Mapping[str, tuple[Element, ...]]
+"""stream → what its tokens are, one block of them after another"""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some consecutive tokens of a stream: what they are, and their raw scores, (tokens,)."""
+
+    stream: str
+    element: Element
+    scores: np.ndarray

@@ -1,0 +1,181 @@
+"""An explanation: one model, one method, one thing asked, and any number of explained targets."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from mmx.errors import UsageError
+from mmx.results import documents
+from mmx.results.elements import Block, Elements
+from mmx.results.items import Asked, Item, ModelInfo, Picture, Prediction
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SCHEMA_VERSION = 2
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a model said what it said of a picture, by one method: any number of items, perhaps none.
+
+    Attributes:
+        pictures: mostly one; an element's `picture` is its place here.
+        asked: what was asked, in full: defaults filled in, names as the model has them.
+        elements: what the tokens of each stream are that all items share; see `elements_of`.
+        items: what is explained: surest first where a threshold was asked for, else as they were asked for.
+        predictions: what the model holds most probable, best first; of a detector none.
+        others: the surest detections that were not asked for, with no scores.
+        left_out: methods that were asked for too and cannot run on this model, each with the reason.
+    """
+
+    model: ModelInfo
+    method: str
+    pictures: tuple[Picture, ...]
+    asked: Asked
+    elements: Elements
+    items: tuple[Item, ...]
+    predictions: tuple[Prediction, ...] = ()
+    others: tuple[Item, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    # What draws results fills these in: name → function of the explanation.
+    drawn_by: ClassVar[dict[str, Callable[..., Any]]] = {}
+
+    @property
+    def picture(self) -> Picture:
+        """The first one."""
+        return self.pictures[0]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[Item]:
+        return iter(self.items)
+
+    def __getitem__(self, index: int) -> Item:
+        return self.items[index]
+
+    def __repr__(self) -> str:
+        items = ", ".join(f"{item.label} {item.score:.3g} {item.unit}" for item in self.items[:3])
+        more = f", and {len(self) - 3} more" if len(self) > 3 else ""
+        return f"<Explanation of {self.picture.source} by {self.method}, {self.model.name}: {items or 'nothing'}{more}>"
+
+    def elements_of(self, item: Item) -> Elements:
+        """What the tokens of every stream of an item are."""
+        return {**self.elements, **item.elements}
+
+    def blocks(self, item: Item) -> tuple[Block, ...]:
+        """An item's scores cut into what they are scores of.
+
+        Raises:
+            ValueError: a stream has not one score for each of its tokens, or one that is not finite.
+        """
+        found = []
+        for stream, elements in self.elements_of(item).items():
+            if stream not in item.scores:
+                continue
+            scores = np.asarray(item.scores[stream], dtype=np.float64)
+            if scores.shape != (sum(map(len, elements)),):
+                raise ValueError(f"The '{stream}' scores have shape {scores.shape}, not "
+                                 f"({sum(map(len, elements))},).")
+            if not np.isfinite(scores).all():
+                raise ValueError(f"The '{stream}' scores are not all finite.")
+            start = 0
+            for element in elements:
+                found.append(Block(stream, element, scores[start:start + len(element)]))
+                start += len(element)
+        return tuple(found)
+
+    def only(self, index: int) -> "Explanation":
+        """The same with one of its items alone."""
+        return replace(self, items=(self.items[index],))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form, `schema_version` 2, plain types in a stable order; see docs/json.md.
+
+        Raises:
+            ValueError: as `blocks` does.
+        """
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "model": asdict(self.model),
+            "method": self.method,
+            "images": [documents.picture_to_dict(one) for one in self.pictures],
+            "asked": self.asked.to_dict(),
+            "predictions": [documents.prediction_to_dict(one) for one in self.predictions],
+            "elements": documents.elements_to_dict(self.elements),
+            "items": [self._item(item) for item in self.items],
+            "others": [self._item(item) for item in self.others],
+            "left_out": dict(self.left_out),
+            "versions": dict(self.versions),
+            "notes": list(self.notes),
+        }
+
+    def _item(self, item: Item) -> dict[str, Any]:
+        self.blocks(item)  # refuses scores that cannot be written
+        return documents.item_to_dict(item)
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any], images: "Sequence[Image]" = ()) -> "Explanation":
+        """The explanation that `to_dict` wrote, with its pictures; without, they are opened when it is drawn.
+
+        Raises:
+            UsageError: it is no explanation of this schema version.
+        """
+        version = document.get("schema_version") if isinstance(document, Mapping) else None
+        if version != SCHEMA_VERSION or "items" not in document:
+            raise UsageError(f"This is no explanation of schema version {SCHEMA_VERSION}"
+                             f"{f', but of version {version}' if version else ''}.",
+                             "Give a JSON file that this version's 'mmx explain' wrote.")
+        try:
+            return cls._read(document, images)
+        except (KeyError, TypeError, ValueError) as error:
+            raise UsageError(f"This explanation is damaged: {type(error).__name__} {error}.",
+                             "Write it anew with 'mmx explain'.") from error
+
+    @classmethod
+    def _read(cls, document: Mapping[str, Any], images: "Sequence[Image]") -> "Explanation":
+        pictures = tuple(
+            Picture(image, one["source"], one["sha256"], tuple(one["notes"]), (one["width"], one["height"]))
+            for one, image in zip_longest(document["images"], images))
+        return cls(
+            ModelInfo(**document["model"]), document["method"], pictures, Asked.from_dict(document["asked"]),
+            documents.read_elements(document["elements"]), tuple(map(documents.read_item, document["items"])),
+            tuple(Prediction(**one) for one in document["predictions"]),
+            tuple(map(documents.read_item, document["others"])),
+            dict(document["left_out"]), dict(document["versions"]), tuple(document["notes"]))
+
+    def to_json(self) -> bytes:
+        """`to_dict` as the bytes of an UTF-8 file."""
+        return documents.json_bytes(self.to_dict())
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A plain row for each token, patch and region of every item: for CSV, or `pandas.DataFrame(rows)`."""
+        whole = {"image": self.picture.source, "question": self.asked.question, "model": self.model.name,
+                 "method": self.method}
+        return [{**whole, "item": item.label, "index": item.index, "query": item.query, "score": item.score,
+                 "unit": item.unit, "stream": block.stream, "position": position, **named,
+                 "relevance": float(block.scores[position])}
+                for item in self.items for block in self.blocks(item)
+                for position, named in enumerate(documents.named_tokens(block.element))]
+
+    def to_image(self) -> "Image":
+        """The whole figure: the picture, a panel for each item, its words, and where it all comes from."""
+        return self.drawn_by["image"]([self])
+
+    def save(self, folder: str | Path, stem: str | None = None) -> tuple[Path, Path]:
+        """Writes `<stem>.<method>.png` and `.json` into `folder` (made if absent) and returns their paths."""
+        return self.drawn_by["save"](self, Path(folder), stem)
+
+    def _repr_png_(self) -> bytes:
+        return self.drawn_by["png"]([self])
+
+    def _repr_html_(self) -> str:
+        return self.drawn_by["html"]([self])

@@ -1,0 +1,130 @@
+"""The parts of an explanation: what was asked, of which model, about which picture, and what is explained."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from mmx.results.elements import Box, Elements
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Unit = Literal["softmax", "sigmoid", "similarity", "logit", "value"]
+"""What a score is: a share of one among all, a probability of its own, a cosine, a raw logit, a plain number."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture as a model and a reader see it: upright, RGB, 8 bits.
+
+    `notes` says what had to be done to get there ("first of 12 frames", "rotated as its EXIF says"). Of a result that
+    was read from JSON, `image` is None until it is drawn, and `size_px` is (width, height).
+    """
+
+    image: "Image | None"
+    source: str
+    sha256: str
+    notes: tuple[str, ...] = ()
+    size_px: tuple[int, int] = (0, 0)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.size_px if self.image is None else self.image.size
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One answer, class or text with its score and the unit of that score."""
+
+    index: int
+    label: str
+    score: float
+    unit: Unit
+
+
+@dataclass(frozen=True)
+class Item:
+    """One explained target.
+
+    Attributes:
+        kind: "answer", "class", "text" or "detection".
+        index, label: which one it is: of answers, of classes, of the texts that were asked about.
+        score, unit: what the model says of it.
+        scores: raw relevance by stream, (tokens,), finite and unscaled; empty where it was not explained.
+        also: further measures of it by unit.
+        query, box_xyxy_px: of a detection, which object query found it and where.
+        predictions: of a detection, its most probable classes.
+        elements: of the streams that are its own, such as the words of a text.
+        notes: what a reader of this item must know.
+    """
+
+    kind: str
+    index: int
+    label: str
+    score: float
+    unit: Unit
+    scores: Mapping[str, np.ndarray] = field(default_factory=dict)
+    also: Mapping[str, float] = field(default_factory=dict)
+    query: int | None = None
+    box_xyxy_px: Box | None = None
+    predictions: tuple[Prediction, ...] = ()
+    elements: Elements = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def prediction(self) -> Prediction:
+        return Prediction(self.index, self.label, self.score, self.unit)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked about a picture. Which of it fits a model is its family's to say.
+
+    Attributes:
+        texts: texts that are matched with the picture.
+        targets: what is explained, by name or index; none is what the model predicts, or every text.
+        threshold: detections surer than this are explained, or
+        queries: these object queries, however sure they are.
+        class_name: detections of this class only; with `queries`, what they are asked about.
+        start_layers: the first layer that is read, by stream; -1 is the last one alone.
+        regions: who provides regions, where the model looks at regions.
+    """
+
+    question: str | None = None
+    texts: tuple[str, ...] = ()
+    targets: tuple[str | int, ...] = ()
+    threshold: float | None = None
+    queries: tuple[int, ...] = ()
+    class_name: str | None = None
+    start_layers: Mapping[str, int] = field(default_factory=dict)
+    regions: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"question": self.question, "texts": list(self.texts), "targets": list(self.targets),
+                "threshold": self.threshold, "queries": list(self.queries), "class": self.class_name,
+                "start_layers": dict(self.start_layers), "regions": self.regions}
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> "Asked":
+        return cls(document["question"], tuple(document["texts"]), tuple(document["targets"]), document["threshold"],
+                   tuple(document["queries"]), document["class"], dict(document["start_layers"]), document["regions"])
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """Which model it was.
+
+    Attributes:
+        family: name of its family's file; `architecture`: of its `transformers` class.
+        revision: a hub commit, or "sha256:..." over a local folder's weights.
+    """
+
+    name: str
+    family: str
+    architecture: str
+    revision: str
+    device: str
+    dtype: str

@@ -1,0 +1,168 @@
+"""The pictures of samples as a model takes them: regions, with a cache on disk or out of a file, or pixels."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from mmx.catalog import WEIGHTS
+from mmx.datasets.vqa import VqaSample
+from mmx.elements import Encoder, Prepared
+from mmx.elements.precomputed import PrecomputedRegions
+from mmx.elements.regions import RegionEncoder
+from mmx.errors import MmxError, UsageError
+from mmx.files import write_atomically
+from mmx.regions.base import RegionSet
+from mmx.results import Picture
+from mmx.studies.models import versions
+from mmx.studies.perturb.answering import AnsweringModel
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A sample's picture as the model takes it, and what the picture was, in a hash."""
+
+    prepared: Prepared
+    picture: str
+
+
+Looked = list[Seen | MmxError]
+
+
+class Pictures(Protocol):
+    """Where the pictures of samples come from. `parameters` has all that decides what the model sees of them."""
+
+    parameters: Mapping[str, Any]
+
+    def look_up(self, samples: Sequence[VqaSample]) -> Looked:
+        """In order; one that fails is an error."""
+
+
+class OpenedPictures:
+    """Pictures that are opened, and encoded each once."""
+
+    def __init__(self, encoder: Encoder, picture: Callable[[VqaSample], Picture]) -> None:
+        self._encoder, self._picture = encoder, picture
+        self.parameters: Mapping[str, Any] = {"provider": None}
+
+    def look_up(self, samples: Sequence[VqaSample]) -> Looked:
+        """A picture that several questions are about is looked at once."""
+        pictures = [_tried(self._picture, sample) for sample in samples]
+        distinct = {picture.sha256: picture for picture in pictures if isinstance(picture, Picture)}
+        prepared = self._prepared(distinct)
+        return [Seen(prepared[picture.sha256], picture.sha256) if isinstance(picture, Picture) else picture
+                for picture in pictures]
+
+    def _prepared(self, pictures: Mapping[str, Picture]) -> dict[str, Prepared]:
+        return dict(zip(pictures, self._encoder.prepare(list(pictures.values())), strict=True))
+
+
+class ProvidedRegions(OpenedPictures):
+    """What the model's region provider finds. `cache` is a folder, None for no cache."""
+
+    def __init__(self, encoder: RegionEncoder, picture: Callable[[VqaSample], Picture], cache: Path | None) -> None:
+        super().__init__(encoder, picture)
+        self._regions_of, self._cache = encoder, cache
+        self.parameters = {"provider": encoder.provider, "options": encoder.options,
+                           "files": _hash_of_folders(encoder.options)}
+        made_by = {name: versions()[name] for name in ("mmx", "torch", "torchvision", "transformers", "pillow")}
+        self._identity = [self.parameters, encoder.feature_size, encoder.context.device.partition(":")[0], made_by]
+
+    def _prepared(self, pictures: Mapping[str, Picture]) -> dict[str, Prepared]:
+        return {sha256: self._regions_of.prepared(regions) for sha256, regions in self._regions(pictures).items()}
+
+    def _regions(self, pictures: Mapping[str, Picture]) -> dict[str, RegionSet]:
+        """Where one is not in the cache, all are computed, so that a batch is the same in any run."""
+        paths = {sha256: self._path(sha256) for sha256 in pictures}
+        cached = {sha256: _read(path) for sha256, path in paths.items()}
+        if all(regions is not None for regions in cached.values()):
+            return {sha256: regions for sha256, regions in cached.items() if regions is not None}
+        found = dict(zip(pictures, self._regions_of.regions_of(list(pictures.values())), strict=True))
+        for sha256, path in paths.items():
+            if path is not None:
+                write_atomically(path, _as_bytes(found[sha256]))
+        return found
+
+    def _path(self, picture: str) -> Path | None:
+        if self._cache is None:
+            return None
+        key = hashlib.sha256(json.dumps([picture, *self._identity], sort_keys=True).encode()).hexdigest()
+        return self._cache / key[:2] / f"{key}.safetensors"
+
+
+class FileRegions:
+    """Features that were computed before, by the picture's name; the picture itself is not needed."""
+
+    def __init__(self, encoder: RegionEncoder, file: PrecomputedRegions) -> None:
+        self._encoder, self._file = encoder, file
+        self.parameters: Mapping[str, Any] = {"provider": file.name, "options": {}, "files": file.sha256}
+
+    def look_up(self, samples: Sequence[VqaSample]) -> Looked:
+        return [_tried(self._seen, sample) for sample in samples]
+
+    def _seen(self, sample: VqaSample) -> Seen:
+        picture = hashlib.sha256(sample.image.encode()).hexdigest()
+        return Seen(self._encoder.prepared(self._file.named(sample.image)), picture)
+
+
+def pictures_of(model: AnsweringModel, picture: Callable[[VqaSample], Picture], cache: Path | None) -> Pictures:
+    """Where what a model sees comes from."""
+    encoder = model.pictures
+    if not isinstance(encoder, RegionEncoder):
+        return OpenedPictures(encoder, picture)
+    provider = encoder.source_of_regions
+    if isinstance(provider, PrecomputedRegions):
+        return FileRegions(encoder, provider)
+    return ProvidedRegions(encoder, picture, cache)
+
+
+def _tried(read: Callable[[VqaSample], Any], sample: VqaSample) -> Any:
+    """What is read, or why it cannot be; what was asked for wrongly ends the run."""
+    try:
+        return read(sample)
+    except UsageError:
+        raise
+    except MmxError as error:
+        return error
+
+
+def cache_folder() -> Path:
+    """Where region features are kept unless another folder is named."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mmx" / "regions"
+
+
+def _as_bytes(regions: RegionSet) -> bytes:
+    told = json.dumps({"labels": regions.labels, "confidences": regions.confidences})
+    tensors = {"features": regions.features.contiguous(), "boxes_xyxy_unit": regions.boxes_xyxy_unit.contiguous()}
+    return save(tensors, {"told": told})
+
+
+def _read(path: Path | None) -> RegionSet | None:
+    """None where there is nothing, or nothing that can be read: it is made anew then."""
+    if path is None or not path.is_file():
+        return None
+    with suppress(OSError, SafetensorError, ValueError, KeyError, TypeError), safe_open(path, "pt") as file:
+        told = json.loads(file.metadata()["told"])
+        return RegionSet(file.get_tensor("features"), file.get_tensor("boxes_xyxy_unit"), tuple(told["labels"]),
+                         tuple(told["confidences"]))
+    return None
+
+
+def _hash_of_folders(options: Mapping[str, Any]) -> str | None:
+    """Over the files of every folder or shipped checkpoint that a provider's options name; None where there is none."""
+    total, any_file = hashlib.sha256(), False
+    for value in options.values():
+        folders = [folder for folder in (WEIGHTS / str(value), Path(str(value))) if folder.is_dir()]
+        for path in sorted(path for folder in folders[:1] for path in folder.iterdir() if path.is_file()):
+            any_file = True
+            total.update(path.name.encode())
+            with path.open("rb") as file:
+                total.update(hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest() if any_file else None
