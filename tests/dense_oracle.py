@@ -1,6 +1,6 @@
 """The paper's equations a second time, slowly: loops and whole matrices of one sample, no code of mmx.rules."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -66,3 +66,23 @@ def dense_walk(schedule: Schedule, fused: Mapping[Site, Tensor], sizes: Mapping[
                 relevance[s, q] = relevance[s, q] + (own.T @ map_ @ other if self_in_cross else map_)
             relevance[s, s] = relevance[s, s] + map_ @ old[q, s]
     return relevance
+
+
+def dense_fused(maps: Mapping[Site, Tensor], score: Tensor) -> dict[Site, Tensor]:
+    """Eq. 5 at every site, of maps (1, heads, rows, cols) in the graph of one score."""
+    found = torch.autograd.grad(score, list(maps.values()), retain_graph=True)
+    return {site: dense_fuse(map_[0].detach(), gradient[0])
+            for (site, map_), gradient in zip(maps.items(), found, strict=True)}
+
+
+def dense_mean(map_: Tensor) -> Tensor:
+    """Mean over heads of (1, heads, rows, cols)."""
+    return sum(head for head in map_[0].detach()) / map_.shape[1]
+
+
+def dense_rollout(maps: Sequence[Tensor]) -> Tensor:
+    """Mean over heads of each (1, heads, n, n), plus I, rows over their sums, multiplied; the first layer first."""
+    product = torch.eye(maps[0].shape[-1], dtype=torch.float64)
+    for map_ in maps:
+        product = dense_row_normalize(dense_mean(map_) + torch.eye(len(product))) @ product
+    return product
