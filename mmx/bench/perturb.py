@@ -16,7 +16,7 @@ from mmx.methods import Method, all_methods
 from mmx.studies.perturb.combinations import Combinations, joined
 from mmx.studies.perturb.forwards import Subsets
 from mmx.studies.perturb.memory import samples_at_once, tokens_at_once
-from mmx.studies.perturb.protocol import MODALITIES, SIGNS, Protocol, protocol_named
+from mmx.studies.perturb.protocol import MODALITIES, SIGNS, RemovalProtocol, protocol_named
 from mmx.studies.perturb.removal import Removal
 
 
@@ -26,7 +26,7 @@ class Work:
 
     subject: Subject
     removal: Removal
-    protocol: Protocol
+    protocol: RemovalProtocol
     methods: tuple[Method, ...]
 
     @cached_property

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as rle
 
-from mmx.render.files import write_atomically
-from mmx.render.report import png_bytes
+from mmx.files import write_atomically
 from mmx.shapes.world import CLASSES, Picture, Scene, draw_scene, render
+from mmx.show.png import png_bytes
 
 ANNOTATIONS = "instances.json"
 

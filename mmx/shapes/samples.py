@@ -5,10 +5,10 @@ import io
 from collections.abc import Iterable
 from pathlib import Path
 
-from mmx.render.files import write_atomically
-from mmx.render.report import png_bytes
+from mmx.files import write_atomically
 from mmx.shapes.questions import draw_question
 from mmx.shapes.world import draw_scene, render
+from mmx.show.png import png_bytes
 
 
 def write_samples(folder: Path, seeds: Iterable[int], size: int) -> list[Path]:

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mmx.render.chart import Curve
-from mmx.render.curves import Panel, curves_figure
-from mmx.render.report import png_bytes
+from mmx.show.curves import Curve, Panel, curves_figure
+from mmx.show.png import png_bytes
 
 THINGS = {"image": "regions", "text": "words"}
 ORDER = {"positive": "most relevant first", "negative": "least relevant first"}

@@ -6,8 +6,8 @@ from typing import Any
 from mmx.datasets.coco import CocoImage, masks_of
 from mmx.errors import ImageError
 from mmx.images import open_picture
-from mmx.render.gallery import GalleryRow, Masks, gallery
-from mmx.render.report import png_bytes
+from mmx.show.gallery import GalleryRow, Masks, gallery
+from mmx.show.png import png_bytes
 from mmx.studies.runs import Record, Run
 from mmx.studies.segment.categories import CategoryMap
 from mmx.studies.segment.data import CocoData
