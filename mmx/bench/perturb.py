@@ -15,7 +15,7 @@ from mmx.engine import attribute
 from mmx.methods import Method, all_methods
 from mmx.perturbation.forwards import Subsets
 from mmx.perturbation.memory import samples_at_once, tokens_at_once
-from mmx.perturbation.protocol import MODALITIES, SIGNS, Protocol, protocol_named
+from mmx.perturbation.protocol import MODALITIES, SIGNS, RemovalProtocol, protocol_named
 from mmx.perturbation.removal import Removal
 from mmx.studies.perturb.combinations import Combinations, joined
 
@@ -26,7 +26,7 @@ class Work:
 
     subject: Subject
     removal: Removal
-    protocol: Protocol
+    protocol: RemovalProtocol
     methods: tuple[Method, ...]
 
     @cached_property

@@ -64,11 +64,12 @@ def perturb(
 
     mmx perturb --method all --protocol clean --num-samples 200
     """
-    from mmx.cli.opening import chosen_methods, open_model
+    from mmx.cli.opening import open_model
     from mmx.cli.perturb_tables import print_perturbation
     from mmx.cli.reporter import OnTerminal
     from mmx.cli.results import result_folder
     from mmx.errors import UsageError
+    from mmx.studies.models import chosen_methods
     from mmx.studies.perturb.study import perturb as perturbed
     from mmx.studies.world import joined_world
 

@@ -28,7 +28,7 @@ TENTHS = tuple(tenth / 10 for tenth in range(11))
 
 
 @dataclass(frozen=True)
-class Protocol:
+class RemovalProtocol:
     """One way to run the test.
 
     Attributes:
@@ -50,7 +50,7 @@ class Protocol:
         return kept.long().to(removable.device)
 
 
-def protocol_named(name: str, reference: Reference, steps: Sequence[float] | None = None) -> Protocol:
+def protocol_named(name: str, reference: Reference, steps: Sequence[float] | None = None) -> RemovalProtocol:
     """The protocol of this name for a model that the reference tests so; `steps` takes the place of its own.
 
     Raises:
@@ -60,9 +60,9 @@ def protocol_named(name: str, reference: Reference, steps: Sequence[float] | Non
         raise unknown_name("protocol", name, list(get_args(Name)))
     own = None if steps is None else dict.fromkeys(MODALITIES, _checked(steps))
     if name == "clean":
-        return Protocol("clean", own or dict.fromkeys(MODALITIES, TENTHS), is_reference=False)
-    return Protocol("iccv21", own or reference.steps, is_reference=True, unmasks_regions=reference.unmasks_regions,
-                    takes_one_more=reference.takes_one_more)
+        return RemovalProtocol("clean", own or dict.fromkeys(MODALITIES, TENTHS), is_reference=False)
+    return RemovalProtocol("iccv21", own or reference.steps, is_reference=True,
+                           unmasks_regions=reference.unmasks_regions, takes_one_more=reference.takes_one_more)
 
 
 def _checked(steps: Sequence[float]) -> tuple[float, ...]:
@@ -74,7 +74,7 @@ def _checked(steps: Sequence[float]) -> tuple[float, ...]:
     return found
 
 
-def kept_by_step(scores: Tensor, modality: str, sign: str, protocol: Protocol, parts: Parts,
+def kept_by_step(scores: Tensor, modality: str, sign: str, protocol: RemovalProtocol, parts: Parts,
                  ties: Tensor | None = None) -> Tensor:
     """What is kept at each step, (batch, steps, tokens) bool.
 

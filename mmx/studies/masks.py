@@ -8,12 +8,12 @@ from torch.nn.functional import interpolate
 
 from mmx.errors import UsageError
 
-Protocol = Literal["iccv21", "clean"]
+MaskProtocol = Literal["iccv21", "clean"]
 _LEVELS = 256
 
 
 def masks_from_relevance(relevance: Tensor, *, input_size: tuple[int, int], image_size: tuple[int, int],
-                         protocol: Protocol = "clean") -> Tensor:
+                         protocol: MaskProtocol = "clean") -> Tensor:
     """Boolean masks (n, H, W) from relevance maps (n, rows, cols).
 
     `iccv21` is what the reference computes: each map scaled to 0-255 and truncated, split by Otsu's threshold on

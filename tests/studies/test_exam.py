@@ -14,7 +14,7 @@ from mmx.methods import Method
 from mmx.shapes.questions import draw_question
 from mmx.shapes.world import draw_scene, render
 from mmx.studies.exam.asking import questions
-from mmx.studies.exam.scores import Scores
+from mmx.studies.exam.scores import ExamScores
 from mmx.studies.scenes import PICTURE_SIZE_PX
 from mmx.types import Prediction, Region
 
@@ -44,7 +44,7 @@ class Knowing:
 
 
 def summary_of(model: Knowing, methods: list[SimpleNamespace], batch_size: int = 32) -> dict:
-    scores = Scores()
+    scores = ExamScores()
     for start in range(0, SCENES, batch_size):
         for verdict in questions(model, methods, range(start, min(start + batch_size, SCENES))):
             scores.add(verdict)

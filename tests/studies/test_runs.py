@@ -4,9 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+from recorder import Recorder
 
-from mmx.errors import UsageError
-from mmx.studies.runs import Run, open_run
+from mmx.errors import MmxError, UsageError
+from mmx.studies.perturb.study import PerturbationStudy
+from mmx.studies.reporting import reporter_of
+from mmx.studies.result import finished
+from mmx.studies.runs import Run, open_run, study_folder
 from mmx.studies.world import World, fix_threads, world_of
 
 ALONE = World()
@@ -133,3 +137,46 @@ def test_threads_are_as_many_alone_as_in_company(monkeypatch: pytest.MonkeyPatch
     if asked:
         monkeypatch.setenv("OMP_NUM_THREADS", asked)
     assert fix_threads(World(0, size)) == (3 if same_as_alone else 1) == set_to[0]
+
+
+@pytest.mark.parametrize(("asked", "size", "device"), [
+    ("auto", 1, "auto"), ("auto", 4, "cuda:1"), ("cuda", 4, "cuda:1"), ("cpu", 4, "cpu"), ("cuda:0", 4, "cuda:0"),
+])
+def test_processes_of_a_machine_take_a_gpu_each(monkeypatch: pytest.MonkeyPatch, asked: str, size: int,
+                                                device: str) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    assert World(3, size, 3).device(asked) == device
+
+
+def test_a_process_that_does_not_lead_says_errors_alone() -> None:
+    told = Recorder()
+    follower = reporter_of(told, leads=False)
+    with follower.progress(5) as advance:
+        advance(5)
+    for kind in ("note", "warning", "error"):
+        follower.line(kind, kind)
+    assert told.total == told.done == 0 and told.lines == [("error", "error")]
+    assert reporter_of(told, leads=True) is told
+
+
+def test_processes_that_share_a_run_need_a_folder(tmp_path: Path) -> None:
+    with study_folder(tmp_path / "out", World(0, 2), resume=True) as folder:
+        assert folder == tmp_path / "out"
+    with pytest.raises(UsageError, match="cannot be gone on with or shared"), study_folder(None, World(0, 2),
+                                                                                           resume=False):
+        pass
+
+
+def test_one_process_reads_what_the_leading_one_wrote_and_says_so_if_it_did_not(tmp_path: Path) -> None:
+    class Following(World):
+        def wait(self) -> None:
+            waited.append(self.rank)
+
+    waited: list[int] = []
+    with pytest.raises(MmxError, match="the first process says why"):
+        finished(PerturbationStudy, tmp_path, Following(1, 2), lambda: pytest.fail("summed up"))
+    (tmp_path / "summary.json").write_text('{"protocol": "clean"}')
+    (tmp_path / "curves.png").write_bytes(b"png")
+    found = finished(PerturbationStudy, tmp_path, Following(1, 2), lambda: pytest.fail("summed up"))
+    assert found.to_dict() == {"protocol": "clean"} and found.png == b"png" and waited == [1, 1]

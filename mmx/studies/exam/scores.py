@@ -17,7 +17,7 @@ Values = dict[str, dict[str, list[float]]]
 
 
 @dataclass
-class Scores:
+class ExamScores:
     """What was measured so far; `measured` holds the values of each method."""
 
     right_by_kind: dict[str, list[bool]] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from mmx.results import SCHEMA_VERSION
 from mmx.studies.exam.asking import exam_of
-from mmx.studies.exam.scores import Scores
+from mmx.studies.exam.scores import ExamScores
 from mmx.studies.models import Model, fitting_methods
 from mmx.studies.reporting import Reporter, reporter_of
 from mmx.studies.result import Study
@@ -54,7 +54,7 @@ def evaluate(model: Model, *, methods: Sequence[str] = ("all",), scenes: int = 2
         UsageError: there is no exam for what the model does.
     """
     reporter = reporter_of(progress, leads=True)
-    exam, fitting, scores = exam_of(model), fitting_methods(model, methods, reporter), Scores()
+    exam, fitting, scores = exam_of(model), fitting_methods(model, methods, reporter), ExamScores()
     with reporter.progress(scenes) as advance:
         for start in range(first_scene, first_scene + scenes, batch_size):
             numbers = range(start, min(start + batch_size, first_scene + scenes))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mmx.perturbation.forwards import Subsets, run_subsets
-from mmx.perturbation.protocol import Protocol, drawn_ties, kept_by_step
+from mmx.perturbation.protocol import RemovalProtocol, drawn_ties, kept_by_step
 from mmx.perturbation.removal import Inputs, Parts, Removal
 
 Key = tuple[str, str, str]
@@ -29,7 +29,7 @@ class Combinations:
     """
 
     removal: Removal
-    protocol: Protocol
+    protocol: RemovalProtocol
     modalities: tuple[str, ...]
     signs: tuple[str, ...]
     tokens_at_once: int

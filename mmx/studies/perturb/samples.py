@@ -14,7 +14,7 @@ from mmx.datasets.soft_accuracy import Truth, truth_of_one, truth_of_people
 from mmx.datasets.vqa import VqaSample, read_vqa
 from mmx.errors import ImageError, UsageError, shown_path
 from mmx.images import open_picture
-from mmx.perturbation.protocol import Protocol
+from mmx.perturbation.protocol import RemovalProtocol
 from mmx.results import Picture
 from mmx.shapes.questions import draw_question
 from mmx.shapes.world import draw_scene
@@ -24,7 +24,7 @@ DRAWN_SAMPLES = 200
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
 _ROW = "Give each row image (a file or a picture), question and answer or answers."
 
-Rows = Sequence[Mapping[str, Any]]
+PlainRows = Sequence[Mapping[str, Any]]
 """image: a file's path or a PIL image; question; answer, or answers of several people, or a score for each; id."""
 
 
@@ -39,8 +39,8 @@ class VqaData:
     """What sums of accuracies are divided by, if every sample can be evaluated."""
 
 
-def read_data(data: str | Path | Rows | None, annotations: Path | None, images: Path | None, number: int | None,
-              seed: int, protocol: Protocol) -> VqaData:
+def read_data(data: str | Path | PlainRows | None, annotations: Path | None, images: Path | None, number: int | None,
+              seed: int, protocol: RemovalProtocol) -> VqaData:
     """Questions and answers by what they are; see `mmx.perturb`. Raises UsageError where they cannot be read."""
     if data is None:
         if annotations or images:
@@ -52,7 +52,7 @@ def read_data(data: str | Path | Rows | None, annotations: Path | None, images: 
 
 
 def data_from_file(path: Path, annotations: Path | None, images: Path | None, number: int | None, seed: int,
-                   protocol: Protocol) -> VqaData:
+                   protocol: RemovalProtocol) -> VqaData:
     """Shuffled as the reference shuffles, by `random.seed(seed)`, then the first `number`."""
     if images is not None and not images.is_dir():
         raise UsageError(f"--images {shown_path(images)} is not a folder.", "Give the pictures' folder.")
@@ -60,7 +60,8 @@ def data_from_file(path: Path, annotations: Path | None, images: Path | None, nu
     return _taken(found.samples, _Pictures(images), found.kind, found.sha256, number, seed, protocol)
 
 
-def data_from_rows(rows: Rows, images: Path | None, number: int | None, seed: int, protocol: Protocol) -> VqaData:
+def data_from_rows(rows: PlainRows, images: Path | None, number: int | None, seed: int,
+                   protocol: RemovalProtocol) -> VqaData:
     """The same out of rows in memory; a relative path of a picture counts from `images`."""
     samples, pictures, total = [], {}, hashlib.sha256()
     for place, row in enumerate(rows):
@@ -79,7 +80,7 @@ def data_from_rows(rows: Rows, images: Path | None, number: int | None, seed: in
     return _taken(tuple(samples), _Pictures(images, pictures), "rows", total.hexdigest(), number, seed, protocol)
 
 
-def drawn_data(number: int, seed: int, protocol: Protocol) -> VqaData:
+def drawn_data(number: int, seed: int, protocol: RemovalProtocol) -> VqaData:
     """One question about each of some scenes that no shipped model was trained on."""
     scenes = random.Random(seed).sample(FRESH_SCENES, number + int(protocol.takes_one_more))
     parameters = {"kind": "drawn scenes", "sha256": None, "num_samples": number, "seed": seed}
@@ -87,7 +88,7 @@ def drawn_data(number: int, seed: int, protocol: Protocol) -> VqaData:
 
 
 def _taken(samples: Sequence[VqaSample], pictures: "_Pictures", kind: str, sha256: str, number: int | None, seed: int,
-           protocol: Protocol) -> VqaData:
+           protocol: RemovalProtocol) -> VqaData:
     order = list(range(len(samples)))
     random.Random(seed).shuffle(order)
     wanted = len(order) if number is None else number

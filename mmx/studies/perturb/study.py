@@ -17,7 +17,7 @@ from mmx.studies.perturb.figure import curves_png
 from mmx.studies.perturb.pictures import cache_folder, pictures_of
 from mmx.studies.perturb.published import EarlyWarning, accuracy_warning
 from mmx.studies.perturb.records import PerturbationTest
-from mmx.studies.perturb.samples import Rows, VqaData, read_data
+from mmx.studies.perturb.samples import PlainRows, VqaData, read_data
 from mmx.studies.reporting import Reporter, reporter_of
 from mmx.studies.result import DrawnStudy, finished
 from mmx.studies.runs import Run, go_through, open_run, study_folder
@@ -57,7 +57,7 @@ class PerturbationStudy(DrawnStudy):
                 for step, (removed, accuracy) in enumerate(zip(panel["removed"], curve["accuracy"], strict=True))]
 
 
-def perturb(model: Model, data: str | Path | Rows | None = None, *, annotations: str | Path | None = None,
+def perturb(model: Model, data: str | Path | PlainRows | None = None, *, annotations: str | Path | None = None,
             images: str | Path | None = None, methods: Sequence[str] = ("relevance",),
             modalities: Sequence[str] = MODALITIES, signs: Sequence[str] = SIGNS, protocol: str = "iccv21",
             control: bool | None = None, steps: Sequence[float] | None = None, num_samples: int | None = None,

@@ -12,7 +12,7 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-Scores = dict[str, float | None]
+Figures = dict[str, float | None]
 """AP, AP50, AP75, AP_small, ..., AR1, ..., AR_large; None where the truth has no object of that size."""
 
 # As the reference's edited library has them, and as COCO has them: to the last bit.
@@ -24,7 +24,7 @@ _SIZES = ("small", "medium", "large")
 
 
 def average_precision(truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]],
-                      kind: Literal["segm", "bbox"]) -> dict[str, Scores]:
+                      kind: Literal["segm", "bbox"]) -> dict[str, Figures]:
     """The twelve figures of COCO for each range of `THRESHOLDS`.
 
     Args:
@@ -61,7 +61,7 @@ def _with_areas(results: Sequence[Mapping[str, Any]], kind: str) -> list[dict[st
             for number, (one, area) in enumerate(zip(results, areas, strict=True), start=1)]
 
 
-def _figures(evaluation: COCOeval, thresholds: np.ndarray, rows: slice) -> Scores:
+def _figures(evaluation: COCOeval, thresholds: np.ndarray, rows: slice) -> Figures:
     precision = evaluation.eval["precision"][rows]  # thresholds, recalls, categories, areas, counts
     recall = evaluation.eval["recall"][rows]  # thresholds, categories, areas, counts
     at = {name: int(np.abs(thresholds - value).argmin()) for name, value in (("AP50", 0.5), ("AP75", 0.75))}

@@ -19,11 +19,11 @@ from mmx.errors import ImageError, MmxError, shown_path
 from mmx.images import open_picture
 from mmx.methods import Method, all_methods, get_method
 from mmx.results import Picture
-from mmx.studies.masks import Protocol, masks_from_relevance
+from mmx.studies.masks import MaskProtocol, masks_from_relevance
 from mmx.studies.runs import Numbered, Record
 from mmx.studies.segment.detector import UNIT, Detector, Found
 
-DEFAULT_METHODS: dict[Protocol, tuple[str, ...]] = {"iccv21": ("ours_no_lrp",), "clean": ("relevance",)}
+DEFAULT_METHODS: dict[MaskProtocol, tuple[str, ...]] = {"iccv21": ("ours_no_lrp",), "clean": ("relevance",)}
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Segmentation:
 
     detector: Detector
     methods: tuple[Method, ...]
-    protocol: Protocol = "iccv21"
+    protocol: MaskProtocol = "iccv21"
 
     def records(self, images: Sequence[Numbered[CocoImage]]) -> Iterator[Record]:
         """A record for each picture, out of one forward for all; one that cannot be used has an "error" instead."""
@@ -60,7 +60,7 @@ class Segmentation:
                 "kept": found.kept.tolist(), "masks": masks}
 
 
-def methods_named(names: Sequence[str], protocol: Protocol) -> tuple[Method, ...]:
+def methods_named(names: Sequence[str], protocol: MaskProtocol) -> tuple[Method, ...]:
     """Each once; "all" stands for every one, with the reference's accidents under the reference's names in `iccv21`."""
     everyone = [get_method(method.aliases[0]) if method.aliases and protocol == "iccv21" else method
                 for method in all_methods()]
@@ -68,7 +68,7 @@ def methods_named(names: Sequence[str], protocol: Protocol) -> tuple[Method, ...
     return tuple({method.name: method for several in found for method in several}.values())
 
 
-def batches(images: Sequence[CocoImage], protocol: Protocol, size: int) -> list[list[Numbered[CocoImage]]]:
+def batches(images: Sequence[CocoImage], protocol: MaskProtocol, size: int) -> list[list[Numbered[CocoImage]]]:
     """Which pictures go through the model together: one by one in `iccv21`, else those of one size, in order of id.
 
     They depend on the list of pictures alone, so a run gives the same digits however it is split or broken off.
@@ -85,7 +85,7 @@ def batches(images: Sequence[CocoImage], protocol: Protocol, size: int) -> list[
     return [*found, *waiting.values()]
 
 
-def mask_results(records: Iterable[Mapping[str, Any]], method: str, protocol: Protocol,
+def mask_results(records: Iterable[Mapping[str, Any]], method: str, protocol: MaskProtocol,
                  categories: Sequence[int | None]) -> list[Record]:
     """Detections with masks in COCO's format of results. `categories` has the id of each class, None for none."""
     results = []

@@ -3,25 +3,23 @@
 Chefer, Gur & Wolf 2021, section 5.3.
 """
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
 
-from mmx.errors import MmxError, UsageError
-from mmx.files import write_atomically
-from mmx.studies.masks import Protocol
+from mmx.errors import UsageError
+from mmx.studies.masks import MaskProtocol
 from mmx.studies.models import Model, identity_of
 from mmx.studies.reporting import Reporter, reporter_of
 from mmx.studies.result import DrawnStudy, finished
 from mmx.studies.runs import Run, go_through, open_run, study_folder
-from mmx.studies.segment.categories import CategoryMap, match_categories
+from mmx.studies.segment.categories import match_categories
 from mmx.studies.segment.data import CocoData, read_data
 from mmx.studies.segment.detector import Detector
 from mmx.studies.segment.gallery import gallery_png
 from mmx.studies.segment.records import DEFAULT_METHODS, Segmentation, batches, methods_named
-from mmx.studies.segment.summary import Summary
+from mmx.studies.segment.summary import summed_up
 from mmx.studies.world import fix_threads, joined_world
 
 
@@ -54,10 +52,10 @@ class SegmentationStudy(DrawnStudy):
 
 
 def segment(model: Model, images: str | Path | None = None, annotations: str | Path | None = None, *,
-            methods: Sequence[str] | None = None, protocol: Protocol = "iccv21", threshold: float = 0.5,
+            methods: Sequence[str] | None = None, protocol: MaskProtocol = "iccv21", threshold: float = 0.5,
             limit: int | None = None, seed: int | None = None, batch_size: int = 8, max_memory: int | None = None,
             out: str | Path | None = None, resume: bool = False, progress: Reporter | None = None) -> SegmentationStudy:
-    """Scores masks made of a detector's relevance against COCO annotations.
+    """Figures masks made of a detector's relevance against COCO annotations.
 
     Under `torchrun`, the processes share the pictures and all get the result.
 
@@ -94,8 +92,13 @@ def segment(model: Model, images: str | Path | None = None, annotations: str | P
         parameters = {**_parameters(work, data, size), "threads": threads}
         run = open_run(folder, parameters, world, resume=resume)
         go_through(run, batches(data.images, protocol, size), work.records, reporter)
-        return finished(SegmentationStudy, folder, world,
-                        lambda: _summed_up(Run(folder, world), data, classes, work, parameters))
+
+        def sum_up() -> SegmentationStudy:
+            whole = Run(folder, world)
+            document = summed_up(whole, data.instances, classes, parameters)
+            return SegmentationStudy(document, gallery_png(whole, data, classes, work))
+
+        return finished(SegmentationStudy, folder, world, sum_up)
 
 
 def _parameters(work: Segmentation, data: CocoData, batch_size: int) -> dict[str, Any]:
@@ -107,22 +110,6 @@ def _parameters(work: Segmentation, data: CocoData, batch_size: int) -> dict[str
         "max_memory": work.detector.max_memory, **identity,
         "versions": {**identity["versions"], "pycocotools": version("pycocotools")},
     }
-
-
-def _summed_up(run: Run, data: CocoData, classes: CategoryMap, work: Segmentation,
-               parameters: Mapping[str, Any]) -> SegmentationStudy:
-    """Writes the results in COCO's format on the way, one method's at a time: they can be large."""
-    summary = Summary(run, data.instances, classes, parameters)
-    if not summary.evaluated:
-        raise MmxError("No picture could be evaluated.", "The lines above say why.")
-    _write_results(run.folder / "boxes.json", summary.score_boxes())
-    for method in work.methods:
-        _write_results(run.folder / f"predictions.{method.name}.json", summary.score_method(method.name))
-    return SegmentationStudy(summary.document(), gallery_png(run, data, classes, work))
-
-
-def _write_results(path: Path, results: Sequence[Mapping[str, Any]]) -> None:
-    write_atomically(path, (json.dumps(results, separators=(",", ":"), allow_nan=False) + "\n").encode())
 
 
 def _percent(share: float | None) -> str:

@@ -1,12 +1,15 @@
-"""What a segmentation run comes to: a document with every figure and every parameter, alike however it was run."""
+"""What a segmentation study comes to: a document with every figure and every parameter, alike however it was run."""
 
+import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from mmx.datasets.coco import Instances
+from mmx.errors import MmxError
+from mmx.files import write_atomically
 from mmx.results import SCHEMA_VERSION
 from mmx.studies.runs import Record, Run
-from mmx.studies.segment.average_precision import Scores, average_precision
+from mmx.studies.segment.average_precision import Figures, average_precision
 from mmx.studies.segment.categories import CategoryMap
 from mmx.studies.segment.records import box_results, mask_results
 
@@ -14,43 +17,33 @@ HEADLINE = {"iccv21": "iou_0.20_0.95", "clean": "iou_0.50_0.95"}
 """The range of thresholds whose figures each protocol is known by."""
 
 
-class Summary:
-    """The figures of one run, gathered method by method so that one method's masks are in memory at a time."""
+def summed_up(run: Run, instances: Instances, classes: CategoryMap, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The summary of a run that went through all its pictures.
 
-    def __init__(self, run: Run, instances: Instances, classes: CategoryMap, parameters: Mapping[str, Any]) -> None:
-        self._run, self._classes, self._parameters = run, classes, parameters
-        self._ids, self._kept = [], 0
-        for record in run.records():
-            self._ids.append(record["id"])
-            self._kept += len(record["kept"])
-        self.failures = list(run.records(failed=True))
-        self._truth = instances.truth(self._ids)
-        self._boxes: dict[str, Scores] = {}
-        self._methods: dict[str, dict[str, Scores]] = {}
+    Writes boxes.json and predictions.*.json on the way, in COCO's format of results: masks are many, so those of one
+    method are in memory at a time.
 
-    @property
-    def evaluated(self) -> int:
-        return len(self._ids)
+    Raises:
+        MmxError: no picture was evaluated.
+    """
+    evaluated = [(record["id"], len(record["kept"])) for record in run.records()]
+    if not evaluated:
+        raise MmxError("No picture could be evaluated.", "The lines above say why.")
+    truth, protocol = instances.truth(number for number, _ in evaluated), parameters["protocol"]
+    failures = [{"image_id": one["id"], "error": one["error"]} for one in run.records(failed=True)]
 
-    def score_boxes(self) -> Sequence[Record]:
-        """Scores the detector itself; returns its boxes in COCO's format of results."""
-        results = box_results(self._run.records(), self._classes.ids)
-        self._boxes = average_precision(self._truth, results, "bbox")
-        return results
+    def scored(name: str, results: Sequence[Record], kind: Literal["segm", "bbox"]) -> dict[str, Figures]:
+        text = json.dumps(results, separators=(",", ":"), allow_nan=False)
+        write_atomically(run.folder / f"{name}.json", f"{text}\n".encode())
+        return average_precision(truth, results, kind)
 
-    def score_method(self, method: str) -> Sequence[Record]:
-        """Scores one method's masks; returns them in COCO's format of results."""
-        results = mask_results(self._run.records(), method, self._parameters["protocol"], self._classes.ids)
-        self._methods[method] = average_precision(self._truth, results, "segm")
-        return results
-
-    def document(self) -> dict[str, Any]:
-        protocol = self._parameters["protocol"]
-        return {
-            "schema_version": SCHEMA_VERSION, "protocol": protocol, "headline": HEADLINE[protocol],
-            "classes_matched_by": self._classes.how, "parameters": dict(self._parameters),
-            "images": {"evaluated": self.evaluated, "failed": len(self.failures)},
-            "objects": len(self._truth["annotations"]), "detections_kept": self._kept,
-            "failures": [{"image_id": one["id"], "error": one["error"]} for one in self.failures],
-            "boxes": self._boxes, "methods": self._methods,
-        }
+    return {
+        "schema_version": SCHEMA_VERSION, "protocol": protocol, "headline": HEADLINE[protocol],
+        "classes_matched_by": classes.how, "parameters": dict(parameters),
+        "images": {"evaluated": len(evaluated), "failed": len(failures)}, "objects": len(truth["annotations"]),
+        "detections_kept": sum(kept for _, kept in evaluated), "failures": failures,
+        "boxes": scored("boxes", box_results(run.records(), classes.ids), "bbox"),
+        "methods": {method: scored(f"predictions.{method}",
+                                   mask_results(run.records(), method, protocol, classes.ids), "segm")
+                    for method in parameters["methods"]},
+    }
