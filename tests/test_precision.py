@@ -53,7 +53,8 @@ def test_half_precision_stays_close(dtype: str, device: str) -> None:
 
 # Random weights, drawn wide, make attention sharper than it is in trained models.
 @pytest.mark.parametrize(("dtype", "bound"), [("bfloat16", 0.5), ("float16", 0.1)])
-@pytest.mark.parametrize("name", ["tiny_detr", "tiny_vit", "tiny_clip"])
+@pytest.mark.parametrize("name", ["tiny_detr", "tiny_vit", "tiny_clip", "tiny_vilt", "tiny_siglip", "tiny_dinov2",
+                                  "tiny_dinov2_registers", "tiny_blip"])
 def test_every_family_runs_in_half_precision(request: pytest.FixtureRequest, name: str, dtype: str,
                                              bound: float) -> None:
     folder = request.getfixturevalue(name)
