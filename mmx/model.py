@@ -59,6 +59,18 @@ class Model:
         """What makes inputs of pictures and texts."""
         return tuple(encoder_of(one, self._context) for one in self.family.inputs)
 
+    @property
+    def processor(self) -> Any:
+        """The checkpoint's image processor, of a model that takes pixels."""
+        return self.parts.pictures.processor
+
+    @property
+    def tokenizer(self) -> Any:
+        """The checkpoint's tokenizer, of a model that takes texts."""
+        if self.parts.texts is None:
+            raise UsageError(f"{self.info.name} takes no text.")
+        return self.parts.texts.tokenizer
+
     @cached_property
     def _labels(self) -> Labels | None:
         return Labels(self.family.score, self._context) if self.family.score.labelled else None

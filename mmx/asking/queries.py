@@ -40,6 +40,12 @@ class QueriesAsked(Asking):
     def _choices(self) -> str:
         return "threshold, query and class say what is explained"
 
+    def check(self, asked: Asked) -> None:
+        super().check(asked)
+        if asked.threshold is not None and not 0 <= asked.threshold < 1:
+            raise UsageError(f"A threshold of {asked.threshold:g} makes no sense.",
+                             "It is a probability: from 0 to below 1.")
+
     def settled(self, asked: Asked) -> Asked:
         """The threshold that holds, the class by its own name, each query once."""
         name = None if asked.class_name is None else str(self.subject.labels()[self._class_index(asked.class_name)])
@@ -50,8 +56,6 @@ class QueriesAsked(Asking):
             return replace(asked, queries=tuple(dict.fromkeys(map(self._checked_query, asked.queries))),
                            class_name=name)
         threshold = DEFAULT_THRESHOLD if asked.threshold is None else asked.threshold
-        if not 0 <= threshold < 1:
-            raise UsageError(f"A threshold of {threshold:g} makes no sense.", "It is a probability: from 0 to below 1.")
         return replace(asked, threshold=threshold, class_name=name)
 
     def target(self, batch: Batch) -> object:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mmx.capture import Outputs
 from mmx.checkpoints import Source
+from mmx.errors import UsageError
 from mmx.results import Asked, Element
 
 
@@ -79,6 +80,11 @@ class Encoder(ABC):
     def warnings(self) -> tuple[str, ...]:
         """What a reader of every result must know."""
         return ()
+
+    @property
+    def processor(self) -> Any:
+        """The checkpoint's image processor. Raises UsageError where this is no input of pixels."""
+        raise UsageError(f"{self.context.source.name} has no image processor: it looks at regions.")
 
     @abstractmethod
     def load(self) -> str:

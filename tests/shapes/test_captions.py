@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from mmx.results import Patches
 from mmx.shapes.captions import draw_captions
 from mmx.shapes.questions import largest_thing
 from mmx.shapes.world import draw_scene
-from mmx.studies.exam.asking import cells_xyxy_px
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -46,7 +46,7 @@ def test_the_largest_thing_is_larger_without_doubt() -> None:
 
 
 def test_cells_cover_a_part_of_the_picture_row_by_row() -> None:
-    boxes = cells_xyxy_px((10, 0, 70, 40), (2, 3))
+    boxes = np.array(Patches(2, 3, (10, 0, 70, 40)).boxes_xyxy_px)
     assert boxes.tolist() == [[10, 0, 30, 20], [30, 0, 50, 20], [50, 0, 70, 20],
                               [10, 20, 30, 40], [30, 20, 50, 40], [50, 20, 70, 40]]
     assert np.prod(boxes[:, 2:] - boxes[:, :2], axis=1).sum() == 60 * 40

@@ -9,16 +9,17 @@ import pytest
 from recorder import Recorder
 
 import mmx
-from mmx.explainer import Job
 from mmx.methods import Method
+from mmx.model import Job
+from mmx.results import Explanation, Item, ModelInfo, Prediction, Region, Regions
 from mmx.shapes.questions import draw_question
 from mmx.shapes.world import draw_scene, render
 from mmx.studies.exam.asking import questions
 from mmx.studies.exam.scores import ExamScores
 from mmx.studies.scenes import PICTURE_SIZE_PX
-from mmx.types import Prediction, Region
 
 SCENES = 24
+_KNOWING = ModelInfo("knowing", "made up", "None", "0", "cpu", "float32")
 PICTURES = {render(draw_scene(seed), PICTURE_SIZE_PX).pixels.tobytes(): seed for seed in range(SCENES)}
 
 
@@ -28,19 +29,19 @@ class Knowing:
     def __init__(self, fails_at: str | None = None) -> None:
         self._fails_at = fails_at
 
-    def explain_batch(self, jobs: Sequence[Job], methods: Sequence[Method]) -> list[list[SimpleNamespace]]:
+    def explain_batch(self, jobs: Sequence[Job], methods: Sequence[Method]) -> list[list[Explanation]]:
         return [[self._explanation(job, method.name) for method in methods] for job in jobs]
 
-    def _explanation(self, job: Job, method: str) -> SimpleNamespace:
+    def _explanation(self, job: Job, method: str) -> Explanation:
         seed = PICTURES[np.asarray(job.picture.image).tobytes()]
         scene, question = draw_scene(seed), draw_question(draw_scene(seed), seed)
         boxes = render(scene, PICTURE_SIZE_PX).boxes_xyxy_px.tolist()
         on = np.array([index in question.evidence for index in range(len(boxes))], dtype=float)
         answer = "nothing" if question.kind == self._fails_at else question.answer
-        return SimpleNamespace(
-            method=method, predictions=(Prediction(0, answer, 1.0),),
-            scores={"image": on if method == "seer" else 1 - on},
-            regions=tuple(Region(tuple(box)) for box in boxes))
+        regions = Regions(tuple(Region(tuple(box)) for box in boxes))
+        item = Item("answer", 0, answer, 1.0, "softmax", {"image": on if method == "seer" else 1 - on})
+        return Explanation(_KNOWING, method, (job.picture,), job.asked, {"image": (regions,)}, (item,),
+                           (Prediction(0, answer, 1.0, "softmax"),))
 
 
 def summary_of(model: Knowing, methods: list[SimpleNamespace], batch_size: int = 32) -> dict:

@@ -3,12 +3,13 @@
 import pytest
 import torch
 from torch import Tensor, nn
+from vqa_networks import family
 
-from mmx.families.base import get_family
-from mmx.studies.perturb.protocol import TENTHS, drawn_ties, kept_by_step, protocol_named
-from mmx.studies.perturb.removal import Parts, Removal
+from mmx.perturbation.protocol import TENTHS, drawn_ties, kept_by_step, protocol_named
+from mmx.perturbation.removal import Parts, Removal
 
-LXMERT, VISUAL_BERT = (Removal(nn.Identity(), get_family(name)) for name in ("lxmert", "visual_bert"))
+LXMERT, VISUAL_BERT = (Removal(nn.Identity(), family(f"{name}ForQuestionAnswering"))
+                       for name in ("Lxmert", "VisualBert"))
 
 
 def parts(present: Tensor, removable: Tensor) -> Parts:

@@ -11,7 +11,7 @@ from recorder import Recorder
 
 import mmx
 from mmx.errors import MmxError, UsageError
-from mmx.explainer import Model
+from mmx.model import Model
 from mmx.studies.perturb.records import PerturbationTest
 from mmx.studies.perturb.study import PerturbationStudy
 

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from vqa_networks import NETWORKS
 
 import mmx
 from mmx.datasets.soft_accuracy import truth_of_one
 from mmx.datasets.vqa import VqaSample
 from mmx.errors import ImageError, UsageError
+from mmx.perturbation.protocol import protocol_named
 from mmx.studies.perturb.answering import AnsweringModel
-from mmx.studies.perturb.protocol import protocol_named
-from mmx.studies.perturb.regions import FileRegions, ProvidedRegions, Seen, regions_of
-from mmx.studies.perturb.removal import Removal
+from mmx.studies.perturb.pictures import FileRegions, ProvidedRegions, Seen, pictures_of
 from mmx.studies.perturb.samples import VqaData, data_from_file, drawn_data
 
 
@@ -41,12 +41,12 @@ def looked(regions: ProvidedRegions, data: VqaData) -> dict[str, Seen]:
 
 def test_a_picture_is_looked_at_once_and_one_that_fails_is_an_error(model: AnsweringModel, data: VqaData,
                                                                    monkeypatch: pytest.MonkeyPatch) -> None:
-    provider, seen = model.provider, []
+    provider, seen = model.pictures.source_of_regions, []
     monkeypatch.setattr(provider, "regions", lambda images, run=provider.regions: seen.extend(images) or run(images))
-    found = looked(ProvidedRegions(model, data.picture, None), data)
+    found = looked(ProvidedRegions(model.pictures, data.picture, None), data)
     assert set(found) == {"a1", "a2", "b1", "b2"} and len(seen) == 2
     assert found["a1"].picture == found["a2"].picture != found["b1"].picture
-    errors = [one for one in ProvidedRegions(model, data.picture, None).look_up(data.samples)
+    errors = [one for one in ProvidedRegions(model.pictures, data.picture, None).look_up(data.samples)
               if isinstance(one, ImageError)]
     assert len(errors) == 1 and "gone.png" in str(errors[0])
 
@@ -54,36 +54,37 @@ def test_a_picture_is_looked_at_once_and_one_that_fails_is_an_error(model: Answe
 def test_what_was_seen_is_read_from_the_cache(model: AnsweringModel, data: VqaData, tmp_path: Path,
                                               monkeypatch: pytest.MonkeyPatch) -> None:
     cache = tmp_path / "cache"
-    first = looked(ProvidedRegions(model, data.picture, cache), data)
+    first = looked(ProvidedRegions(model.pictures, data.picture, cache), data)
     assert len(list(cache.rglob("*.safetensors"))) == 2
-    monkeypatch.setattr(model.provider, "regions", lambda images: pytest.fail("looked again"))
-    again = looked(ProvidedRegions(model, data.picture, cache), data)
+    monkeypatch.setattr(model.pictures.source_of_regions, "regions", lambda images: pytest.fail("looked again"))
+    again = looked(ProvidedRegions(model.pictures, data.picture, cache), data)
     for name, one in first.items():
-        assert torch.equal(one.regions.features, again[name].regions.features)
-        assert torch.equal(one.regions.boxes_xyxy_unit, again[name].regions.boxes_xyxy_unit)
-        assert one.regions.labels == again[name].regions.labels
+        assert torch.equal(one.prepared.tensors["features"], again[name].prepared.tensors["features"])
+        assert torch.equal(one.prepared.tensors["boxes"], again[name].prepared.tensors["boxes"])
+        assert one.prepared.elements == again[name].prepared.elements
 
 
 def test_the_cache_goes_by_the_pictures_content_and_the_providers_options(
         model: AnsweringModel, data: VqaData, tmp_path: Path, tiny_lxmert: Path) -> None:
     cache = tmp_path / "cache"
-    looked(ProvidedRegions(model, data.picture, cache), data)
+    looked(ProvidedRegions(model.pictures, data.picture, cache), data)
     Image.new("RGB", (20, 10), (0, 0, 90)).save(tmp_path / "a.png")
-    looked(ProvidedRegions(model, data.picture, cache), data)
+    looked(ProvidedRegions(model.pictures, data.picture, cache), data)
     assert len(list(cache.rglob("*.safetensors"))) == 3
     other = AnsweringModel(mmx.load(tiny_lxmert, regions={"provider": "grid", "rows": 1, "columns": 2}))
-    assert len(looked(ProvidedRegions(other, data.picture, cache), data)["a1"].regions.features) == 2
+    seen = looked(ProvidedRegions(other.pictures, data.picture, cache), data)["a1"]
+    assert len(seen.prepared.tensors["features"]) == 2
     assert len(list(cache.rglob("*.safetensors"))) == 5
 
 
 @pytest.mark.parametrize("content", [b"", b"no tensors", b"\x08\0\0\0\0\0\0\0{}      "])
 def test_a_broken_cache_file_is_made_anew(model: AnsweringModel, data: VqaData, tmp_path: Path, content: bytes) -> None:
     cache = tmp_path / "cache"
-    first = looked(ProvidedRegions(model, data.picture, cache), data)
+    first = looked(ProvidedRegions(model.pictures, data.picture, cache), data)
     for path in cache.rglob("*.safetensors"):
         path.write_bytes(content)
-    again = looked(ProvidedRegions(model, data.picture, cache), data)
-    assert torch.equal(first["a1"].regions.features, again["a1"].regions.features)
+    again = looked(ProvidedRegions(model.pictures, data.picture, cache), data)
+    assert torch.equal(first["a1"].prepared.tensors["features"], again["a1"].prepared.tensors["features"])
     assert all(path.read_bytes() != content for path in cache.rglob("*.safetensors"))
 
 
@@ -95,11 +96,12 @@ def test_features_of_a_file_are_the_models_or_refused(tiny_lxmert: Path, tmp_pat
     path.write_text("\n".join("\t".join([name, "5", "5", "", coded(2), "", "", "2", coded(8), coded(2 * size)])
                               for name, size in (("fits", 12), ("other", 7))))
     given = AnsweringModel(mmx.load(tiny_lxmert, features=path))
-    regions = regions_of(given, lambda sample: pytest.fail("opened a picture"), None)
+    regions = pictures_of(given, lambda sample: pytest.fail("opened a picture"), None)
     assert isinstance(regions, FileRegions)
     fits, other, absent = (VqaSample("1", name, "?", truth_of_one("red")) for name in ("fits", "other", "absent"))
     seen, error = regions.look_up([fits, absent])
-    assert isinstance(seen, Seen) and seen.regions.features.shape == (2, 12) and isinstance(error, ImageError)
+    assert isinstance(seen, Seen) and seen.prepared.tensors["features"].shape == (2, 12)
+    assert isinstance(error, ImageError)
     with pytest.raises(UsageError, match="7 numbers a region; the model takes 12"):
         regions.look_up([other])
 
@@ -116,11 +118,7 @@ def test_the_order_is_the_references_shuffle(tmp_path: Path, model: AnsweringMod
 
 
 def test_the_reference_takes_one_more_for_visual_bert_and_clean_does_not() -> None:
-    from torch import nn
-
-    from mmx.families.base import get_family
-
-    removal = Removal(nn.Identity(), get_family("visual_bert"))
+    removal = NETWORKS["visual_bert"]()
     reference, clean = (drawn_data(5, 1, protocol_named(name, removal.reference)) for name in ("iccv21", "clean"))
     assert (len(reference.samples), reference.divisor, len(clean.samples), clean.divisor) == (6, 5, 5, 5)
 

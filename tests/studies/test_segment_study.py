@@ -11,7 +11,7 @@ from recorder import Recorder
 
 import mmx
 from mmx.errors import UsageError
-from mmx.explainer import Model
+from mmx.model import Model
 from mmx.studies.segment.records import Segmentation
 from mmx.studies.segment.study import SegmentationStudy
 
@@ -119,5 +119,5 @@ def test_misuse_is_named(model: Model, data: tuple[Path, Path], changed: dict, s
 
 
 def test_a_model_that_finds_nothing_is_refused(tiny_lxmert: Path) -> None:
-    with pytest.raises(UsageError, match="does question answering; only a detector"):
+    with pytest.raises(UsageError, match="answers questions; only a detector"):
         mmx.segment(mmx.load(tiny_lxmert))

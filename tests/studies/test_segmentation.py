@@ -12,7 +12,7 @@ from pycocotools import mask as rle
 
 from mmx.datasets.coco import CocoImage, read_instances
 from mmx.errors import UsageError
-from mmx.explainer import load
+from mmx.model import load
 from mmx.studies.segment.average_precision import average_precision
 from mmx.studies.segment.categories import match_categories
 from mmx.studies.segment.detector import Detector, reference_size, with_reference_sizes
