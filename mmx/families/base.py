@@ -8,12 +8,14 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from mmx.errors import CheckpointError
 from mmx.reference import Reference
-from mmx.results import Unit
 from mmx.schedule import Schedule, Site, Step
+
+if TYPE_CHECKING:  # results need numpy, which no list of checkpoints should wait for
+    from mmx.results import Unit
 
 Tensors = Mapping[str, Any]
 """name → tensor, batched: what a model's forward takes, or what is read of its output"""
@@ -114,7 +116,7 @@ class Classes:
     labelled: ClassVar[bool] = True
     does: ClassVar[str] = "classifies pictures"
     noun: str = "class"
-    unit: Unit = "softmax"
+    unit: "Unit" = "softmax"
     count: str = "num_labels"
 
 
@@ -131,7 +133,7 @@ class Pairs:
     kind: ClassVar[str] = "pairs"
     labelled: ClassVar[bool] = False
     does: ClassVar[str] = "matches pictures and texts"
-    unit: Unit = "similarity"
+    unit: "Unit" = "similarity"
 
 
 @dataclass(frozen=True)
