@@ -39,7 +39,7 @@ def build_page(shelf: Shelf, first: str) -> gr.Blocks:
                           elem_id="mmx-samples")
         with gr.Row(elem_id="mmx-main"):
             with gr.Column(scale=2, min_width=300, elem_id="mmx-form"):
-                name = gr.Dropdown(names, value=first, label="Checkpoint", elem_id="mmx-model",
+                name = gr.Dropdown(_called(names), value=first, label="Checkpoint", elem_id="mmx-model",
                                    allow_custom_value=shelf.allow_hub)
                 picture = gr.HTML({}, html_template=_asset("picture.html"), js_on_load=_asset("picture.js"),
                                   elem_id="mmx-picture")
@@ -79,6 +79,12 @@ def look() -> dict[str, Any]:
     theme = gr.themes.Default(primary_hue="red", neutral_hue="slate", font=plain,
                               font_mono=[gr.themes.Font("ui-monospace"), gr.themes.Font("monospace")])
     return {"theme": theme, "css": (FOLDER / "page.css").read_text(encoding="utf-8")}
+
+
+def _called(names: Sequence[str]) -> list[tuple[str, str]]:
+    """What visitors read, and the checkpoint's name: of a folder its last part, where that is no other's too."""
+    short = [Path(name).resolve().name if Path(name).is_dir() else name for name in names]
+    return [(one if short.count(one) == 1 else name, name) for one, name in zip(short, names, strict=True)]
 
 
 def _explain(shelf: Shelf) -> Callable[..., list[Any]]:

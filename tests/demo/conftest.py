@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import tiny_families
 
 from mmx.demo.shelf import Shelf
 
@@ -31,26 +30,6 @@ def checkpoints(tiny_vilt: Path, tiny_siglip: Path) -> dict[str, str]:
     """The shipped one by family, and folders of two others."""
     return {family: f"shapes-{family.replace('_', '-')}" for family in SHIPPED} | {
         "vilt": str(tiny_vilt), "siglip": str(tiny_siglip)}
-
-
-@pytest.fixture(scope="session")
-def tiny_vilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_families.save_vilt(tmp_path_factory.mktemp("checkpoints") / "tiny-vilt")
-
-
-@pytest.fixture(scope="session")
-def tiny_dinov2(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_families.save_dinov2(tmp_path_factory.mktemp("checkpoints") / "tiny-dinov2")
-
-
-@pytest.fixture(scope="session")
-def tiny_siglip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_families.save_siglip(tmp_path_factory.mktemp("checkpoints") / "tiny-siglip")
-
-
-@pytest.fixture(scope="session")
-def tiny_blip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_families.save_blip(tmp_path_factory.mktemp("checkpoints") / "tiny-blip")
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ class Page:
         window.wait_for_selector("#mmx-samples button")
 
     def choose_checkpoint(self, name: str) -> None:
-        box = self._window.get_by_label("Checkpoint")
+        box, name = self._window.get_by_label("Checkpoint"), Path(name).name
         if box.input_value() == name:
             return
         box.click()
@@ -39,16 +39,16 @@ class Page:
 
     def set_methods(self, *names: str) -> None:
         self.choose_none("methods")
-        for name in names:
-            self.choose("Methods", name)
+        self.choose("Methods", *names)
 
     def choose_none(self, field: str) -> None:
         self._window.locator(f"#mmx-{field} .remove-all").click()
 
-    def choose(self, label: str, option: str) -> None:
-        """One more of several."""
-        self._window.get_by_label(label).click()
-        self._window.get_by_role("option", name=option, exact=True).click()
+    def choose(self, label: str, *options: str) -> None:
+        """More of what a field can hold several of."""
+        for option in options:
+            self._window.get_by_label(label).click()
+            self._window.get_by_role("option", name=option, exact=True).click()
         self._window.keyboard.press("Escape")
 
     def form(self) -> dict[str, list[str]]:
