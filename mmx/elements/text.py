@@ -13,6 +13,9 @@ from mmx.elements.base import Encoder, Located, Prepared, config_at
 from mmx.errors import UsageError
 from mmx.results import Asked, Token, Words
 
+_WORD_START = "\u2581"
+"""What sentencepiece has for a space."""
+
 
 class TextEncoder(Encoder):
     about = "tokenizer"
@@ -82,15 +85,32 @@ class TextEncoder(Encoder):
 
 def tokens_of(tokenizer: Any, text: str, **options: Any) -> tuple[tuple[Token, ...], tuple[str, ...]]:
     """The tokens of a text as it was typed, and a note on the words that the tokenizer does not know."""
-    encoded = tokenizer(text, return_offsets_mapping=True, return_special_tokens_mask=True, **options)
-    pieces = tokenizer.convert_ids_to_tokens(encoded["input_ids"])
+    encoded = tokenizer(text, return_offsets_mapping=tokenizer.is_fast, return_special_tokens_mask=True, **options)
+    pieces, special = tokenizer.convert_ids_to_tokens(encoded["input_ids"]), encoded["special_tokens_mask"]
+    spans = encoded["offset_mapping"] if tokenizer.is_fast else _spans_found(tokenizer, text, special)
     tokens = tuple(
-        Token(piece if special else text[start:end], piece, bool(special), None if special else (start, end))
-        for piece, special, (start, end) in zip(pieces, encoded["special_tokens_mask"], encoded["offset_mapping"],
-                                                strict=True))
+        Token(piece if is_special or span is None else text[slice(*span)], piece, bool(is_special),
+              None if is_special or span is None else tuple(span))
+        for piece, is_special, span in zip(pieces, special, spans, strict=True))
     unknown = list(dict.fromkeys(token.text for token in tokens
                                  if token.piece == tokenizer.unk_token and not token.special))
     return tokens, (f"words that the model does not know: {', '.join(unknown)}",) if unknown else ()
+
+
+def _spans_found(tokenizer: Any, text: str, special: Sequence[int]) -> list[tuple[int, int] | None]:
+    """Where each token's letters are, of a tokenizer that does not say so; None of a token that is not in the text.
+
+    SigLIP's leaves out what is no letter and writes small ones.
+    """
+    typed, end = text if len(text.lower()) != len(text) else text.lower(), 0
+    pieces = iter(tokenizer.tokenize(text))
+    spans: list[tuple[int, int] | None] = []
+    for is_special in special:
+        letters = "" if is_special else next(pieces, "").replace(_WORD_START, "").lower()
+        start = typed.find(letters, end) if letters else -1
+        end = end if start < 0 else start + len(letters)
+        spans.append(None if start < 0 else (start, end))
+    return spans
 
 
 ENCODER = TextEncoder
