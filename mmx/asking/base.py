@@ -112,7 +112,8 @@ class Asking(ABC):
         given = [name for name in _OPTIONS if getattr(asked, name) not in (None, ())]
         for name in given:
             if name not in self.fields:
-                raise UsageError(f"{self.sentence}: {_OPTIONS[name]} not fit it.", f"Leave it out{self._instead()}.")
+                raise UsageError(f"{self.sentence}: {_OPTIONS[name]} not fit it.",
+                                 f"Leave it out{self._instead(asked)}.")
         if self.subject.needs == "question":
             _check_text(asked.question, "question", f'{self.sentence}: add --question "...".')
         if self.subject.needs == "texts":
@@ -122,9 +123,10 @@ class Asking(ABC):
                 _check_text(text, "text", "")
         self.settled(asked)
 
-    def _instead(self) -> str:
+    def _instead(self, asked: Asked) -> str:
         said = {"question": ", and ask a question", "texts": ", and give texts"}
-        return said[self.subject.needs] if self.subject.needs else "; " + self._choices()
+        lacks = self.subject.needs and not getattr(asked, self.subject.needs)
+        return said[self.subject.needs] if lacks else f"; {self._choices()}"
 
     def _choices(self) -> str:
         return "target says what is explained"

@@ -18,12 +18,14 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON document on std
 def methods(as_json: JsonFlag = False, debug: Debug = False) -> None:
     """List the explanation methods: what each needs, and where it comes from."""
     from mmx.methods import all_methods
+    from mmx.schema import SCHEMA_VERSION
 
     found = all_methods()
     if as_json:
-        print_json([{"name": method.name, "aliases": list(method.aliases), "needs": list(method.needs),
-                     "summary": method.summary, "source": method.source, "departs": method.departs}
-                    for method in found])
+        print_json({"schema_version": SCHEMA_VERSION, "methods": [
+            {"name": method.name, "aliases": list(method.aliases), "needs": list(method.needs),
+             "summary": method.summary, "source": method.source, "departs": method.departs or None,
+             "differs_across_streams_from": method.differs_across_streams_from or None} for method in found]})
         return
     table = names_table("method", "needs", "what it is")
     for method in found:

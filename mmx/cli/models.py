@@ -1,7 +1,6 @@
 """`mmx models`: which checkpoints there are, fetching one, and looking one over."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +11,7 @@ from mmx.cli.listing import JsonFlag, names_table
 from mmx.cli.options import Answers, Debug, Device, Dtype, Features, Quiet, Regions, Revision
 from mmx.cli.output import print_json, print_note, print_result
 from mmx.errors import MmxError
+from mmx.schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from mmx.catalog import CatalogEntry
@@ -36,7 +36,9 @@ def models(context: typer.Context, as_json: JsonFlag = False, debug: Debug = Fal
 
     found = catalog()
     if as_json:
-        print_json([{**asdict(entry), "where": place(entry)} for entry in found])
+        print_json({"schema_version": SCHEMA_VERSION, "models": [
+            {"name": one.name, "family": one.family, "does": one.does, "knows": one.knows, "size_mb": one.size_mb,
+             "licence": one.licence, "needs": list(one.needs), "where": place(one)} for one in found]})
         return
     table = names_table("checkpoint", "family", "MB", "licence", "where")
     for entry in found:
@@ -125,7 +127,7 @@ def _look_over(name: str, revision: str | None, device: str, dtype: str, as_json
     given = {"regions": parse_regions(regions), "answers": answers, "features": features}
     found = list(inspect(name, revision, device, dtype, **given))
     if as_json:
-        print_json({"name": name, "works": _works(found), "findings": [
+        print_json({"schema_version": SCHEMA_VERSION, "name": name, "works": _works(found), "findings": [
             {"what": one.what, "result": _SIGNS[one.works], "told": one.told} for one in found]})
     else:
         table = names_table("looked at", "", "found")

@@ -7,8 +7,9 @@ stands in its elements: words, patches, regions.
 
 from mmx.results.documents import json_bytes
 from mmx.results.elements import Block, Box, Element, Elements, Patches, Region, Regions, Token, Words
-from mmx.results.explanation import SCHEMA_VERSION, Explanation
+from mmx.results.explanation import Explanation
 from mmx.results.items import Asked, Item, ModelInfo, Picture, Prediction, Unit
+from mmx.schema import SCHEMA_VERSION
 
 __all__ = ["SCHEMA_VERSION", "Asked", "Block", "Box", "Element", "Elements", "Explanation", "Item", "ModelInfo",
            "Patches", "Picture", "Prediction", "Region", "Regions", "Token", "Unit", "Words", "json_bytes"]

@@ -12,11 +12,10 @@ from mmx.errors import UsageError
 from mmx.results import documents
 from mmx.results.elements import Block, Elements
 from mmx.results.items import Asked, Item, ModelInfo, Picture, Prediction
+from mmx.schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)

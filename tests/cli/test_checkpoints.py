@@ -94,7 +94,7 @@ def test_a_family_that_mmx_does_not_know(ask: Command, picture: Path, checkpoint
     outcome = ask(picture, "-q", "red?", "--model", checkpoint)
     assert outcome.code == 2
     assert "'bert'" in outcome.error
-    assert "lxmert" in outcome.error
+    assert "LxmertForQuestionAnswering" in outcome.error
 
 
 class Hostile:

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from cli_outcome import Command
+from cli_outcome import Command, elements, report
 from PIL import Image
 
 from mmx.methods import method_names
@@ -17,15 +17,11 @@ def find(mmx: Command, tiny_detr: Path, tmp_path: Path) -> Command:
     return lambda *arguments: mmx("explain", "--model", tiny_detr, "--out", tmp_path / "out", *arguments)
 
 
-def report(folder: Path, name: str = "scene.relevance.json") -> dict:
-    return json.loads((folder / "out" / name).read_text())
-
-
 def test_one_picture_is_a_table_of_detections_surest_first(find: Command, picture: Path, tmp_path: Path) -> None:
     outcome = find(picture)
     assert (outcome.code, outcome.err) == (0, "")
     title, head, *rows, files = outcome.out.splitlines()
-    found = report(tmp_path)["detections"]
+    found = report(tmp_path)["items"]
     assert title == f"{picture}  {len(found)} detections over 50 %"
     assert head.split() == ["query", "class", "score", "box", "in", "pixels"]
     for row, one in zip(rows, found, strict=True):
@@ -42,28 +38,30 @@ def test_one_picture_is_a_table_of_detections_surest_first(find: Command, pictur
 def test_the_report_has_the_raw_maps(find: Command, picture: Path, tmp_path: Path) -> None:
     find(picture, "--threshold", "0.6")
     written = report(tmp_path)
-    assert written["asked"] == {"threshold": 0.6, "queries": None, "class": None}
-    assert (written["schema_version"], written["method"], written["image"]["width"]) == (1, "relevance", 60)
-    for one in written["detections"]:
-        rows, columns = one["relevance"]["grid"]
-        assert (rows, columns) == (3, 5)
-        assert [len(row) for row in one["relevance"]["scores"]] == [columns] * rows
-        assert max(map(max, one["relevance"]["scores"])) > 0
-    assert {one["query"] for one in written["detections"] + written["others"]} == set(range(8))
+    assert written["asked"] == {"question": None, "texts": [], "targets": [], "threshold": 0.6, "queries": [],
+                                "class": None, "start_layers": {}, "regions": None}
+    assert (written["schema_version"], written["method"], written["images"][0]["width"]) == (2, "relevance", 60)
+    grid = elements(written, "image")
+    assert (grid["kind"], grid["rows"], grid["columns"]) == ("patches", 3, 5)
+    for one in written["items"]:
+        assert len(one["scores"]["image"]) == 3 * 5
+        assert max(one["scores"]["image"]) > 0
+    assert all(one["scores"] == {} for one in written["others"])
+    assert {one["query"] for one in written["items"] + written["others"]} == set(range(8))
     assert Image.open(tmp_path / "out" / "scene.relevance.png").format == "PNG"
 
 
 def test_queries_come_as_asked(find: Command, picture: Path, tmp_path: Path) -> None:
     outcome = find(picture, "--query", "6", "--query", "0", "--query", "6")
     assert outcome.out.splitlines()[0] == f"{picture}  queries 6 and 0"
-    assert [one["query"] for one in report(tmp_path)["detections"]] == [6, 0]
+    assert [one["query"] for one in report(tmp_path)["items"]] == [6, 0]
 
 
 def test_a_class_keeps_its_own_detections(find: Command, picture: Path, tmp_path: Path) -> None:
     find(picture)
-    every = report(tmp_path)["detections"]
+    every = report(tmp_path)["items"]
     outcome = find(picture, "--class", "Red Circle")
-    found = report(tmp_path)["detections"]
+    found = report(tmp_path)["items"]
     assert 0 < len(found) < len(every)
     assert found == [one for one in every if one["label"] == "red circle"]
     assert f"{len(found)} detections of red circle over 50 %" in outcome.out
@@ -71,9 +69,9 @@ def test_a_class_keeps_its_own_detections(find: Command, picture: Path, tmp_path
 
 def test_a_class_named_with_a_query_is_what_it_is_asked_about(find: Command, picture: Path, tmp_path: Path) -> None:
     outcome = find(picture, "--query", "2", "--class", "dog")
-    [found] = report(tmp_path)["detections"]
+    [found] = report(tmp_path)["items"]
     assert (found["query"], found["label"], found["index"]) == (2, "dog", 1)
-    assert found["score"] == next(one["probability"] for one in found["predictions"] if one["label"] == "dog") < 0.5
+    assert found["score"] == next(one["score"] for one in found["predictions"] if one["label"] == "dog") < 0.5
     assert outcome.out.startswith(f"{picture}  query 2 as dog\n")
 
 
@@ -83,7 +81,7 @@ def test_nothing_over_the_threshold_is_a_result_too(find: Command, picture: Path
     title, surest, _ = outcome.out.splitlines()
     assert title == f"{picture}  no detection over 99 %"
     written = report(tmp_path)
-    assert written["detections"] == []
+    assert written["items"] == []
     assert surest.split()[1] == written["others"][0]["label"].split()[0]
     assert f"(query {written['others'][0]['query']})" in surest
     assert (tmp_path / "out" / "scene.relevance.png").is_file()
@@ -94,7 +92,7 @@ def test_several_methods_share_their_detections_and_a_sheet(find: Command, pictu
     assert outcome.code == 0
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
         ["scene.methods.png", *(f"scene.{name}.{kind}" for name in method_names() for kind in ("json", "png"))])
-    boxes = {json.dumps([one["box_xyxy_px"] for one in report(tmp_path, f"scene.{name}.json")["detections"]])
+    boxes = {json.dumps([one["box_xyxy_px"] for one in report(tmp_path, f"scene.{name}.json")["items"]])
              for name in method_names()}
     assert len(boxes) == 1
     assert outcome.out.splitlines()[-1].split() == ["together", str(tmp_path / "out" / "scene.methods.png")]
@@ -104,11 +102,10 @@ def test_little_memory_gives_the_same(find: Command, picture: Path, tmp_path: Pa
     reports = []
     for size in ("1", "2GB"):
         find(picture, "--max-memory", size, "--dtype", "float64")
-        reports.append(report(tmp_path)["detections"])
+        reports.append(report(tmp_path)["items"])
     for one, other in zip(*reports, strict=True):
         assert one["query"] == other["query"]
-        for row, same in zip(one["relevance"]["scores"], other["relevance"]["scores"], strict=True):
-            assert row == pytest.approx(same, rel=1e-6)
+        assert one["scores"]["image"] == pytest.approx(other["scores"]["image"], rel=1e-6)
 
 
 def test_many_pictures_are_a_row_each_and_failures_are_told(find: Command, picture: Path, tmp_path: Path) -> None:
@@ -128,10 +125,10 @@ def test_batches_give_what_single_runs_give(find: Command, picture: Path) -> Non
     arguments = (picture, "tall.png", "--json", "--threshold", "0")
     sizes = [json.loads(find(*arguments, "--batch-size", size).out)["explanations"] for size in (1, 2)]
     for alone, together in zip(*sizes, strict=True):
-        assert alone["image"] == together["image"]
-        assert [one["score"] for one in alone["detections"]] == pytest.approx(
-            [one["score"] for one in together["detections"]], abs=1e-5)
-    assert [len(one["detections"]) for one in sizes[0]] == [8, 8]
+        assert alone["images"] == together["images"]
+        assert [one["score"] for one in alone["items"]] == pytest.approx(
+            [one["score"] for one in together["items"]], abs=1e-5)
+    assert [len(one["items"]) for one in sizes[0]] == [8, 8]
 
 
 def test_json_is_one_document(find: Command, picture: Path) -> None:
@@ -139,7 +136,7 @@ def test_json_is_one_document(find: Command, picture: Path) -> None:
     document = json.loads(outcome.out)
     [found] = document["explanations"]
     assert all(Path(path).is_file() for path in found["files"])
-    assert found["detections"]
+    assert found["items"]
     assert document["failures"] == [{"image": "gone.png", "question": None, "error": outcome.error}]
 
 
@@ -157,7 +154,7 @@ def test_resume_leaves_out_what_was_asked_already(find: Command, picture: Path, 
 
 MISUSE = {
     ("scene.png", "-q", "red?"): "finds objects: a question does not fit it",
-    ("scene.png", "--target", "red"): "the target of a question does not fit it",
+    ("scene.png", "--target", "red"): "a target does not fit it. Leave it out; threshold, query and class say what",
     ("--questions", "q.jsonl"): "finds objects: a question does not fit it",
     ("scene.png", "--class", "red cirle"): "Did you mean 'red circle'? Its 3 classes: cat, dog, red circle.",
     ("scene.png", "--query", "8"): "There is no query 8; ",
@@ -169,7 +166,7 @@ MISUSE = {
     ("scene.png", "--threshold", "nan"): "It is a probability",
     ("scene.png", "--max-memory", "0"): "--max-memory '0' is no size.",
     ("scene.png", "--max-memory", "much"): "Write it as 2GB, 500MB, 1GiB or a number of bytes.",
-    ("scene.png", "--regions", "grid"): "takes no regions",
+    ("scene.png", "--regions", "grid"): "takes no regions and no features",
 }
 
 
@@ -183,12 +180,14 @@ def test_misuse(find: Command, picture: Path, tmp_path: Path, arguments: tuple[s
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("option", [("--threshold", "0.5"), ("--query", "1"), ("--class", "red")])
+@pytest.mark.parametrize(("option", "named"), [(("--threshold", "0.5"), "a threshold"), (("--query", "1"), "a query"),
+                                               (("--class", "red"), "a class of detections")])
 def test_options_of_detectors_do_not_fit_a_model_that_answers(ask: Command, picture: Path, tmp_path: Path,
-                                                              option: tuple[str, str]) -> None:
+                                                              option: tuple[str, str], named: str) -> None:
     outcome = ask(picture, "-q", "red?", *option)
     assert outcome.code == 2
-    assert "answers questions: threshold, query and class are for models that find objects." in outcome.error
+    assert outcome.error.endswith(f" answers questions: {named} does not fit it. Leave it out; target says what is "
+                                  "explained.")
     assert not (tmp_path / "out").exists()
 
 

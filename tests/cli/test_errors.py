@@ -125,7 +125,7 @@ def test_a_disk_that_fills_up_leaves_no_half_file(ask: Command, picture: Path, t
 
 
 def test_what_fails_together_is_tried_alone(ask: Command, picture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mmx.explainer import Model
+    from mmx.model import Model
 
     together = Model.explain_batch
 
@@ -146,7 +146,7 @@ def test_a_fault_of_mmx_is_one_line_too(ask: Command, picture: Path, monkeypatch
     def broken(*arguments: object, **options: object) -> None:
         raise ValueError("first\nsecond")
 
-    monkeypatch.setattr("mmx.explainer.Model.explain_batch", broken)
+    monkeypatch.setattr("mmx.model.Model.explain_batch", broken)
     outcome = ask(picture, "-q", "red?")
     assert outcome.code == 1
     assert "ValueError: first second. This is a fault of mmx; --debug shows where it is." in outcome.error
@@ -164,7 +164,7 @@ def test_interrupted(ask: Command, picture: Path, tmp_path: Path, monkeypatch: p
     def stop(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mmx.explainer.Model.explain_batch", stop)
+    monkeypatch.setattr("mmx.model.Model.explain_batch", stop)
     outcome = ask(picture, "-q", "red?", "--json")
     assert (outcome.code, outcome.out, outcome.err) == (130, "", "")
     assert not (tmp_path / "out").exists()

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from cli_outcome import Command
+from cli_outcome import Command, elements, report, tokens
 from PIL import Image
 
 QUESTION = ("-q", "what color is the circle?")
@@ -18,14 +18,14 @@ def written(folder: Path) -> list[str]:
 def test_one_picture_is_told_in_a_block(ask: Command, picture: Path, tmp_path: Path) -> None:
     outcome = ask(picture, *QUESTION)
     assert (outcome.code, outcome.err) == (0, "")
-    report = json.loads((tmp_path / "out" / "scene.relevance.json").read_text())
+    found = report(tmp_path)
     assert Image.open(tmp_path / "out" / "scene.relevance.png").format == "PNG"
     title, answer, words, regions, files = outcome.out.splitlines()
     assert title == f"{picture}  what color is the circle?"
     assert answer.split()[0] == "answer"
-    best, second = (f"{one['label']} {100 * one['probability']:.0f} %" for one in report["predictions"][:2])
+    best, second = (f"{one['label']} {100 * one['score']:.0f} %" for one in found["predictions"][:2])
     assert f"{best}  then {second}" in answer
-    strongest = max((token for token in report["tokens"] if not token["special"]), key=lambda token: token["score"])
+    strongest = max((one for one in tokens(found) if not one["special"]), key=lambda one: one["relevance"])
     assert words.split()[:2] == ["words", strongest["text"]]
     assert regions.split()[0] == "regions"
     assert files.split(maxsplit=1) == ["wrote", f"{tmp_path / 'out' / 'scene.relevance.png'} and .json"]
@@ -33,8 +33,8 @@ def test_one_picture_is_told_in_a_block(ask: Command, picture: Path, tmp_path: P
 
 def test_regions_without_a_name_are_told_by_their_place(ask: Command, picture: Path, tmp_path: Path) -> None:
     regions = ask(picture, *QUESTION).out.splitlines()[3]
-    found = json.loads((tmp_path / "out" / "scene.relevance.json").read_text())["regions"]
-    strongest = max(range(6), key=lambda index: found[index]["relevance"])
+    scores = report(tmp_path)["items"][0]["scores"]["image"]
+    strongest = max(range(6), key=lambda index: scores[index])
     places = ["upper left", "upper middle", "upper right", "lower left", "lower middle", "lower right"]
     assert f"1 {places[strongest]} " in regions
 
@@ -50,7 +50,7 @@ def test_several_methods_share_a_table(ask: Command, picture: Path, tmp_path: Pa
 
 def test_all_methods(ask: Command, mmx: Command, picture: Path, tmp_path: Path) -> None:
     assert ask(picture, *QUESTION, "-m", "all").code == 0
-    names = [method["name"] for method in json.loads(mmx("methods", "--json").out)]
+    names = [method["name"] for method in json.loads(mmx("methods", "--json").out)["methods"]]
     assert len(names) > 5
     assert written(tmp_path / "out") == sorted(["scene.methods.png", *(f"scene.{name}.{kind}" for name in names
                                                                        for kind in ("json", "png"))])
@@ -61,8 +61,8 @@ def test_a_target_is_an_answer_or_its_index(ask: Command, picture: Path, tmp_pat
     outcome = ask(picture, *QUESTION, "--target", target)
     assert outcome.code == 0
     assert "explained  blue" in outcome.out
-    target = json.loads((tmp_path / "out" / "scene.relevance.json").read_text())["target"]
-    assert (target["index"], target["label"]) == (1, "blue")
+    [item] = report(tmp_path)["items"]
+    assert (item["kind"], item["index"], item["label"], item["unit"]) == ("answer", 1, "blue", "softmax")
 
 
 def test_many_pictures_are_a_row_each(ask: Command, picture: Path, tmp_path: Path) -> None:
@@ -83,8 +83,7 @@ def test_pictures_of_one_name_keep_their_own_files(ask: Command, picture: Path, 
         shutil.copy(picture, tmp_path / copy)
     assert ask(picture, "a/scene.png", "scene-2.png", "SCENE.PNG", *QUESTION).code == 0
     reports = [json.loads(path.read_text()) for path in (tmp_path / "out").glob("*.json")]
-    assert {report["image"]["source"] for report in reports} == {str(picture), "a/scene.png", "scene-2.png",
-                                                                 "SCENE.PNG"}
+    assert {one["images"][0]["source"] for one in reports} == {str(picture), "a/scene.png", "scene-2.png", "SCENE.PNG"}
 
 
 def test_batches_give_what_single_runs_give(ask: Command, picture: Path, tmp_path: Path) -> None:
@@ -92,9 +91,9 @@ def test_batches_give_what_single_runs_give(ask: Command, picture: Path, tmp_pat
     sizes = [json.loads(ask(picture, "tall.png", *QUESTION, "--json", "--batch-size", size).out)["explanations"]
              for size in (1, 2)]
     for alone, together in zip(*sizes, strict=True):
-        assert alone["image"] == together["image"]
-        assert [region["relevance"] for region in alone["regions"]] == pytest.approx(
-            [region["relevance"] for region in together["regions"]], abs=1e-5)
+        assert alone["images"] == together["images"] and alone["elements"] == together["elements"]
+        for stream, scores in alone["items"][0]["scores"].items():
+            assert scores == pytest.approx(together["items"][0]["scores"][stream], abs=1e-5)
 
 
 def test_json_is_one_document(ask: Command, picture: Path) -> None:
@@ -120,7 +119,7 @@ SCRIPTS = ["何色ですか", "какого цвета круг?", "ما هو ا
 def test_questions_in_any_script(ask: Command, picture: Path, tmp_path: Path, question: str) -> None:
     outcome = ask(picture, "-q", question)
     assert outcome.code == 0
-    assert json.loads((tmp_path / "out" / "scene.relevance.json").read_text())["question"] == question
+    assert report(tmp_path)["asked"]["question"] == question
     assert outcome.err.startswith("note: words that the model does not know: ")
     assert outcome.err.count("\n") == 1
 
@@ -129,12 +128,13 @@ def test_questions_in_any_script(ask: Command, picture: Path, tmp_path: Path, qu
 def test_other_number_types(ask: Command, picture: Path, dtype: str) -> None:
     outcome = ask(picture, *QUESTION, "--dtype", dtype, "--json")
     assert outcome.code == 0
-    assert json.loads(outcome.out)["explanations"][0]["dtype"] == dtype
+    assert json.loads(outcome.out)["explanations"][0]["model"]["dtype"] == dtype
 
 
 def test_another_grid(ask: Command, picture: Path) -> None:
     outcome = ask(picture, *QUESTION, "--regions", "grid:3x4", "--json")
-    assert len(json.loads(outcome.out)["explanations"][0]["regions"]) == 12
+    [found] = json.loads(outcome.out)["explanations"]
+    assert len(elements(found, "image")["regions"]) == len(found["items"][0]["scores"]["image"]) == 12
 
 
 def test_quiet_says_results_and_errors_only(ask: Command, picture: Path) -> None:

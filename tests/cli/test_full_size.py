@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from cli_outcome import Command
+from cli_outcome import Command, elements, labels
 from frcnn_folder import full_settings, write_detector
 from torch import nn
 from transformers import (
@@ -108,11 +108,12 @@ def test_question_answering(mmx: Command, real: Path, folder: Path, detector: Pa
     for given, out in ((("--features", tmp_path / "features" / tsv.name), "tsv"), (regions, "pixels")):
         outcome = mmx(*asked, *given, "--out", out, "--method", "all", "--quiet")
         assert (outcome.code, outcome.err) == (0, "")
-        report = json.loads((tmp_path / out / f"{picture.stem}.relevance.json").read_text())
-        assert len(report["regions"]) == 36 and all(region["label"] for region in report["regions"])
-        assert report["target"]["label"] in json.loads(answers[1].read_text())
-    labels = json.loads((tmp_path / "tsv" / f"{picture.stem}.relevance.json").read_text())["regions"]
-    assert "brown cat" in [region["label"] for region in labels]
+        found = json.loads((tmp_path / out / f"{picture.stem}.relevance.json").read_text())
+        seen = elements(found, "image")["regions"]
+        assert len(seen) == 36 and all(region["label"] for region in seen)
+        assert labels(found)[0] in json.loads(answers[1].read_text())
+    found = json.loads((tmp_path / "tsv" / f"{picture.stem}.relevance.json").read_text())
+    assert "brown cat" in [region["label"] for region in elements(found, "image")["regions"]]
     outcome = mmx("perturb", "--model", folder, *answers, *regions, "--data",
                   real / "derived" / "lxmert_valid.photos_here.json", "--images",
                   real / "coco" / "tinycoco_38" / "images" / "train2017", "-n", 2, "--seed", 3, "--json")

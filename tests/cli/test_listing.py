@@ -30,7 +30,7 @@ def test_methods_as_a_table(mmx: Command) -> None:
 
 
 def test_methods_as_json(mmx: Command) -> None:
-    listed = json.loads(mmx("methods", "--json").out)
+    listed = json.loads(mmx("methods", "--json").out)["methods"]
     assert [entry["name"] for entry in listed] == [method.name for method in all_methods()]
     assert listed[0]["name"] == "relevance"
     assert all(entry["summary"] and entry["source"] for entry in listed)
@@ -38,7 +38,7 @@ def test_methods_as_json(mmx: Command) -> None:
 
 def test_models(mmx: Command) -> None:
     outcome = mmx("models")
-    listed = json.loads(mmx("models", "--json").out)
+    listed = json.loads(mmx("models", "--json").out)["models"]
     assert (outcome.code, outcome.err) == (0, "")
     assert "unc-nlp/lxmert-vqa-uncased" in [entry["name"] for entry in listed]
     table, _, _ = outcome.out.partition("\n\n")

@@ -5,10 +5,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from cli_outcome import Command
+from cli_outcome import Command, elements, labels, report, tokens
 from PIL import Image
 
 from mmx.methods import method_names
+from mmx.show.wording import number
 
 LEFT_OUT = {"relevance-no-norm", "relevance-lrp-no-norm", "ablation-no-self-in-10"}
 
@@ -29,10 +30,6 @@ def pictures(picture: Path, tmp_path: Path) -> list[Path]:
     return [picture, tmp_path / "green.png"]
 
 
-def report(folder: Path, name: str = "scene.relevance.json") -> dict:
-    return json.loads((folder / "out" / name).read_text())
-
-
 def test_a_classifier_says_the_most_probable_classes_and_which_are_explained(
         classify: Command, picture: Path, tmp_path: Path) -> None:
     outcome = classify(picture, "--target", "red circle", "--target", "4")
@@ -41,7 +38,7 @@ def test_a_classifier_says_the_most_probable_classes_and_which_are_explained(
     written = report(tmp_path)
     best = written["predictions"][0]
     assert title.startswith(f"{picture}  {best['label']} ")
-    assert head.split() == ["class", "index", "share"]
+    assert head.split() == ["class", "index", "softmax"]
     assert [row.split("  ")[1].strip() for row in rows] == [one["label"] for one in written["predictions"]]
     assert sorted(row.split()[-4] for row in rows if row.endswith("explained")) == ["3", "4"]
     assert files.split(maxsplit=1) == ["wrote", f"{tmp_path / 'out' / 'scene.relevance.png'} and .json"]
@@ -50,13 +47,13 @@ def test_a_classifier_says_the_most_probable_classes_and_which_are_explained(
 def test_the_report_of_classes(classify: Command, picture: Path, tmp_path: Path) -> None:
     classify(picture, "--target", "red circle", "--target", "4")
     written = report(tmp_path)
-    assert [(one["label"], one["index"]) for one in written["classes"]] == [("red circle", 3), ("tiger, tabby", 4)]
-    assert written["start_layers"] == {"image": 0}
-    for one in written["classes"]:
-        assert one["relevance"]["grid"] == [2, 3]
-        assert [len(row) for row in one["relevance"]["scores"]] == [3, 3]
-        assert one["relevance"]["box_xyxy_px"] == [0, 0, 60, 40]
-    assert sum(one["probability"] for one in written["predictions"]) == pytest.approx(1)
+    assert [(one["label"], one["index"]) for one in written["items"]] == [("red circle", 3), ("tiger, tabby", 4)]
+    assert written["asked"]["start_layers"] == {"image": 0} and written["asked"]["targets"] == [3, 4]
+    grid = elements(written, "image")
+    assert (grid["rows"], grid["columns"], grid["box_xyxy_px"]) == (2, 3, [0, 0, 60, 40])
+    assert [len(one["scores"]["image"]) for one in written["items"]] == [2 * 3, 2 * 3]
+    assert {one["unit"] for one in written["predictions"]} == {"softmax"}
+    assert sum(one["score"] for one in written["predictions"]) == pytest.approx(1)
 
 
 def test_texts_are_told_with_similarity_softmax_and_words(match: Command, picture: Path, tmp_path: Path) -> None:
@@ -65,27 +62,30 @@ def test_texts_are_told_with_similarity_softmax_and_words(match: Command, pictur
     title, head, *rows, _ = outcome.out.splitlines()
     assert title == f"{picture}  2 texts"
     assert head.split() == ["text", "similarity", "softmax", "words"]
-    for row, one in zip(rows, report(tmp_path)["texts"], strict=True):
-        assert row.strip().startswith(one["text"])
-        assert f"  {round(one['similarity'], 2) or 0.0:.2f} " in row
-        assert f"{100 * one['probability']:.0f} %" in row
+    written = report(tmp_path)
+    for row, one in zip(rows, written["items"], strict=True):
+        assert row.strip().startswith(one["label"])
+        assert one["unit"] == "similarity" and f"  {round(one['score'], 2) or 0.0:.2f} " in row
+        assert f"{100 * one['also']['softmax']:.0f} %" in row
 
 
 def test_the_report_of_texts_has_tokens_words_and_map(match: Command, picture: Path, tmp_path: Path) -> None:
-    match(picture, "--text", "red circle", "--text", "a zebra's", "--start-layer", "0", "--start-layer-text", "1")
+    outcome = match(picture, "--text", "red circle", "--text", "a zebra's", "--start-layer", "0", "--start-layer-text",
+                    "0")
     written = report(tmp_path)
-    assert written["start_layers"] == {"image": 0, "text": 1}
-    circle, zebra = written["texts"]
-    assert [token["piece"] for token in circle["tokens"][1:-1]] == ["red</w>", "circ", "le</w>"]
-    assert [token["special"] for token in circle["tokens"]] == [True, False, False, False, True]
-    assert [word["text"] for word in circle["words"]] == ["red", "circle"]
-    assert [word["text"] for word in zebra["words"]] == ["a", "zebra's"]
-    for one in (circle, zebra):
-        scores = [token["score"] for token in one["tokens"] if not token["special"]]
-        assert sum(word["score"] for word in one["words"]) == pytest.approx(sum(scores))
-        assert one["relevance"]["grid"] == [4, 4]
-        assert one["relevance"]["box_xyxy_px"] == pytest.approx([10, 0, 50, 40], abs=2)
-    assert circle["probability"] + zebra["probability"] == pytest.approx(1)
+    assert written["asked"]["start_layers"] == {"image": 0, "text": 0}
+    assert labels(written) == written["asked"]["texts"] == ["red circle", "a zebra's"]
+    circle = tokens(written, 0)
+    assert [token["piece"] for token in circle[1:-1]] == ["red</w>", "circ", "le</w>"]
+    assert [token["special"] for token in circle] == [True, False, False, False, True]
+    _, red, *pieces, _ = [token["relevance"] for token in circle]
+    assert f"red {number(red)}" in outcome.out and f"circle {number(sum(pieces))}" in outcome.out
+    assert "".join(token["text"] for token in tokens(written, 1)[1:-1]) == "azebra's"
+    grid = elements(written, "image")
+    assert (grid["rows"], grid["columns"]) == (4, 4)
+    assert grid["box_xyxy_px"] == pytest.approx([10, 0, 50, 40], abs=2)
+    assert all(len(one["scores"]["image"]) == 16 for one in written["items"])
+    assert sum(one["also"]["softmax"] for one in written["items"]) == pytest.approx(1)
 
 
 def test_one_text_and_several_pictures_end_in_a_softmax_over_the_pictures(match: Command,
@@ -95,7 +95,8 @@ def test_one_text_and_several_pictures_end_in_a_softmax_over_the_pictures(match:
     *rows, head, first, second, last = outcome.out.splitlines()
     assert [row.split()[1] for row in rows] == ["similarity", "similarity"]
     assert head == "softmax over the pictures"
-    logits = {str(path): report(tmp_path, f"{path.stem}.relevance.json")["texts"][0]["logit"] for path in pictures}
+    items = {str(path): report(tmp_path, f"{path.stem}.relevance.json")["items"][0] for path in pictures}
+    logits = {name: item["also"]["logit"] for name, item in items.items()}
     assert [row.split("%")[1].strip() for row in (first, second)] == sorted(logits, key=lambda name: -logits[name])
     assert last == f"2 explained; 4 files written to {tmp_path / 'out'}"
 
@@ -141,7 +142,7 @@ def test_resume_knows_what_was_asked(request: pytest.FixtureRequest, picture: Pa
 def test_json_is_one_document(match: Command, pictures: list[Path]) -> None:
     outcome = match(*pictures, "--text", "red", "--json")
     document = json.loads(outcome.out)
-    assert [one["texts"][0]["text"] for one in document["explanations"]] == ["red", "red"]
+    assert [labels(one) for one in document["explanations"]] == [["red"], ["red"]]
     assert document["failures"] == []
 
 
@@ -153,7 +154,7 @@ def test_json_is_one_document(match: Command, pictures: list[Path]) -> None:
     ("classify", ("-t", "red cirkle"), "Did you mean 'red circle'?"),
     ("classify", ("--text", "red"), "classifies pictures: a text does not fit it"),
     ("classify", ("--start-layer-text", "0"), "has no text layers of its own"),
-    ("classify", ("--class", "crane"), "threshold, query and class do not fit it")])
+    ("classify", ("--class", "crane"), "a class of detections does not fit it. Leave it out; target says")])
 def test_what_does_not_fit_is_one_line(request: pytest.FixtureRequest, picture: Path, kind: str,
                                        asked: tuple[str, ...], message: str) -> None:
     outcome = request.getfixturevalue(kind)(picture, *asked)
@@ -170,8 +171,8 @@ def shipped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(("fixture", "name", "asked", "what"), [
-    ("tiny_vit", "shapes-vit", (), "a class, or for a picture alone"),
-    ("tiny_vit", "shapes-vit", ("-t", "3"), "a class, or for a picture alone"),
+    ("tiny_vit", "shapes-vit", (), "a class or a picture alone"),
+    ("tiny_vit", "shapes-vit", ("-t", "3"), "a class or a picture alone"),
     ("tiny_clip", "shapes-clip", ("--text", "red"), "--text"),
     ("tiny_detr", "shapes-detr", ("--threshold", "0.4"), "--threshold, --query or --class"),
     ("tiny_detr", "shapes-detr", ("--query", "1"), "--threshold, --query or --class"),

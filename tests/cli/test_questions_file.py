@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from cli_outcome import Command, Outcome
+from cli_outcome import Command, Outcome, labels, report
 
 
 def rows(path: Path, *lines: dict) -> Path:
@@ -13,7 +13,7 @@ def rows(path: Path, *lines: dict) -> Path:
 
 
 def sources(outcome: Outcome) -> list[tuple[str, str]]:
-    return [(one["question"], Path(one["files"][0]).name) for one in json.loads(outcome.out)["explanations"]]
+    return [(one["asked"]["question"], Path(one["files"][0]).name) for one in json.loads(outcome.out)["explanations"]]
 
 
 def test_csv_rows_are_asked_in_order(ask: Command, picture: Path, tmp_path: Path) -> None:
@@ -22,8 +22,9 @@ def test_csv_rows_are_asked_in_order(ask: Command, picture: Path, tmp_path: Path
     outcome = ask("--questions", table, "--json")
     assert outcome.code == 0
     assert sources(outcome) == [("what color?", "first.relevance.png"), ("is the circle red?", "scene.relevance.png")]
-    targets = [one["target"]["label"] for one in json.loads(outcome.out)["explanations"]]
-    assert targets[0] == "blue"
+    first, second = json.loads(outcome.out)["explanations"]
+    assert labels(first) == ["blue"] and first["asked"]["targets"] == [1]
+    assert labels(second) == [second["predictions"][0]["label"]] and second["asked"]["targets"] == []
 
 
 def test_one_picture_asked_twice_keeps_both_answers(ask: Command, picture: Path, tmp_path: Path) -> None:
@@ -55,7 +56,7 @@ def test_the_target_of_a_row_goes_before_the_option(ask: Command, picture: Path,
     file = rows(tmp_path / "q.jsonl", {"image": "scene.png", "question": "red?", "target": "0"},
                 {"image": "scene.png", "question": "red?"})
     found = json.loads(ask("--questions", file, "--json", "--target", "blue").out)["explanations"]
-    assert [one["target"]["label"] for one in found] == ["red", "blue"]
+    assert [labels(one) for one in found] == [["red"], ["blue"]]
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
@@ -107,9 +108,9 @@ def test_resume_explains_the_prediction_after_another_target(ask: Command, pictu
     assert "wrote" in ask(picture, "-q", "red?", "--resume").out
 
 
-@pytest.mark.parametrize("broken", [b"", b"[]", b'{"schema_version": 1}', b"\xff"])
+@pytest.mark.parametrize("broken", [b"", b"[]", b'{"schema_version": 2}', b"\xff"])
 def test_resume_trusts_no_broken_report(ask: Command, picture: Path, tmp_path: Path, broken: bytes) -> None:
     ask(picture, "-q", "red?")
     (tmp_path / "out" / "scene.relevance.json").write_bytes(broken)
     assert "wrote" in ask(picture, "-q", "red?", "--resume").out
-    assert json.loads((tmp_path / "out" / "scene.relevance.json").read_text())["question"] == "red?"
+    assert report(tmp_path)["asked"]["question"] == "red?"

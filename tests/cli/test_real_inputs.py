@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_outcome import Command
+from cli_outcome import Command, elements, labels, report
 from frcnn_folder import SMALL, write_detector
 
 
@@ -32,16 +32,12 @@ def features(tmp_path: Path) -> Path:
     return tmp_path / "features.tsv"
 
 
-def report(tmp_path: Path) -> dict:
-    return json.loads((tmp_path / "out" / "scene.relevance.json").read_text())
-
-
 @pytest.mark.usefixtures("names")
 def test_features_by_the_pictures_name(ask: Command, picture: Path, features: Path, tmp_path: Path) -> None:
     outcome = ask(picture, "-q", "red?", "--features", features)
     assert (outcome.code, outcome.err) == (0, "")
-    found = report(tmp_path)
-    assert found["region_provider"] == "features of features.tsv"
+    found = elements(report(tmp_path), "image")
+    assert found["provider"] == report(tmp_path)["asked"]["regions"] == "features of features.tsv"
     assert [region["label"] for region in found["regions"]] == ["kind1 thing 7", "kind2 thing 9"]
     assert [region["box_xyxy_px"] for region in found["regions"]] == [[0, 0, 60, 40], [30, 20, 60, 40]]
     assert "kind1 thing 7" in outcome.out
@@ -50,7 +46,7 @@ def test_features_by_the_pictures_name(ask: Command, picture: Path, features: Pa
 def test_without_their_names_at_hand(ask: Command, picture: Path, features: Path, tmp_path: Path) -> None:
     assert ask(picture, "-q", "red?", "--features", features).code == 0
     found = report(tmp_path)
-    assert [region["label"] for region in found["regions"]] == [None, None]
+    assert [region["label"] for region in elements(found, "image")["regions"]] == [None, None]
     assert "objects_vocab.txt" in found["notes"][0]
 
 
@@ -92,19 +88,19 @@ def test_answers_out_of_a_file(ask: Command, picture: Path, tmp_path: Path, cont
     path = tmp_path / ("answers.json" if content[0] == "[" else "answers.txt")
     path.write_text(content)
     assert ask(picture, "-q", "red?", "--answers", path, "--target", "a, b").code == 0
-    assert report(tmp_path)["target"] == {"index": 1, "label": "a, b", "probability":
-                                          report(tmp_path)["target"]["probability"]}
+    [item] = report(tmp_path)["items"]
+    assert (item["index"], item["label"]) == (1, "a, b")
 
 
 def test_answers_without_names_are_numbers(ask: Command, picture: Path, checkpoint: Path, tmp_path: Path) -> None:
     config = json.loads((checkpoint / "config.json").read_text())
-    labels = {str(i): f"LABEL_{i}" for i in range(3)}
-    config |= {"id2label": labels, "label2id": {name: int(i) for i, name in labels.items()}}
+    numbered = {str(i): f"LABEL_{i}" for i in range(3)}
+    config |= {"id2label": numbered, "label2id": {name: int(i) for i, name in numbered.items()}}
     (checkpoint / "config.json").write_text(json.dumps(config))
     outcome = ask(picture, "-q", "red?", "--model", checkpoint)
     assert outcome.code == 0
     assert "does not name its answers, so they are numbers: give --answers FILE" in outcome.err
-    assert report(tmp_path)["target"]["label"].startswith("answer ")
+    assert labels(report(tmp_path))[0].startswith("answer ")
 
 
 @pytest.mark.usefixtures("names")
@@ -122,12 +118,12 @@ def test_regions_out_of_the_detector(ask: Command, picture: Path, checkpoint: Pa
         shutil.copy(name, detector)
     outcome = ask(picture, "-q", "red?", "--model", checkpoint, "--regions", f"frcnn:{detector}")
     assert (outcome.code, outcome.err) == (0, "")
-    found = report(tmp_path)
-    assert found["region_provider"] == f"Faster R-CNN detections ({detector})"
+    found = elements(report(tmp_path), "image")
+    assert found["provider"] == f"Faster R-CNN detections ({detector})"
     assert all(region["label"].startswith("kind") and region["confidence"] > 0 for region in found["regions"])
     turned = ask(picture, "-q", "red?", "--model", checkpoint, "--regions", f"frcnn-iccv21:{detector}")
     assert turned.code == 0
-    assert report(tmp_path)["region_provider"].endswith(", channels as in the reference)")
+    assert elements(report(tmp_path), "image")["provider"].endswith(", channels as in the reference)")
 
 
 def test_a_model_for_2048_numbers_a_region_wants_the_detector(ask: Command, picture: Path, checkpoint: Path) -> None:
@@ -146,8 +142,22 @@ def test_a_model_for_2048_numbers_a_region_wants_the_detector(ask: Command, pict
     assert "was trained on other regions than these" in outcome.err
 
 
-def test_regions_and_answers_fit_vqa_models_alone(mmx: Command, picture: Path, tiny_vit: Path) -> None:
-    Path("answers.txt").write_text("a\nb\n")
-    outcome = mmx("explain", picture, "--model", tiny_vit, "--answers", "answers.txt")
+@pytest.mark.parametrize("option", [("--regions", "grid"), ("--features", "features.tsv")])
+def test_a_model_of_pixels_takes_no_regions(mmx: Command, picture: Path, tiny_vit: Path, features: Path,
+                                            option: tuple[str, str]) -> None:
+    outcome = mmx("explain", picture, "--model", tiny_vit, *option)
     assert outcome.code == 2
-    assert "takes no regions, features or answers" in outcome.error
+    assert outcome.error.endswith("takes no regions and no features: it looks at the whole picture. Leave them out.")
+
+
+def test_a_model_of_texts_takes_no_names_of_answers(mmx: Command, picture: Path, tiny_clip: Path) -> None:
+    Path("answers.txt").write_text("a\nb\n")
+    outcome = mmx("explain", picture, "--text", "red", "--model", tiny_clip, "--answers", "answers.txt")
+    assert outcome.code == 2
+    assert outcome.error.endswith("matches pictures and texts: no names of answers fit it. Leave them out.")
+
+
+def test_classes_take_names_too(mmx: Command, picture: Path, tiny_vit: Path, tmp_path: Path) -> None:
+    Path("classes.txt").write_text("a\nb\nc\nd\ne\n")
+    outcome = mmx("explain", picture, "--model", tiny_vit, "--answers", "classes.txt", "-t", "d", "-o", "out")
+    assert (outcome.code, labels(report(tmp_path))) == (0, ["d"])

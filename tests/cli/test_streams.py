@@ -69,7 +69,7 @@ def test_odd_names_in_rows(ask: Command, picture: Path) -> None:
 def test_odd_names_in_json(ask: Command, picture: Path) -> None:
     odd_copies(picture)
     explanations = json.loads(ask("-q", "red?", "--json", "--", *ODD_NAMES).out)["explanations"]
-    assert [one["image"]["source"] for one in explanations] == ODD_NAMES
+    assert [one["images"][0]["source"] for one in explanations] == ODD_NAMES
     files = [path for one in explanations for path in one["files"]]
     assert len(set(files)) == 2 * len(ODD_NAMES)
     assert all(Path(path).is_file() for path in files)
