@@ -21,7 +21,7 @@ def curves_png(summary: Mapping[str, Any]) -> bytes:
     if summary["warning"]:
         told.insert(0, f"WARNING: {summary['warning']}")
     columns = min(2, len(panels))
-    things = " or ".join(sorted(set(parameters["removes"].values()), reverse=True))
+    things = " or ".join(sorted({parameters["removes"][modality] for modality in summary["panels"]}, reverse=True))
     return png_bytes(curves_figure(f"Accuracy as {things} are removed, %", panels, columns, told))
 
 
