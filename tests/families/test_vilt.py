@@ -182,6 +182,21 @@ def test_pictures_of_two_sizes_in_one_call_have_grids_of_their_own(vilt: Model) 
     assert grids == [(4, 5), (6, 3), (4, 5)]
 
 
+def test_a_picture_that_is_padded_in_its_batch_has_its_own_patches_first_and_nothing_behind(vilt: Model) -> None:
+    """The class draws padding at random, in the place of patches that there are not."""
+    large, small = (vilt.encode(picture(size), QUESTION) for size in ((70, 50), (50, 50)))
+    assert [one["pixel_values"].shape[-2:] for one in (large, small)] == [(32, 40), (32, 32)]
+    padded = {name: torch.cat([large[name], small[name]]) for name in large if "pixel" not in name}
+    for name in ("pixel_values", "pixel_mask"):
+        padded[name] = torch.cat([large[name], torch.nn.functional.pad(small[name], (0, 8))])
+    for seed in range(3):
+        torch.manual_seed(seed)
+        found = vilt.attribute(padded, target=0)["image"]
+        close(found[0], vilt.attribute(large, target=0)["image"][0], EXACT)
+        close(found[1, :16], vilt.attribute(small, target=0)["image"][0], EXACT)
+        assert not found[1, 16:].any()
+
+
 def test_an_answer_is_explained_with_its_own_probability(vilt: Model) -> None:
     """It was trained with a sigmoid for each answer, which need not sum to 1."""
     found = vilt.explain(picture(), QUESTION, target=["blue", 0])
