@@ -1,4 +1,4 @@
-"""`mmx perturb`: how accuracy falls as the most, or the least, relevant words and regions are removed."""
+"""`mmx perturb`: how accuracy falls as the most, or the least, relevant words, regions or patches are removed."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -24,8 +24,8 @@ def perturb(
         "--positive", help="Remove the most relevant first (default: this and --negative).")] = False,
     negative: Annotated[bool, typer.Option("--negative", help="Remove the least relevant first.")] = False,
     modality: Annotated[list[str] | None, typer.Option(
-        "--modality", help="Remove from the image (regions) or the text (words); may be repeated (default: all).",
-    )] = None,
+        "--modality", help="Remove from the image (regions or patches) or the text (words); may be repeated "
+        "(default: all).")] = None,
     protocol: Annotated[Literal["iccv21", "clean"], typer.Option(
         "--protocol", help="iccv21: what the paper's code does. clean: even steps, seeded ties, a random control.")]
     = "iccv21",
@@ -57,7 +57,7 @@ def perturb(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Follow a model's accuracy as words or regions are removed in the order of their relevance.
+    """Follow a model's accuracy as words, regions or patches are removed in the order of their relevance.
 
     Writes a line for each sample, summary.json, summary.csv and curves.png into --out; a run that was killed goes on
     with --resume, and 'torchrun --nproc-per-node N -m mmx perturb ...' shares the samples out. Example:

@@ -71,5 +71,5 @@ def segment(
                           progress=OnTerminal(quiet))
         if world.leads:
             print_summary(study.to_dict(), out, as_json)
-    if study.document["images"]["failed"]:
+    if study.document["samples"]["failed"]:
         raise typer.Exit(1)

@@ -19,11 +19,11 @@ def print_summary(summary: dict[str, Any], out: Path, as_json: bool) -> None:
     if as_json:
         print_json(summary)
         return
-    images, kept = summary["images"], summary["detections_kept"]
-    failed = f", {images['failed']} failed" if images["failed"] else ""
+    samples, kept = summary["samples"], summary["detections_kept"]
+    failed = f", {samples['failed']} failed" if samples["failed"] else ""
     protocol = summary["protocol"]
     print_result(Text.assemble(("protocol ", "dim"), (protocol, "bold"), f"  {_MEANING[protocol]}"))
-    print_result(Text(f"{images['evaluated']} pictures{failed}, {summary['objects']} objects, {kept} detections kept; "
+    print_result(Text(f"{samples['evaluated']} pictures{failed}, {summary['objects']} objects, {kept} detections kept; "
                       f"classes matched by {summary['classes_matched_by']}"))
     ranges = sorted(summary["boxes"], key=lambda name: name != summary["headline"])
     for name in ranges:

@@ -37,8 +37,8 @@ def _element(one: Element) -> dict[str, Any]:
              "span": None if token.span is None else [int(end) for end in token.span]} for token in one.tokens]}
     if isinstance(one, Patches):
         return {"kind": one.kind, "rows": one.rows, "columns": one.columns, "box_xyxy_px": _box(one.box_xyxy_px),
-                "picture": one.picture}
-    return {"kind": one.kind, "provider": one.provider, "picture": one.picture, "regions": [
+                "image": one.picture}
+    return {"kind": one.kind, "provider": one.provider, "image": one.picture, "regions": [
         {"box_xyxy_px": _box(region.box_xyxy_px), "label": region.label,
          "confidence": None if region.confidence is None else float(region.confidence)} for region in one.regions]}
 
@@ -53,10 +53,10 @@ def _read_element(one: Mapping[str, Any]) -> Element:
                                               None if token["span"] is None else (token["span"][0], token["span"][1]))
                                         for token in one["tokens"]))
     if one["kind"] == Patches.kind:
-        return Patches(one["rows"], one["columns"], _read_box(one["box_xyxy_px"]), one["picture"])
+        return Patches(one["rows"], one["columns"], _read_box(one["box_xyxy_px"]), one["image"])
     if one["kind"] == Regions.kind:
         return Regions(tuple(Region(_read_box(region["box_xyxy_px"]), region["label"], region["confidence"])
-                             for region in one["regions"]), one["provider"], one["picture"])
+                             for region in one["regions"]), one["provider"], one["image"])
     raise ValueError(f"no element is called {one['kind']!r}")
 
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from mmx.errors import OutputError, UsageError, shown_path
 from mmx.files import write_atomically
+from mmx.schema import SCHEMA_VERSION
 from mmx.studies.reporting import Reporter
 from mmx.studies.world import World
 
@@ -69,6 +70,7 @@ def open_run(folder: Path, parameters: Record, world: World, *, resume: bool) ->
     Raises:
         UsageError: the run that is there had other parameters.
     """
+    parameters = {"schema_version": SCHEMA_VERSION, **parameters}
     if world.leads:
         path = folder / "run.json"
         if resume and path.is_file():

@@ -73,7 +73,7 @@ def test_a_run(perturb: Command, tmp_path: Path, protocol: str) -> None:
     assert {(modality, sign) for modality, signs in found["panels"].items() for sign in signs} == {
         (modality, sign) for modality in ("image", "text") for sign in ("positive", "negative")}
     for one in records(out):
-        assert len(one["picture"]) == 16 and one["target"] in ("red", "blue", "a long answer")
+        assert len(one["image_hash"]) == 64 and one["target"] in ("red", "blue", "a long answer")
         for method in methods:
             for curves in one["curves"][method].values():
                 for curve in curves.values():

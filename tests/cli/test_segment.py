@@ -82,7 +82,7 @@ def test_a_run(score: Command, tmp_path: Path, protocol: str, first: str) -> Non
     assert found["protocol"] == found["parameters"]["protocol"] == protocol
     assert list(found["methods"]) == ["relevance", "rollout"]
     assert found["parameters"]["revision"].startswith("sha256:") and "pycocotools" in found["parameters"]["versions"]
-    assert found["images"] == {"evaluated": 4, "failed": 0} and found["detections_kept"] > 0
+    assert found["samples"] == {"evaluated": 4, "failed": 0} and found["detections_kept"] > 0
 
 
 def test_results_are_in_the_official_format(score: Command, data: Path, tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_pictures_that_are_missing_or_torn_are_a_line_each(score: Command, data:
     missing, torn, *more = outcome.err.splitlines()
     assert "scene-1.png does not exist" in missing and "scene-2.png is no picture" in torn and more == []
     assert "2 pictures, 2 failed" in outcome.out
-    assert [one["image_id"] for one in summary(tmp_path / "out")["failures"]] == [1, 2]
+    assert [one["sample"] for one in summary(tmp_path / "out")["failures"]] == [1, 2]
 
 
 def test_a_picture_that_came_back_is_done_on_resume(score: Command, data: Path, tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_scenes_are_drawn_where_no_data_is_named(mmx: Command, tiny_detector: Pa
     for out in ("out", "elsewhere"):
         outcome = mmx("segment", "--model", tiny_detector, "--out", tmp_path / out)
         assert (outcome.code, outcome.err) == (0, "")
-    assert summary(tmp_path / "out")["images"]["evaluated"] == 2
+    assert summary(tmp_path / "out")["samples"]["evaluated"] == 2
     assert list(summary(tmp_path / "out")["methods"]) == ["ours_no_lrp"]
     assert summary(tmp_path / "out") == summary(tmp_path / "elsewhere")
 

@@ -36,7 +36,7 @@ def test_records_are_on_disk_at_once(tmp_path: Path) -> None:
     run = opened(tmp_path)
     run.append({"id": 3, "value": 1})
     assert (tmp_path / "records.0-of-1.jsonl").read_text() == '{"id":3,"value":1}\n'
-    assert json.loads((tmp_path / "run.json").read_text()) == PARAMETERS
+    assert json.loads((tmp_path / "run.json").read_text()) == {"schema_version": 2, **PARAMETERS}
 
 
 def test_a_torn_last_line_is_dropped_and_its_sample_not_done(tmp_path: Path) -> None:

@@ -191,7 +191,7 @@ def test_classes_that_do_not_match_are_refused(labels: dict[int, str], said: str
 
 
 def test_a_class_without_a_category_is_not_submitted() -> None:
-    record = {"id": 1, "height": 2, "width": 2, "scores": [0.9, 0.8], "labels": [0, 1], "kept": [0, 1],
+    record = {"id": 1, "height": 2, "width": 2, "scores": [0.9, 0.8], "indices": [0, 1], "kept": [0, 1],
               "boxes_xywh_px": [[0, 0, 1, 1]] * 2, "masks": {"m": encode_masks(torch.ones(2, 2, 2).bool())}}
     assert [one["category_id"] for one in mask_results([record], "m", "clean", (None, 7))] == [7]
     assert [one["score"] for one in box_results([record], (None, 7))] == [0.8]

@@ -49,7 +49,7 @@ class Curves:
         values, unperturbed = np.empty((count, len(keys), steps)), np.empty(count)
         pictures = []
         for place, record in enumerate(run.records()):
-            pictures.append((record["id"], record["sample"], record["picture"]))
+            pictures.append((record["id"], record["sample"], record["image_hash"]))
             unperturbed[place] = record["accuracy"]
             values[place] = [record["curves"][method][modality][sign]["accuracies"] for method, modality, sign in keys]
         return cls(tuple(keys), {modality: tuple(found) for modality, found in shares.items()},

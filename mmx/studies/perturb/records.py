@@ -56,7 +56,7 @@ class PerturbationTest:
                    self.combinations.answers(batch.inputs, batch.scores, batch.answers, seeds).items()}
         for place, ((number, sample), one) in enumerate(zip(samples, seen, strict=True)):
             target = self.answers[int(batch.answers[place])]
-            yield {"id": number, "sample": sample.id, "image": sample.image, "picture": one.picture[:16],
+            yield {"id": number, "sample": sample.id, "image": sample.image, "image_hash": one.picture,
                    "question": sample.question, "target": target, "accuracy": _accuracy(sample, target),
                    "curves": self._nested({key: indices[place] for key, indices in answers.items()}, sample)}
 

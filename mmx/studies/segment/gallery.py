@@ -49,7 +49,7 @@ def _row(record: Mapping[str, Any], image: CocoImage, data: CocoData, classes: C
     names, size = data.instances.categories, (image.height, image.width)
     notes = [note for note in data.instances.annotations.get(image.id, ()) if not note["iscrowd"]]
     truth = Masks(masks_of(notes, *size), tuple(names[note["category_id"]] for note in notes))
-    labels = tuple(_name(record["labels"][query], classes, names, work) for query in record["kept"])
+    labels = tuple(_name(record["indices"][query], classes, names, work) for query in record["kept"])
     found = [Masks(masks_of([{"segmentation": {"size": list(size), "counts": counts}}
                              for counts in record["masks"][method.name]], *size), labels) for method in work.methods]
     return GalleryRow(open_picture(image.path).image, image.path.name, (truth, *found))

@@ -55,7 +55,7 @@ class Segmentation:
             for method in self.methods}
         left, top, right, bottom = found.boxes_xyxy_px.T
         return {"id": image.id, "height": image.height, "width": image.width, "scores": found.scores.tolist(),
-                "unit": UNIT, "labels": found.labels.tolist(),
+                "unit": UNIT, "indices": found.labels.tolist(),
                 "boxes_xywh_px": torch.stack([left, top, right - left, bottom - top], 1).tolist(),
                 "kept": found.kept.tolist(), "masks": masks}
 
@@ -106,7 +106,7 @@ def box_results(records: Iterable[Mapping[str, Any]], categories: Sequence[int |
 
 
 def _result(record: Mapping[str, Any], query: int, categories: Sequence[int | None], **what: Any) -> list[Record]:
-    category = categories[record["labels"][query]]
+    category = categories[record["indices"][query]]
     if category is None:
         return []
     return [{"image_id": record["id"], "category_id": category, **what, "score": record["scores"][query]}]

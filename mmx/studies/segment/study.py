@@ -27,13 +27,13 @@ class SegmentationStudy(DrawnStudy):
     """COCO's figures of each method's masks, and of the detector's own boxes."""
 
     figure = "gallery.png"
-    columns: ClassVar = ("model", "protocol", "kind", "method", "iou_low", "iou_high", "figure", "value", "images")
+    columns: ClassVar = ("model", "protocol", "kind", "method", "iou_low", "iou_high", "figure", "value", "samples")
 
     def __repr__(self) -> str:
         found, parameters = self.document, self.document["parameters"]
         scores = ", ".join(f"{method} {_percent(ranges[found['headline']]['AP'])}"
                            for method, ranges in found["methods"].items())
-        return (f"<SegmentationStudy of {parameters['model']}, {found['images']['evaluated']} images, "
+        return (f"<SegmentationStudy of {parameters['model']}, {found['samples']['evaluated']} images, "
                 f"{found['protocol']}: AP {scores} %>")
 
     def rows(self) -> list[dict[str, Any]]:
@@ -46,7 +46,7 @@ class SegmentationStudy(DrawnStudy):
         scored = [*(("masks", method, ranges) for method, ranges in found["methods"].items()),
                   ("boxes", None, found["boxes"])]
         return [{**whole, "kind": kind, "method": method, "iou_low": float(low), "iou_high": float(high),
-                 "figure": figure, "value": value, "images": found["images"]["evaluated"]}
+                 "figure": figure, "value": value, "samples": found["samples"]["evaluated"]}
                 for kind, method, ranges in scored for name, figures in ranges.items()
                 for _, low, high in [name.split("_")] for figure, value in figures.items()]
 
@@ -105,7 +105,7 @@ def _parameters(work: Segmentation, data: CocoData, batch_size: int) -> dict[str
     """All that decides on a digit."""
     identity = identity_of(work.detector.model)
     return {
-        "protocol": work.protocol, "methods": [method.name for method in work.methods],
+        "kind": "segment", "protocol": work.protocol, "methods": [method.name for method in work.methods],
         "threshold": work.detector.threshold, **data.parameters, "batch_size": batch_size,
         "max_memory": work.detector.max_memory, **identity,
         "versions": {**identity["versions"], "pycocotools": version("pycocotools")},

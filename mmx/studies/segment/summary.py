@@ -30,7 +30,7 @@ def summed_up(run: Run, instances: Instances, classes: CategoryMap, parameters: 
     if not evaluated:
         raise MmxError("No picture could be evaluated.", "The lines above say why.")
     truth, protocol = instances.truth(number for number, _ in evaluated), parameters["protocol"]
-    failures = [{"image_id": one["id"], "error": one["error"]} for one in run.records(failed=True)]
+    failures = [{"sample": one["id"], "error": one["error"]} for one in run.records(failed=True)]
 
     def scored(name: str, results: Sequence[Record], kind: Literal["segm", "bbox"]) -> dict[str, Figures]:
         text = json.dumps(results, separators=(",", ":"), allow_nan=False)
@@ -40,7 +40,7 @@ def summed_up(run: Run, instances: Instances, classes: CategoryMap, parameters: 
     return {
         "schema_version": SCHEMA_VERSION, "protocol": protocol, "headline": HEADLINE[protocol],
         "classes_matched_by": classes.how, "parameters": dict(parameters),
-        "images": {"evaluated": len(evaluated), "failed": len(failures)}, "objects": len(truth["annotations"]),
+        "samples": {"evaluated": len(evaluated), "failed": len(failures)}, "objects": len(truth["annotations"]),
         "detections_kept": sum(kept for _, kept in evaluated), "failures": failures,
         "boxes": scored("boxes", box_results(run.records(), classes.ids), "bbox"),
         "methods": {method: scored(f"predictions.{method}",
