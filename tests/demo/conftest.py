@@ -4,11 +4,14 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from demo_page import Page, opened_page
+from PIL import Image
 
 from mmx.demo.shelf import Shelf
 
@@ -82,3 +85,25 @@ def browser(served: Served) -> Iterator[object]:
         opened = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield opened
         opened.close()
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """A picture of one's own."""
+    Image.new("RGB", (90, 60), "orange").save(tmp_path / "my <b>picture.png")
+    return tmp_path / "my <b>picture.png"
+
+
+@pytest.fixture
+def open_page(browser: Any, served: Served) -> Iterator[Callable[..., Page]]:
+    pages: list[Page] = []
+
+    def opened(**options: Any) -> Page:
+        pages.append(opened_page(browser, served.address, **options))
+        return pages[-1]
+
+    yield opened
+    for page in pages:
+        page.close()
+        assert page.elsewhere == []
+        assert page.complaints == []

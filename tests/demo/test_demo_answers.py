@@ -1,8 +1,8 @@
-"""Forms, uploads and what becomes of them, without a page."""
+"""Forms and what becomes of them, without a page."""
 
 import json
 import re
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from dataclasses import replace
 from html import unescape
 from io import BytesIO
@@ -10,13 +10,12 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from mmx.demo import answers, uploads
+from mmx.demo import answers
 from mmx.demo.answers import answered, explained
 from mmx.demo.forms import EVERY, Form, fields_of
 from mmx.demo.samples import samples_for
 from mmx.demo.shelf import Shelf
-from mmx.demo.uploads import data_url, picture_of, sent_as
-from mmx.errors import MmxError, UsageError
+from mmx.demo.uploads import picture_of, sent_as
 
 SCENE = Image.new("RGB", (60, 40), "white")
 PICTURE = sent_as("scene.png", SCENE)
@@ -145,36 +144,3 @@ def test_a_fault_is_told_without_its_details(shelf: Shelf, names: dict[str, str]
     line = error_of(shelf, Form(names["lxmert"]))
     assert line == "That is a fault of mmx; the terminal that runs it says more."
     assert "/secret/path" in capsys.readouterr().err
-
-
-def test_a_picture_is_named_by_its_file_alone() -> None:
-    for name in ("C:\\me\\scene.png", "../../scene.png", "scene.png"):
-        assert picture_of({**PICTURE, "name": name}).source == "scene.png"
-    assert len(picture_of({**PICTURE, "name": "x" * 10_000}).source) == 100
-
-
-@pytest.mark.parametrize("sent", [None, "path/to/file.png", {}, {"path": "/etc/passwd"}, {"url": 3}, ["a"]])
-def test_what_is_no_picture_at_all(sent: object) -> None:
-    with pytest.raises(UsageError, match="There is no picture yet"):
-        picture_of(sent)
-
-
-@pytest.mark.parametrize("url", ["/etc/passwd", "http://example.org/a.png", "data:image/png;base64,!!!", "data:,x",
-                                 "data:image/png;base64," + b64encode(b"GIF89a").decode()])
-def test_only_pictures_inside_the_request_are_looked_at(url: str) -> None:
-    with pytest.raises(MmxError, match=r"a\.png is no picture that this page takes"):
-        picture_of({"name": "a.png", "url": url})
-
-
-def test_other_kinds_and_sizes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    for kind in ("TIFF", "PPM", "ICO"):
-        buffer = BytesIO()
-        SCENE.save(buffer, kind)
-        with pytest.raises(MmxError, match="no picture that this page takes"):
-            picture_of({"name": "a", "url": data_url(buffer.getvalue(), "image/png")})
-    monkeypatch.setattr(uploads, "MOST_MEGAPIXELS", 0.002)
-    with pytest.raises(MmxError, match="megapixels"):
-        picture_of(PICTURE)
-    monkeypatch.setattr(uploads, "MOST_BYTES", 10)
-    with pytest.raises(MmxError, match="MB"):
-        picture_of(PICTURE)

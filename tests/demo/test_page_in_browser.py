@@ -4,15 +4,14 @@ Screenshots go to mmx-out/screenshots, to be looked at.
 """
 
 import json
-import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from demo_page import Page, opened_page
+from demo_page import Page
 from PIL import Image
 
 import mmx
@@ -21,28 +20,6 @@ from mmx.shapes.world import draw_scene, render
 
 SCREENSHOTS = Path(__file__).parents[2] / "mmx-out" / "screenshots"
 FAMILIES = ("lxmert", "visual_bert", "detr", "clip", "vit", "vilt", "siglip")
-
-
-@pytest.fixture
-def photo(tmp_path: Path) -> Path:
-    """A picture of one's own."""
-    Image.new("RGB", (90, 60), "orange").save(tmp_path / "my <b>picture.png")
-    return tmp_path / "my <b>picture.png"
-
-
-@pytest.fixture
-def open_page(browser: Any, served: Any) -> Iterator[Callable[..., Page]]:
-    pages: list[Page] = []
-
-    def opened(**options: Any) -> Page:
-        pages.append(opened_page(browser, served.address, **options))
-        return pages[-1]
-
-    yield opened
-    for page in pages:
-        page.close()
-        assert page.elsewhere == []
-        assert page.complaints == []
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -68,58 +45,6 @@ def test_a_whole_explanation(open_page: Callable[..., Page], checkpoints: dict[s
     assert (page.overflow(), phone.overflow()) == (0, 0)
     assert list(served.uploads.rglob("*")) == []
     assert served.elsewhere == []
-
-
-def explained_at_last(page: Page, folder: Path) -> dict[str, Any]:
-    page.explain()
-    return json.loads(page.download("JSON", folder).read_text())
-
-
-@pytest.mark.parametrize("family", ["lxmert", "vilt", "vit"])
-def test_a_picture_of_ones_own_is_explained_before_any_sample(open_page: Callable[..., Page], photo: Path, family: str,
-                                                              checkpoints: dict[str, str], tmp_path: Path) -> None:
-    page = open_page()
-    page.choose_checkpoint(checkpoints[family])
-    page.upload(photo)
-    if family != "vit":
-        page.fill("Question", "what color is the circle?")
-    result = explained_at_last(page, tmp_path)
-    own, other = result["predictions"][:2]
-    assert [item["label"] for item in result["items"]] == [own["label"]]
-    assert result["asked"]["targets"] == [] and "Explained:" not in page.shown_text()
-    model = mmx.load(checkpoints[family])
-    assert own["label"] == model.explain(photo, result["asked"]["question"]).predictions[0].label
-    noun = "Class" if family == "vit" else "Answer"
-    page.choose(f"{noun} to explain", other["label"])
-    result = explained_at_last(page, tmp_path)
-    assert [item["label"] for item in result["items"]] == [other["label"]]
-    page.choose_none("targets")
-    result = explained_at_last(page, tmp_path)
-    assert [item["label"] for item in result["items"]] == [own["label"]]
-
-
-def test_no_field_says_what_nobody_chose(open_page: Callable[..., Page], checkpoints: dict[str, str], photo: Path,
-                                         tmp_path: Path) -> None:
-    page, own = open_page(), {
-        "lxmert": {"Question": [], "Answer to explain": []}, "clip": {"Texts": []}, "vit": {"Class to explain": []},
-        "detr": {"Object": ["every object found"]}}
-    for family, fields in own.items():
-        page.choose_checkpoint(checkpoints[family])
-        assert page.form() == {"Checkpoint": [checkpoints[family]], **fields, "Methods": ["relevance"]}
-    page.upload(photo)
-    asked = explained_at_last(page, tmp_path)["asked"]
-    assert (asked["queries"], asked["threshold"], asked["class"]) == ([], 0.5, None)
-
-
-def test_a_detected_object_is_picked(open_page: Callable[..., Page], checkpoints: dict[str, str]) -> None:
-    page = open_page()
-    page.choose_checkpoint(checkpoints["detr"])
-    page.click_sample(0)
-    label = page.pick("Object", 2)
-    page.explain()
-    [query] = re.findall(r"query (\d+)", label)
-    assert f"query {query}" in page.shown_text().replace("\u00a0", " ")
-    assert page.shown_text().count("query") == 2  # what was asked for, and its one panel
 
 
 def test_a_method_that_cannot_run_is_told_beside_the_others(open_page: Callable[..., Page],
@@ -149,23 +74,6 @@ def test_downloads_hold_what_was_asked(open_page: Callable[..., Page], photo: Pa
             assert document["schema_version"] == 2 and "<script>" in document["asked"]["question"]
         else:
             assert "<script" not in saved.read_text()
-
-
-def test_what_cannot_be_done_is_one_line(open_page: Callable[..., Page], tmp_path: Path) -> None:
-    page = open_page()
-    page.explain()
-    assert page.error() == "There is no picture yet. Choose one, or click a sample."
-    (tmp_path / "bad.png").write_bytes(b"no picture at all")
-    page.upload(tmp_path / "bad.png")
-    page.explain()
-    assert page.error() == "bad.png is no picture that this page takes. Give a JPEG, PNG, WebP, GIF or BMP file."
-    page.click_sample(0)
-    page.fill("Question", "what color is the circle " * 40)
-    page.explain()
-    assert re.fullmatch(r"The question has \d+ tokens; .* takes \d+ at most\. Say it in fewer words\.", page.error())
-    (tmp_path / "notes.txt").write_text("x")
-    page.upload(tmp_path / "notes.txt")
-    assert page.refusal() == "This is no picture that the page takes: JPEG, PNG, WebP, GIF or BMP."
 
 
 def test_two_people_wait_their_turn_and_get_their_own(open_page: Callable[..., Page],
