@@ -34,12 +34,13 @@ class Chosen:
     samples: Tensor
     positions: Tensor | None = None
     entries: Mapping[str, Tensor] = field(default_factory=dict)
-    targets: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.long))
+    targets: Tensor | None = None
 
     def __getitem__(self, items: Tensor) -> "Chosen":
         return Chosen(self.scores[items], self.samples[items],
                       None if self.positions is None else self.positions[items],
-                      {stream: entries[items] for stream, entries in self.entries.items()}, self.targets[items])
+                      {stream: entries[items] for stream, entries in self.entries.items()},
+                      None if self.targets is None else self.targets[items])
 
     def entries_of(self, stream: str) -> Tensor:
         """Where in the batch of a stream's maps each item is, (items,)."""

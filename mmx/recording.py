@@ -67,7 +67,7 @@ def recording(network: nn.Module, schedule: Schedule, graph_roots: Sequence[str]
         for name in {site.module: None for site in sites_of(schedule)}:
             module = _submodule(network, name)
             if isinstance(module, nn.MultiheadAttention):
-                opened.append(module)
+                opened.append((module, vars(module).get("forward")))
                 module.forward = partial(attention_with_map, module)  # type: ignore[method-assign]
             handles.append(module.register_forward_hook(
                 lambda _module, _inputs, output, name=name: record.store(name, output)))
@@ -76,8 +76,10 @@ def recording(network: nn.Module, schedule: Schedule, graph_roots: Sequence[str]
     finally:
         for handle in handles:
             handle.remove()
-        for module in opened:
+        for module, own in opened:
             del module.forward
+            if own is not None:
+                module.forward = own
         for module in training:
             module.training = True
         for parameter in unfrozen:

@@ -9,11 +9,11 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TypeVar
 
-from mmx.errors import UsageError, unknown_name
+from mmx.errors import UsageError
 
-__all__ = ["load_module", "module_names", "offered", "offered_names", "unknown_name"]
+T = TypeVar("T")
 
 
 def module_names(package: str) -> list[str]:
@@ -27,25 +27,31 @@ def load_module(package: str, name: str) -> ModuleType:
 
 
 def offered_names(package: str) -> list[str]:
-    """Names in `mmx.<package>`, and those that other packages offer, sorted."""
-    return sorted({*module_names(package), *_elsewhere(package)})
+    """Names in `mmx.<package>`, then those that other packages offer, each sorted."""
+    return [*module_names(package), *sorted(_elsewhere(package))]
 
 
-def offered(package: str, name: str, what: str) -> Any:
-    """The object `what` of a module, or what another package offers under this name.
+def offered(package: str, name: str, what: str, kind: type[T]) -> tuple[T, ...]:
+    """The object `what` of a module, or what another package offers under this name: one of a kind, or a tuple of them.
 
     Raises:
-        UsageError: what is offered cannot be imported.
+        UsageError: what is offered cannot be imported, or is something else.
     """
     if name in module_names(package):
-        return getattr(load_module(package, name), what)
+        found = getattr(load_module(package, name), what)
+        return found if isinstance(found, tuple) else (found,)
     point = _elsewhere(package)[name]
+    source, mend = point.dist.name if point.dist else point.value, "Mend that package, or uninstall it."
     try:
-        return point.load()
+        found = point.load()
     except Exception as error:  # whatever another package may raise
-        source = point.dist.name if point.dist else point.value
-        raise UsageError(f"'{name}' of mmx.{package} cannot be loaded from {source}: {type(error).__name__}: {error}.",
-                         "Mend that package, or uninstall it.") from error
+        first = next(iter(str(error).splitlines()), "")
+        raise UsageError(f"'{name}' of mmx.{package} cannot be loaded from {source}: {type(error).__name__}: {first}.",
+                         mend) from error
+    several = found if isinstance(found, tuple) else (found,)
+    if not all(isinstance(one, kind) for one in several):
+        raise UsageError(f"'{name}' of mmx.{package}, which {source} offers, is no {kind.__name__}.", mend)
+    return several
 
 
 @cache

@@ -133,8 +133,7 @@ def test_the_name_of_a_built_in_stays_its_own(told: list[str]) -> None:
 
 
 @pytest.mark.parametrize(("module", "reason"), [
-    pytest.param("raise RuntimeError('no such thing\\nand more')", "RuntimeError: no such thing",
-                 marks=pytest.mark.xfail(reason="mmx/registry.py says all lines of the error")),
+    ("raise RuntimeError('no such thing\\nand more')", "RuntimeError: no such thing"),
     ("import a_package_that_is_not_there", "ModuleNotFoundError: No module named 'a_package_that_is_not_there'"),
     ("", "AttributeError: module 'theirs.broken' has no attribute 'FAMILY'"),
     ("FAMILY = (", "SyntaxError: ")])
@@ -155,6 +154,20 @@ except UsageError as error:
     [line] = told
     assert line.startswith(f"'broken' of mmx.families cannot be loaded from theirs: {reason}")
     assert line.endswith("Mend that package, or uninstall it.")
+
+
+def test_what_is_no_family_is_refused(tmp_path: Path) -> None:
+    folder = site(tmp_path, "[mmx.families]\nbroken = theirs.broken:FAMILY\n", broken="FAMILY = 3")
+    [line] = say(folder, """
+from mmx.errors import UsageError
+from mmx.families import all_families
+try:
+    all_families()
+except UsageError as error:
+    print(error)
+""")
+    assert line == ("'broken' of mmx.families, which theirs offers, is no Family. "
+                    "Mend that package, or uninstall it.")
 
 
 def test_a_broken_method_is_one_line_too(tmp_path: Path) -> None:

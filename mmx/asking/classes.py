@@ -27,6 +27,8 @@ class ClassesAsked(Asking):
         problem = getattr(self.subject.config, "problem_type", None)
         if problem == "multi_label_classification":
             return "sigmoid"
+        if problem == "single_label_classification":
+            return "softmax"
         if problem == "regression" or len(self.subject.labels()) == 1:
             return "value"
         return self.score.unit
@@ -53,6 +55,7 @@ class ClassesAsked(Asking):
         [sample] = batch.samples[picture]
         values = self.values(outputs)[sample]
         places = (chosen.samples == sample).nonzero().flatten().tolist()
+        assert chosen.targets is not None
         explained = [self._prediction(int(chosen.targets[place]), values) for place in places]
         items = [Item(self.noun, one.index, one.label, one.score, one.unit) for one in explained]
         best = values.topk(min(RUNNERS_UP, len(values))).indices.tolist()

@@ -85,7 +85,7 @@ class QueriesAsked(Asking):
         return Chosen(logits[samples, queries, classes], samples, positions=queries, targets=classes)
 
     def answer(self, outputs: Outputs, chosen: Chosen, batch: Batch, picture: int) -> Answer:
-        assert chosen.positions is not None
+        assert chosen.positions is not None and chosen.targets is not None
         asked = batch.asked[picture]
         [sample] = batch.samples[picture]
         shares = outputs["logits"][sample].float().softmax(-1)[..., :-1].cpu()

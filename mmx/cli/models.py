@@ -86,8 +86,8 @@ def pull(
     The cache, a token and a mirror are those of the Hugging Face hub: HF_HOME, HF_TOKEN, HF_ENDPOINT.
     """
     from mmx.catalog import catalog, shipped_names
+    from mmx.errors import unknown_name
     from mmx.pulling import pull_all
-    from mmx.registry import unknown_name
 
     if name in shipped_names():
         print_note(f"{name} ships with mmx: there is nothing to fetch")

@@ -13,9 +13,8 @@ __all__ = ["Family", "all_families", "family_of", "family_of_architecture"]
 @cache
 def all_families() -> tuple[tuple[str, Family], ...]:
     """Every family with the name of its file, or of the entry point `mmx.families` that offers it."""
-    found = [(name, offered("families", name, "FAMILY")) for name in offered_names("families")]
-    return tuple((name, family) for name, given in found
-                 for family in (given if isinstance(given, tuple) else (given,)))
+    return tuple((name, family) for name in offered_names("families")
+                 for family in offered("families", name, "FAMILY", Family))
 
 
 def family_of(config: Any, name: str) -> tuple[str, Family, str]:

@@ -67,7 +67,8 @@ def method_names() -> list[str]:
 
 @cache
 def all_methods() -> tuple[Method, ...]:
-    return tuple(offered("methods", name.replace("-", "_"), "METHOD") for name in method_names())
+    return tuple(method for name in method_names()
+                 for method in offered("methods", name.replace("-", "_"), "METHOD", Method))
 
 
 def get_method(name: str) -> Method:

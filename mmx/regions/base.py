@@ -7,7 +7,8 @@ from typing import Any, Protocol
 from PIL.Image import Image
 from torch import Tensor
 
-from mmx.registry import load_module, module_names, unknown_name
+from mmx.errors import unknown_name
+from mmx.registry import load_module, module_names
 
 
 @dataclass(frozen=True)

@@ -76,10 +76,9 @@ class Explanation:
         Raises:
             ValueError: a stream has not one score for each of its tokens, or one that is not finite.
         """
-        found = []
-        for stream, elements in self.elements_of(item).items():
-            if stream not in item.scores:
-                continue
+        found, known = [], self.elements_of(item)
+        for stream in (*filter(item.scores.__contains__, known), *(one for one in item.scores if one not in known)):
+            elements = known.get(stream, ())
             scores = np.asarray(item.scores[stream], dtype=np.float64)
             if scores.shape != (sum(map(len, elements)),):
                 raise ValueError(f"The '{stream}' scores have shape {scores.shape}, not "
@@ -135,7 +134,7 @@ class Explanation:
                              "Give a JSON file that this version's 'mmx explain' wrote.")
         try:
             return cls._read(document, images)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             raise UsageError(f"This explanation is damaged: {type(error).__name__} {error}.",
                              "Write it anew with 'mmx explain'.") from error
 
@@ -144,12 +143,15 @@ class Explanation:
         pictures = tuple(
             Picture(image, one["source"], one["sha256"], tuple(one["notes"]), (one["width"], one["height"]))
             for one, image in zip_longest(document["images"], images))
-        return cls(
+        found = cls(
             ModelInfo(**document["model"]), document["method"], pictures, Asked.from_dict(document["asked"]),
             documents.read_elements(document["elements"]), tuple(map(documents.read_item, document["items"])),
             tuple(Prediction(**one) for one in document["predictions"]),
             tuple(map(documents.read_item, document["others"])),
             dict(document["left_out"]), dict(document["versions"]), tuple(document["notes"]))
+        for item in (*found.items, *found.others):
+            found.blocks(item)
+        return found
 
     def to_json(self) -> bytes:
         """`to_dict` as the bytes of an UTF-8 file."""
