@@ -9,7 +9,7 @@ import typer
 from mmx import __version__
 from mmx.cli.compare import compare
 from mmx.cli.demo import demo
-from mmx.cli.errors import as_told
+from mmx.cli.errors import as_told, misused_command
 from mmx.cli.explain import explain
 from mmx.cli.listing import methods
 from mmx.cli.models import models_app
@@ -70,5 +70,14 @@ def _report(error: Exception) -> int:
     if isinstance(error, BrokenPipeError):
         return 0
     told = as_told(error)
+    if misused_command(error) == "mmx explain" and "--json" in sys.argv[1:]:
+        _print_failure(error)
     print_error(told, error)
     return told.exit_code
+
+
+def _print_failure(error: Exception) -> None:
+    """What the command itself prints where it comes to run."""
+    from mmx.cli.report import BatchReport
+
+    BatchReport(as_json=True, quiet=True).stop(error)

@@ -7,7 +7,7 @@ def as_told(error: Exception) -> MmxError:
     """mmx's own errors as they are; the others with what they most likely mean."""
     if isinstance(error, MmxError):
         return error
-    if hasattr(error, "format_message"):
+    if misused_command(error):
         return _misuse(error)
     if isinstance(error, MemoryError) or "out of memory" in str(error):
         return MmxError("There is not enough memory.", "Try a smaller --batch-size, or --device cpu.")
@@ -17,8 +17,14 @@ def as_told(error: Exception) -> MmxError:
     return MmxError(f"{reason}.", "This is a fault of mmx; --debug shows where it is.")
 
 
+def misused_command(error: Exception) -> str | None:
+    """The command that Typer's own complaint is about; None of any other error."""
+    if not hasattr(error, "format_message"):
+        return None
+    return getattr(getattr(error, "ctx", None), "command_path", "mmx")
+
+
 def _misuse(error: Exception) -> UsageError:
-    """Typer's own complaints about how it was called."""
-    command = getattr(getattr(error, "ctx", None), "command_path", "mmx")
     message = error.format_message()  # type: ignore[attr-defined]
-    return UsageError(message if message.endswith((".", "?")) else f"{message}.", f"See '{command} --help'.")
+    return UsageError(message if message.endswith((".", "?")) else f"{message}.",
+                      f"See '{misused_command(error)} --help'.")

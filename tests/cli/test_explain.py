@@ -112,6 +112,13 @@ def test_json_tells_what_stopped_everything(ask: Command, picture: Path) -> None
     assert json.loads(outcome.out)["failures"][0]["error"] == outcome.error
 
 
+@pytest.mark.parametrize("wrong", [("--threshold", "x"), ("--batch-size", "0"), ("--no-such-option",)])
+def test_json_tells_what_was_called_wrongly(ask: Command, picture: Path, wrong: tuple[str, ...]) -> None:
+    outcome = ask(picture, *QUESTION, "--json", *wrong)
+    assert outcome.code == 2 and wrong[0] in outcome.error
+    assert json.loads(outcome.out)["failures"] == [{"image": None, "question": None, "error": outcome.error}]
+
+
 SCRIPTS = ["何色ですか", "какого цвета круг?", "ما هو اللون؟", "🎨 color ❓", "a\nb\tc", "👩‍👧"]
 
 

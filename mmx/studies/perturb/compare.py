@@ -16,7 +16,7 @@ from mmx.studies.perturb.study import KIND, PerturbationStudy
 from mmx.studies.runs import Run
 from mmx.studies.world import World
 
-_SAME = ("protocol", "steps", "removes", "data", "revision", "regions", "dtype", "answers")
+_SAME = ("protocol", "steps", "removes", "data", "revision", "regions", "dtype", "answers_sha256")
 _SHOWN = 60
 
 

@@ -71,7 +71,7 @@ class ProvidedRegions(OpenedPictures):
         super().__init__(encoder, picture)
         self._regions_of, self._cache = encoder, cache
         self.parameters = {"provider": encoder.provider, "options": encoder.options,
-                           "files": _hash_of_folders(encoder.options)}
+                           "sha256": _hash_of_folders(encoder.options)}
         made_by = {name: versions()[name] for name in ("mmx", "torch", "torchvision", "transformers", "pillow")}
         self._identity = [self.parameters, encoder.feature_size, encoder.context.device.partition(":")[0], made_by]
 
@@ -102,7 +102,7 @@ class FileRegions:
 
     def __init__(self, encoder: RegionEncoder, file: PrecomputedRegions) -> None:
         self._encoder, self._file = encoder, file
-        self.parameters: Mapping[str, Any] = {"provider": file.name, "options": {}, "files": file.sha256}
+        self.parameters: Mapping[str, Any] = {"provider": file.name, "options": {}, "sha256": file.sha256}
 
     def look_up(self, samples: Sequence[VqaSample]) -> Looked:
         return [_tried(self._seen, sample) for sample in samples]

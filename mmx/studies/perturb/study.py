@@ -130,7 +130,7 @@ def _parameters(test: PerturbationTest, data: VqaData) -> dict[str, Any]:
         "kind": KIND, "protocol": plan.protocol.name,
         "steps": {modality: list(shares) for modality, shares in plan.protocol.steps.items()},
         "data": dict(data.parameters), **identity_of(test.model.model), "regions": test.pictures.parameters,
-        "answers": hashlib.sha256("\0".join(test.answers).encode()).hexdigest(),
+        "answers_sha256": hashlib.sha256("\0".join(test.answers).encode()).hexdigest(),
         "methods": [method.name for method in test.methods], "modalities": list(plan.modalities),
         "removes": plan.removal.things,
         "signs": list(plan.signs), "tokens_at_once": plan.tokens_at_once,
