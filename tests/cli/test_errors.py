@@ -18,6 +18,7 @@ MISUSE = {
     ("explain", "scene.png"): "No question was given.",
     ("explain", "scene.png", "-q", ""): "The question is empty.",
     ("explain", "scene.png", "-q", " \n\t "): "The question is empty.",
+    ("explain", "scene.png", "-q", "a caf\udce9?"): "The question has bytes that are no UTF-8: '\\udce9'.",
     ("explain", "scene.png", "-q", "what " * 30): "The question has 32 tokens; ",
     ("explain", "scene.png", "-q", "red?", "-m", "relevanse"): "No method named 'relevanse'. Did you mean 'relevance'?",
     ("explain", "scene.png", "-q", "red?", "-m", "all", "-m", "none"): "No method named 'none'.",

@@ -148,6 +148,7 @@ def test_json_is_one_document(match: Command, pictures: list[Path]) -> None:
 
 @pytest.mark.parametrize(("kind", "asked", "message"), [
     ("match", (), 'No text was given. '), ("match", ("--text", ""), "A text is empty."),
+    ("match", ("--text", "st\udce4r"), "A text has bytes that are no UTF-8: '\\udce4'."),
     ("match", ("-q", "red?"), "matches pictures and texts: a question does not fit it"),
     ("match", ("--text", "red", "--start-layer", "3"), "There is no image layer 3; the model has 3"),
     ("classify", ("-t", "crane"), "'crane' names several classes: 1 (crane), 2 (crane)."),
@@ -165,7 +166,7 @@ def test_what_does_not_fit_is_one_line(request: pytest.FixtureRequest, picture: 
 @pytest.fixture
 def shipped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A folder of shipped checkpoints, empty yet."""
-    for module in ("mmx.catalog", "mmx.checkpoints"):
+    for module in ("mmx.checkpoints.catalog", "mmx.checkpoints"):
         monkeypatch.setattr(f"{module}.WEIGHTS", tmp_path / "weights")
     return tmp_path / "weights"
 
