@@ -170,7 +170,7 @@ def _check_text(text: str | None, what: str, hint: str) -> None:
         text.encode()
     except UnicodeEncodeError as error:
         raise UsageError(f"{'The' if what == 'question' else 'A'} {what} has bytes that are no UTF-8: "
-                         f"{ascii(text[error.start:error.end])}.", "Write it in UTF-8.") from error
+                         f"{text[error.start:error.end]!a}.", "Write it in UTF-8.") from error
 
 
 def index_of(text: str | int, names: Sequence[str]) -> int | None:
