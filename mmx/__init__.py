@@ -6,8 +6,8 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mmx.elements.providers.frcnn import load_region_detector
     from mmx.model import Model, load
-    from mmx.regions.frcnn import load_region_detector
     from mmx.show import Explanation, side_by_side
     from mmx.studies.exam.study import evaluate
     from mmx.studies.masks import masks_from_relevance
@@ -20,7 +20,7 @@ __all__ = ["Explanation", "Model", "__version__", "compare", "evaluate", "load",
            "masks_from_relevance", "perturb", "segment", "side_by_side"]
 
 _HOMES = {"load": "mmx.model", "Model": "mmx.model", "Explanation": "mmx.show", "side_by_side": "mmx.show",
-          "load_region_detector": "mmx.regions.frcnn", "masks_from_relevance": "mmx.studies.masks",
+          "load_region_detector": "mmx.elements.providers.frcnn", "masks_from_relevance": "mmx.studies.masks",
           "perturb": "mmx.studies.perturb.study", "segment": "mmx.studies.segment.study",
           "evaluate": "mmx.studies.exam.study", "compare": "mmx.studies.perturb.compare"}
 

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 def module_names(package: str) -> list[str]:
     """Modules of `mmx.<package>`, without `base` and private ones, sorted."""
-    folder = Path(__file__).parent / package
+    folder = Path(__file__).parent.joinpath(*package.split("."))
     return sorted(path.stem for path in folder.glob("*.py") if path.stem != "base" and not path.stem.startswith("_"))
 
 

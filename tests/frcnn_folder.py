@@ -10,7 +10,7 @@ import yaml
 from safetensors.torch import save_file
 from torch import Tensor
 
-from mmx.regions._frcnn_network import FasterRcnn
+from mmx.elements.providers._frcnn_network import FasterRcnn
 
 SMALL: dict[str, Any] = {
     "min_detections": 2, "max_detections": 6, "input": {"format": "BGR", "min_size_test": 60, "max_size_test": 100},

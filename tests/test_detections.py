@@ -111,7 +111,7 @@ def test_large_pictures_of_one_size_do_not_share_a_forward(model: Model, monkeyp
                                                            forwards: int) -> None:
     pictures = [noise(40, 30, seed) for seed in range(4)]
     together = found(model, pictures, METHODS, threshold=0.02)
-    monkeypatch.setattr("mmx.batching._CPU_PIXELS", pixels)
+    monkeypatch.setattr("mmx.model.batching._CPU_PIXELS", pixels)
     runs = count_runs(monkeypatch)
     for one, other in zip(found(model, pictures, METHODS, threshold=0.02), together, strict=True):
         assert_same(one, other)

@@ -10,12 +10,12 @@ import pytest
 from huggingface_hub import errors
 
 import mmx
-from mmx import hub
-from mmx.catalog import CatalogEntry, catalog
-from mmx.checkpoints import load_tokenizer, resolve
+from mmx.checkpoints import hub
+from mmx.checkpoints.catalog import CatalogEntry, catalog
+from mmx.checkpoints.loading import load_tokenizer, resolve
+from mmx.checkpoints.pulling import pull_all
 from mmx.errors import CheckpointError
 from mmx.families.base import Names, parse_names
-from mmx.pulling import pull_all
 
 NAME, COMMIT = "someone/tiny-lxmert", "0123456789abcdef0123456789abcdef01234567"
 

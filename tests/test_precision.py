@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import mmx
-from mmx.catalog import shipped_names
+from mmx.checkpoints.catalog import shipped_names
 from mmx.model import Model
 
 SAMPLES = Path(__file__).parents[1] / "sample_inputs"

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import mmx
-from mmx.catalog import WEIGHTS, shipped_names
+from mmx.checkpoints.catalog import WEIGHTS, shipped_names
 from mmx.images import open_picture
 from mmx.model import Model
 

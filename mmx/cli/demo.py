@@ -27,7 +27,7 @@ def demo(
     """
     import os
 
-    from mmx.catalog import defaults, shipped_names
+    from mmx.checkpoints.catalog import defaults, shipped_names
     from mmx.cli.output import print_note, print_result
     from mmx.errors import MmxError
 

@@ -81,7 +81,7 @@ def explain(
 
     mmx explain photo.jpg --model path/to/a/detr --threshold 0.7
     """
-    from mmx.catalog import default_for
+    from mmx.checkpoints.catalog import default_for
     from mmx.cli.batch import Batch
     from mmx.cli.opening import chosen_methods, fitting_methods, open_model, parse_memory
     from mmx.cli.report import BatchReport

@@ -14,8 +14,8 @@ from mmx.errors import MmxError
 from mmx.schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
-    from mmx.catalog import CatalogEntry
-    from mmx.inspection import Finding
+    from mmx.checkpoints.catalog import CatalogEntry
+    from mmx.model.inspection import Finding
 
 models_app = typer.Typer(name="models", invoke_without_command=True)
 
@@ -28,8 +28,8 @@ def models(context: typer.Context, as_json: JsonFlag = False, debug: Debug = Fal
     """List the checkpoints that mmx knows, fetch one ('pull'), or look one over, your own too ('check')."""
     if context.invoked_subcommand is not None:
         return
-    from mmx.catalog import catalog
-    from mmx.hub import cached_folder
+    from mmx.checkpoints.catalog import catalog
+    from mmx.checkpoints.hub import cached_folder
 
     def place(entry: "CatalogEntry") -> str:
         return "shipped" if entry.shipped else "cached" if cached_folder(entry.name) else "hub"
@@ -52,7 +52,7 @@ def models(context: typer.Context, as_json: JsonFlag = False, debug: Debug = Fal
 
 def _notes(entries: "Sequence[CatalogEntry]") -> dict[str, str]:
     """What the table has no room for."""
-    from mmx.catalog import defaults
+    from mmx.checkpoints.catalog import defaults
 
     does: dict[str, dict[str, None]] = {}
     needs: dict[str, list[str]] = {}
@@ -85,9 +85,9 @@ def pull(
 
     The cache, a token and a mirror are those of the Hugging Face hub: HF_HOME, HF_TOKEN, HF_ENDPOINT.
     """
-    from mmx.catalog import catalog, shipped_names
+    from mmx.checkpoints.catalog import catalog, shipped_names
+    from mmx.checkpoints.pulling import pull_all
     from mmx.errors import unknown_name
-    from mmx.pulling import pull_all
 
     if name in shipped_names():
         print_note(f"{name} ships with mmx: there is nothing to fetch")
@@ -122,7 +122,7 @@ def check(
 def _look_over(name: str, revision: str | None, device: str, dtype: str, as_json: bool, regions: str | None = None,
                answers: Path | None = None, features: Path | None = None) -> None:
     from mmx.cli.opening import parse_regions
-    from mmx.inspection import inspect
+    from mmx.model.inspection import inspect
 
     given = {"regions": parse_regions(regions), "answers": answers, "features": features}
     found = list(inspect(name, revision, device, dtype, **given))

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from mmx.catalog import Default, default_for, default_model
+from mmx.checkpoints.catalog import Default, default_for, default_model
 from mmx.cli.output import print_note
 from mmx.errors import UsageError
 from mmx.methods import Method, all_methods, get_method

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from mmx.batching import Job
 from mmx.demo.forms import Form, asked_by, methods_of
 from mmx.demo.shelf import Shelf
 from mmx.demo.uploads import data_url, picture_of
 from mmx.errors import MmxError
+from mmx.model.batching import Job
 from mmx.results import SCHEMA_VERSION, Explanation, json_bytes
 from mmx.show import side_by_side
 from mmx.show.html import html_page

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mmx.capture import Outputs
-from mmx.checkpoints import Source
+from mmx.checkpoints.loading import Source
 from mmx.errors import UsageError
 from mmx.results import Asked, Element
 

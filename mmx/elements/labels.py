@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
-from mmx.catalog import known_checkpoint
+from mmx.checkpoints.catalog import known_checkpoint
+from mmx.checkpoints.hub import fetch_names
 from mmx.elements.base import Context
 from mmx.errors import CheckpointError, UsageError, shown_path
 from mmx.families.base import Classes, Queries, parse_names
-from mmx.hub import fetch_names
 
 
 class Labels:

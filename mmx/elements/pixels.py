@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mmx.capture import Outputs
-from mmx.checkpoints import load_processor
+from mmx.checkpoints.loading import load_processor
 from mmx.elements.base import Encoder, Located, Prepared, config_at
 from mmx.errors import CheckpointError
 from mmx.results import Box, Element, Patches, Picture

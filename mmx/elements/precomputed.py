@@ -6,9 +6,9 @@ from pathlib import Path
 import torch
 
 from mmx.datasets.features import open_features
+from mmx.elements.providers._names import RegionNames, region_names
+from mmx.elements.providers.base import RegionSet
 from mmx.errors import ImageError, UsageError
-from mmx.regions._names import RegionNames, region_names
-from mmx.regions.base import RegionSet
 from mmx.results import Picture
 
 

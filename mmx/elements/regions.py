@@ -9,12 +9,12 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from mmx.capture import Outputs
-from mmx.catalog import REGION_DETECTOR, REGION_FEATURES
-from mmx.checkpoints import read_extra
+from mmx.checkpoints.catalog import REGION_DETECTOR, REGION_FEATURES
+from mmx.checkpoints.loading import read_extra
 from mmx.elements.base import Encoder, Located, Prepared
 from mmx.elements.precomputed import PrecomputedRegions
+from mmx.elements.providers.base import RegionProvider, RegionSet, make_provider
 from mmx.errors import CheckpointError, UsageError
-from mmx.regions.base import RegionProvider, RegionSet, make_provider
 from mmx.results import Picture, Region, Regions
 
 _WAYS = (f"Fetch it where there is a network ('mmx models pull {REGION_DETECTOR}'), or give its folder (--regions "

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mmx.capture import Outputs
-from mmx.checkpoints import load_tokenizer
+from mmx.checkpoints.loading import load_tokenizer
 from mmx.elements.base import Encoder, Located, Prepared, config_at
 from mmx.errors import UsageError
 from mmx.results import Asked, Token, Words

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mmx.batching import seed_of, versions
 from mmx.errors import CaptureError
 from mmx.methods import Method, all_methods, get_method
 from mmx.model import Model
+from mmx.model.batching import seed_of, versions
 from mmx.studies.reporting import Reporter
 
 __all__ = ["Model", "chosen_methods", "fitting_methods", "identity_of", "seed_of", "versions"]

@@ -154,7 +154,7 @@ def test_a_model_without_regions_of_its_own_is_noted_once(ask: Command, picture:
 def test_the_shipped_checkpoint_is_the_default(mmx: Command, picture: Path, tiny_lxmert: Path, tmp_path: Path,
                                                monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(tiny_lxmert, tmp_path / "weights" / "shapes-lxmert")
-    for module in ("mmx.catalog", "mmx.checkpoints"):
+    for module in ("mmx.checkpoints.catalog", "mmx.checkpoints.loading"):
         monkeypatch.setattr(f"{module}.WEIGHTS", tmp_path / "weights")
     outcome = mmx("explain", picture, "-q", "red?")
     assert outcome.code == 0

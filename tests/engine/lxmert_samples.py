@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mmx.elements.providers.base import RegionSet
 from mmx.elements.regions import RegionEncoder
 from mmx.engine import Described
 from mmx.model import Model
-from mmx.regions.base import RegionSet
 
 
 def hook_count(network: torch.nn.Module) -> int:

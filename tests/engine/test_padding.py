@@ -10,11 +10,11 @@ from lxmert_samples import QUESTIONS, REGION_COUNTS, Batches, made_regions
 from PIL import Image
 from torch import Tensor
 
+from mmx.elements.providers.base import RegionSet
 from mmx.engine import attribute
 from mmx.images import open_picture
 from mmx.methods import Method, all_methods, get_method, method_names
 from mmx.model import Job, Model
-from mmx.regions.base import RegionSet
 from mmx.results import Asked, Explanation, Item
 
 

@@ -9,15 +9,15 @@ from transformers import LxmertConfig
 from mmx.asking import Subject
 from mmx.asking.classes import ClassesAsked
 from mmx.capture import Chosen
-from mmx.checkpoints import Source
+from mmx.checkpoints.loading import Source
 from mmx.elements import Context, Given
 from mmx.elements.labels import Labels
+from mmx.elements.providers.base import RegionSet
 from mmx.elements.regions import RegionEncoder
 from mmx.elements.text import TextEncoder, tokens_of
 from mmx.errors import UsageError
 from mmx.families.lxmert import FAMILY
 from mmx.model import Model
-from mmx.regions.base import RegionSet
 from mmx.results import Asked
 from mmx.schedule import sites_of
 from mmx.wiring import handed_out, readouts, valid_tokens

@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 from transformers import DetrConfig, DetrForObjectDetection, DetrImageProcessor, ResNetConfig
 
-from mmx.regions.base import RegionSet, make_provider
-from mmx.regions.detr import DetrRegions
+from mmx.elements.providers.base import RegionSet, make_provider
+from mmx.elements.providers.detr import DetrRegions
 
 NAMES = {0: "cat", 1: "dog", 2: "red circle"}
 QUERIES = 8

@@ -10,9 +10,9 @@ from PIL import Image
 from safetensors.torch import save_file
 from torchvision.ops import box_iou
 
+from mmx.elements.providers.base import make_provider
+from mmx.elements.providers.fcos import CONFIG_NAME, WEIGHTS_NAME, FcosRegions, build_detector
 from mmx.errors import CheckpointError
-from mmx.regions.base import make_provider
-from mmx.regions.fcos import CONFIG_NAME, WEIGHTS_NAME, FcosRegions, build_detector
 
 SETTINGS = {
     "backbone": {"embedding_size": 8, "hidden_sizes": [8, 32], "depths": [1, 1], "layer_type": "basic",

@@ -15,9 +15,9 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from mmx import load_region_detector
+from mmx.elements.providers.base import make_provider
+from mmx.elements.providers.frcnn import Detected
 from mmx.errors import CheckpointError, UsageError
-from mmx.regions.base import make_provider
-from mmx.regions.frcnn import Detected
 
 
 def pictures(*sizes: tuple[int, int]) -> list[np.ndarray]:

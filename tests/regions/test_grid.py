@@ -5,9 +5,9 @@ import pytest
 import torch
 from PIL import Image
 
+from mmx.elements.providers.base import make_provider
+from mmx.elements.providers.grid import GridRegions
 from mmx.errors import UsageError
-from mmx.regions.base import make_provider
-from mmx.regions.grid import GridRegions
 
 
 def painted(rows: int, columns: int, side: int) -> Image.Image:

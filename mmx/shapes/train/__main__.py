@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mmx.catalog import WEIGHTS
+from mmx.checkpoints.catalog import WEIGHTS
 
 
 class Trainable(StrEnum):

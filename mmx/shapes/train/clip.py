@@ -26,7 +26,7 @@ from transformers import (
     ViTForImageClassification,
 )
 
-from mmx.catalog import WEIGHTS
+from mmx.checkpoints.catalog import WEIGHTS
 from mmx.shapes.captions import PHRASES, Caption, draw_captions, false_caption, true_caption
 from mmx.shapes.train.loop import seed_everything, train
 from mmx.shapes.train.pool import MEAN, STD, Pool, draw_pool, normalized, turned

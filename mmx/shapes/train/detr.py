@@ -17,8 +17,8 @@ from torchvision.ops import box_convert, box_iou, generalized_box_iou_loss
 from transformers import DetrConfig, DetrForObjectDetection, DetrImageProcessor, ResNetBackbone, ResNetConfig
 from transformers.loss.loss_for_object_detection import HungarianMatcher, ImageLoss
 
-from mmx.catalog import WEIGHTS
-from mmx.regions.fcos import load_detector
+from mmx.checkpoints.catalog import WEIGHTS
+from mmx.elements.providers.fcos import load_detector
 from mmx.shapes.train.loop import seed_everything, train
 from mmx.shapes.train.pool import GROUND, Pool, draw_pool, names_loss, normalized
 from mmx.shapes.train.regions import SETTINGS

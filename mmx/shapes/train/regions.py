@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.models.detection import FCOS
 from torchvision.ops import box_iou
 
-from mmx.regions.fcos import CONFIG_NAME, WEIGHTS_NAME, FcosRegions, build_detector
+from mmx.elements.providers.fcos import CONFIG_NAME, WEIGHTS_NAME, FcosRegions, build_detector
 from mmx.shapes.train.loop import seed_everything, train
 from mmx.shapes.world import CLASSES, draw_scene, render
 

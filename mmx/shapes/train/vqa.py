@@ -19,13 +19,13 @@ from transformers import (
     VisualBertForQuestionAnswering,
 )
 
-from mmx.catalog import WEIGHTS
-from mmx.checkpoints import Source
+from mmx.checkpoints.catalog import WEIGHTS
+from mmx.checkpoints.loading import Source
 from mmx.elements import Context, Prepared, encoder_of
+from mmx.elements.providers.base import RegionSet
+from mmx.elements.providers.fcos import FcosRegions, load_detector
 from mmx.families import family_of
 from mmx.families.base import Regions
-from mmx.regions.base import RegionSet
-from mmx.regions.fcos import FcosRegions, load_detector
 from mmx.shapes.questions import ANSWERS, all_words, draw_question
 from mmx.shapes.train.loop import seed_everything, train
 from mmx.shapes.train.regions import scene_batches

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torchvision.ops import box_iou
 
-from mmx.batching import Job
 from mmx.errors import UsageError
 from mmx.images import open_picture
 from mmx.methods import Method
+from mmx.model.batching import Job
 from mmx.results import Asked, Explanation, Item, Words
 from mmx.shapes.captions import draw_captions
 from mmx.shapes.questions import draw_question, largest_thing

@@ -12,14 +12,14 @@ from typing import Any, Protocol
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from mmx.catalog import WEIGHTS
+from mmx.checkpoints.catalog import WEIGHTS
 from mmx.datasets.vqa import VqaSample
 from mmx.elements import Encoder, Prepared
 from mmx.elements.precomputed import PrecomputedRegions
+from mmx.elements.providers.base import RegionSet
 from mmx.elements.regions import RegionEncoder
 from mmx.errors import MmxError, UsageError
 from mmx.files import write_atomically
-from mmx.regions.base import RegionSet
 from mmx.results import Picture
 from mmx.studies.models import versions
 from mmx.studies.perturb.answering import AnsweringModel

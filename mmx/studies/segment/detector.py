@@ -9,11 +9,11 @@ from PIL import Image
 from torch import Tensor
 
 from mmx.asking.queries import boxes_xyxy_px
-from mmx.batching import Group, Job, groups_of
 from mmx.devices import quarter_of_gpu
 from mmx.engine import Attribution
 from mmx.errors import UsageError
 from mmx.methods import Method
+from mmx.model.batching import Group, Job, groups_of
 from mmx.results import Asked, Patches, Picture
 from mmx.studies.models import Model
 

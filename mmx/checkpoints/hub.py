@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
-from mmx.catalog import known_checkpoint, shipped_names
+from mmx.checkpoints.catalog import known_checkpoint, shipped_names
 from mmx.errors import CheckpointError
 from mmx.families.base import Names
 

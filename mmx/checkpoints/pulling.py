@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from mmx.catalog import (
+from mmx.checkpoints.catalog import (
     ATTRIBUTES_OF_REGIONS,
     OBJECTS_OF_REGIONS,
     REGION_DETECTOR,
@@ -10,7 +10,7 @@ from mmx.catalog import (
     known_checkpoint,
     tokenizer_names,
 )
-from mmx.hub import TOKENIZER_FILES, WEIGHT_FILES, fetch, fetch_names
+from mmx.checkpoints.hub import TOKENIZER_FILES, WEIGHT_FILES, fetch, fetch_names
 
 
 def pull_all(name: str, revision: str | None = None) -> Iterator[str]:

@@ -42,7 +42,7 @@ def check_feature_size(provider: str, given: int, wanted: int) -> None:
 def make_provider(options: dict[str, Any], device: str, feature_size: int) -> RegionProvider:
     """The provider that `options["provider"]` names, for features of `feature_size` numbers."""
     name = options.get("provider", "")
-    known = module_names("regions")
+    known = module_names("elements.providers")
     if name not in known:
         raise unknown_name("region provider", str(name), known)
-    return load_module("regions", name).build(options, device, feature_size)
+    return load_module("elements.providers", name).build(options, device, feature_size)

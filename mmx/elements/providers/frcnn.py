@@ -15,14 +15,14 @@ from PIL.Image import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from mmx.catalog import ATTRIBUTES_OF_REGIONS, OBJECTS_OF_REGIONS, REGION_DETECTOR
-from mmx.checkpoints import DTYPES, pick_device, resolve
+from mmx.checkpoints.catalog import ATTRIBUTES_OF_REGIONS, OBJECTS_OF_REGIONS, REGION_DETECTOR
+from mmx.checkpoints.loading import DTYPES, pick_device, resolve
+from mmx.elements.providers._frcnn_files import read_network, read_settings
+from mmx.elements.providers._frcnn_network import FasterRcnn, Found
+from mmx.elements.providers._names import RegionNames, region_names
+from mmx.elements.providers.base import RegionProvider, RegionSet, check_feature_size
 from mmx.errors import CheckpointError, UsageError
 from mmx.images import alike
-from mmx.regions._frcnn_files import read_network, read_settings
-from mmx.regions._frcnn_network import FasterRcnn, Found
-from mmx.regions._names import RegionNames, region_names
-from mmx.regions.base import RegionProvider, RegionSet, check_feature_size
 
 _AT_ONCE = 8
 

@@ -8,9 +8,9 @@ import torch
 import yaml
 from torch import Tensor
 
-from mmx.checkpoints import named, read_tensors
+from mmx.checkpoints.loading import named, read_tensors
+from mmx.elements.providers._frcnn_network import FasterRcnn
 from mmx.errors import CheckpointError
-from mmx.regions._frcnn_network import FasterRcnn
 
 CONFIG_NAME, WEIGHT_NAMES = "config.yaml", ("model.safetensors", "pytorch_model.bin")
 _RENAMED = tuple((re.compile(pattern), name) for pattern, name in (

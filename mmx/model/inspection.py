@@ -13,13 +13,13 @@ from PIL import Image
 from torch import Tensor
 
 from mmx.capture import ForwardPass, gradients, run_forward
-from mmx.checkpoints import DTYPES, Source, resolve
+from mmx.checkpoints.loading import DTYPES, Source, resolve
+from mmx.elements.providers.frcnn import load_region_detector
 from mmx.engine import attribute
 from mmx.errors import MmxError
 from mmx.images import open_picture
 from mmx.methods import all_methods, get_method
 from mmx.model import Job, Model, load
-from mmx.regions.frcnn import load_region_detector
 from mmx.schedule import Schedule, sites_of
 
 _QUESTION, _TEXT = "what is it?", "a thing"

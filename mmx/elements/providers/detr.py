@@ -9,9 +9,9 @@ from torch import Tensor
 from torchvision.ops import box_convert
 from transformers import BaseImageProcessor, DetrForObjectDetection
 
-from mmx.checkpoints import load_network, load_processor, resolve
+from mmx.checkpoints.loading import load_network, load_processor, resolve
+from mmx.elements.providers.base import RegionProvider, RegionSet, check_feature_size
 from mmx.images import alike
-from mmx.regions.base import RegionProvider, RegionSet, check_feature_size
 
 
 class DetrRegions:

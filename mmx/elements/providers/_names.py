@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmx import hub
-from mmx.catalog import ATTRIBUTES_OF_REGIONS, OBJECTS_OF_REGIONS
+from mmx.checkpoints import hub
+from mmx.checkpoints.catalog import ATTRIBUTES_OF_REGIONS, OBJECTS_OF_REGIONS
 from mmx.errors import CheckpointError
 from mmx.families.base import Names
 

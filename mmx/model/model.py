@@ -11,9 +11,8 @@ from PIL.Image import Image
 from torch import Tensor, nn
 
 import mmx.show  # noqa: F401 - what draws results makes itself known to them
-from mmx import checkpoints
 from mmx.asking import Asking, Subject, asking_of
-from mmx.batching import Group, Job, Parts, explain_jobs
+from mmx.checkpoints import loading
 from mmx.elements import Context, Encoder, Given, encoder_of
 from mmx.elements.labels import Labels
 from mmx.engine import Described, attribute
@@ -23,6 +22,7 @@ from mmx.families.base import Pixels, Regions, Text
 from mmx.images import open_picture
 from mmx.lrp import MissingRuleError
 from mmx.methods import Method, get_method
+from mmx.model.batching import Group, Job, Parts, explain_jobs
 from mmx.perturbation.encoded import Perturbation, perturb
 from mmx.perturbation.removal import Removal
 from mmx.results import Asked, Explanation, ModelInfo
@@ -39,7 +39,7 @@ Target = str | int | Sequence[str | int] | None
 class Model:
     """A checkpoint with its family and what else it needs; what `mmx.load` returns."""
 
-    def __init__(self, source: checkpoints.Source, network: nn.Module, family: Family, info: ModelInfo,
+    def __init__(self, source: loading.Source, network: nn.Module, family: Family, info: ModelInfo,
                  given: Given | None = None, leftovers: Sequence[str] = ()) -> None:
         self.source, self.network, self.family, self.info = source, network, family, info
         self.leftovers = tuple(leftovers)
@@ -84,7 +84,7 @@ class Model:
     def warnings(self) -> tuple[str, ...]:
         """What a reader of every result of this model must know."""
         left = (f"{self.info.name} has {len(self.leftovers)} weights that fit nowhere in {self.info.architecture}: "
-                f"{checkpoints.named(self.leftovers)}",) if self.leftovers else ()
+                f"{loading.named(self.leftovers)}",) if self.leftovers else ()
         return (*left, *(warning for one in self.encoders for warning in one.warnings),
                 *(self._labels.warnings if self._labels is not None else ()))
 
@@ -299,9 +299,9 @@ def load(name: str | Path, device: str = "cpu", dtype: str = "auto", *, revision
         UsageError: no such name, family, device or dtype.
         CheckpointError: the files are missing or broken.
     """
-    device, dtype = checkpoints.pick_device(device), checkpoints.check_dtype(dtype)
-    source = checkpoints.resolve(name, revision)
-    config = checkpoints.read_config(source)
+    device, dtype = loading.pick_device(device), loading.check_dtype(dtype)
+    source = loading.resolve(name, revision)
+    config = loading.read_config(source)
     key, family, architecture = family_of(config, source.name)
     given = Given(regions, None if features is None else Path(features),
                   Path(answers) if isinstance(answers, str) else answers)
@@ -310,6 +310,6 @@ def load(name: str | Path, device: str = "cpu", dtype: str = "auto", *, revision
                          "Leave them out.")
     if answers is not None and not family.score.labelled:
         raise UsageError(f"{source.name} {family.does}: no names of answers fit it.", "Leave them out.")
-    network, leftovers = checkpoints.load_with_leftovers(source, architecture, device=device, dtype=dtype)
-    info = ModelInfo(source.name, key, architecture, checkpoints.revision_of(source), device, dtype)
+    network, leftovers = loading.load_with_leftovers(source, architecture, device=device, dtype=dtype)
+    info = ModelInfo(source.name, key, architecture, loading.revision_of(source), device, dtype)
     return Model(source, network, family, info, given, leftovers)

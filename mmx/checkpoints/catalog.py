@@ -14,7 +14,7 @@ from mmx.errors import UsageError
 from mmx.families import all_families, family_of_architecture
 from mmx.families.base import Checkpoint, Names
 
-WEIGHTS = Path(__file__).parent / "weights"
+WEIGHTS = Path(__file__).parents[1] / "weights"
 _WORDS = {"question": "a question", "texts": "--text", "targets": "a class", "threshold": "--threshold",
           "queries": "--query", "class_name": "--class", "": "a picture alone"}
 

@@ -16,10 +16,10 @@ import transformers
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer, PreTrainedConfig, PreTrainedModel
 
-from mmx import hub
-from mmx.catalog import WEIGHTS, catalog, known_checkpoint, shipped_names
+from mmx.checkpoints import hub
+from mmx.checkpoints.catalog import WEIGHTS, catalog, known_checkpoint, shipped_names
+from mmx.checkpoints.hub import WEIGHT_FILES
 from mmx.errors import CheckpointError, MmxError, UsageError, unknown_name
-from mmx.hub import WEIGHT_FILES
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16, "float16": torch.float16}
 

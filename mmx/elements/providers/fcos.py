@@ -20,10 +20,10 @@ from torchvision.ops import nms, remove_small_boxes, roi_align
 from torchvision.transforms.functional import pil_to_tensor
 from transformers import ResNetBackbone, ResNetConfig
 
-from mmx.catalog import WEIGHTS
+from mmx.checkpoints.catalog import WEIGHTS
+from mmx.elements.providers.base import RegionProvider, RegionSet, check_feature_size
 from mmx.errors import CheckpointError
 from mmx.images import alike
-from mmx.regions.base import RegionProvider, RegionSet, check_feature_size
 
 CONFIG_NAME, WEIGHTS_NAME = "detector.json", "model.safetensors"
 _SAME_THING_IOU = 0.6

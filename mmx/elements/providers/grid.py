@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from PIL.Image import Image, Resampling
 
-from mmx.regions.base import RegionProvider, RegionSet
+from mmx.elements.providers.base import RegionProvider, RegionSet
 
 
 class GridRegions:

@@ -1,0 +1,1 @@
+"""Checkpoints by name: which there are, where they lie, fetching and loading them."""
