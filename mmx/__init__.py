@@ -5,6 +5,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from mmx.version import __version__
+
 if TYPE_CHECKING:
     from mmx.elements.providers.frcnn import load_region_detector
     from mmx.model import Model, load
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from mmx.studies.perturb.study import perturb
     from mmx.studies.segment.study import segment
 
-__version__ = "0.1.0"
 __all__ = ["Explanation", "Model", "__version__", "compare", "evaluate", "load", "load_region_detector",
            "masks_from_relevance", "perturb", "segment", "side_by_side"]
 

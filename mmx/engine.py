@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from mmx.asking import Asking
 from mmx.capture import Capture, Chosen, ForwardPass, Outputs, capture_items, run_forward, turns_of
+from mmx.capture.lrp import MissingRuleError, RuleMode
 from mmx.errors import CaptureError
 from mmx.families.base import Family
-from mmx.lrp import MissingRuleError, RuleMode
 from mmx.methods.base import Method
 from mmx.schedule import Schedule, Site
 from mmx.wiring import Inputs, handed_out, readouts, run, schedule_from, valid_tokens

@@ -7,6 +7,7 @@ vector-matrix products, O(n²) a layer where the matrix is O(n³).
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -95,26 +96,21 @@ class Normalized:
         return self.rows_times(columns.transpose(-1, -2)).transpose(-1, -2)
 
 
-@dataclass(frozen=True)
-class Readout:
-    """Which row of a stream's relevance is read: `index` (items,); or a mean of rows by `weights` (rows,)."""
+class Readout(Protocol):
+    """Which row of a stream's relevance is read: a single one, or a mean of rows by weights."""
 
-    stream: str
-    index: Tensor
-    weights: Tensor | None = None
+    @property
+    def stream(self) -> str: ...
+
+    @property
+    def index(self) -> Tensor:
+        """The row of each item, (items,)."""
 
     def unit(self, size: int, dtype: torch.dtype) -> Tensor:
         """The row vector that reads it, (items, 1, size)."""
-        if self.weights is not None:
-            return self.weights.to(dtype).expand(len(self.index), 1, size)
-        return torch.nn.functional.one_hot(self.index, size).to(dtype).unsqueeze(1)
 
     def take(self, matrix: Tensor) -> Tensor:
         """That row of a matrix for each item, (items or 1, rows, cols), (items, cols)."""
-        if self.weights is not None:
-            return (self.unit(matrix.shape[1], matrix.dtype) @ matrix).squeeze(1)
-        matrix = matrix.expand(len(self.index), -1, -1)
-        return matrix[torch.arange(len(self.index), device=matrix.device), self.index]
 
 
 class Identity:

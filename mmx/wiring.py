@@ -8,11 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmx.capture import Chosen, Outputs
+from mmx.capture import Chosen, Outputs, Readout
+from mmx.capture.recording import silenced_calls
 from mmx.errors import CaptureError, UsageError
 from mmx.families.base import Family, Input, Part, Pixels, Read, Regions, Text
-from mmx.recording import silenced_calls
-from mmx.rules import Readout
 from mmx.schedule import Schedule, from_layers, layers_of, sites_of
 
 Inputs = Mapping[str, Tensor]

@@ -94,7 +94,7 @@ raw-attention = theirs.strongest:METHOD
 """, deit=_FAMILY, strongest=_METHOD)
     return say(folder, f"""
 import mmx
-from mmx.families import all_families
+from mmx.checkpoints.families import all_families
 from mmx.methods import all_methods, method_names
 from PIL import Image
 print(*method_names())
@@ -142,7 +142,7 @@ def test_a_broken_family_is_one_line_that_names_its_package(tmp_path: Path, modu
     folder = site(tmp_path, "[mmx.families]\nbroken = theirs.broken:FAMILY\n", broken=module)
     listed, *told = say(folder, """
 from mmx.errors import UsageError
-from mmx.families import all_families
+from mmx.checkpoints.families import all_families
 from mmx.registry import offered_names
 print("broken" in offered_names("families"))
 try:
@@ -160,7 +160,7 @@ def test_what_is_no_family_is_refused(tmp_path: Path) -> None:
     folder = site(tmp_path, "[mmx.families]\nbroken = theirs.broken:FAMILY\n", broken="FAMILY = 3")
     [line] = say(folder, """
 from mmx.errors import UsageError
-from mmx.families import all_families
+from mmx.checkpoints.families import all_families
 try:
     all_families()
 except UsageError as error:

@@ -13,9 +13,10 @@ import mmx
 from mmx.checkpoints import hub
 from mmx.checkpoints.catalog import CatalogEntry, catalog
 from mmx.checkpoints.loading import load_tokenizer, resolve
+from mmx.checkpoints.names import parse_names
 from mmx.checkpoints.pulling import pull_all
 from mmx.errors import CheckpointError
-from mmx.families.base import Names, parse_names
+from mmx.families.base import Names
 
 NAME, COMMIT = "someone/tiny-lxmert", "0123456789abcdef0123456789abcdef01234567"
 

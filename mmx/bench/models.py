@@ -25,8 +25,8 @@ from transformers import (
 from mmx.asking import Subject as About
 from mmx.asking import asking_of
 from mmx.capture import Outputs
+from mmx.checkpoints.families import family_of
 from mmx.engine import Described
-from mmx.families import family_of
 
 Backward = tuple[Tensor, Sequence[str]]
 """A score and the graph's roots that its gradient must reach; no names are all of them."""

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmx.checkpoints.families import all_families, family_of_architecture
 from mmx.errors import UsageError
-from mmx.families import all_families, family_of_architecture
 from mmx.families.base import Checkpoint, Names
 
 WEIGHTS = Path(__file__).parents[1] / "weights"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
 from mmx.checkpoints.catalog import known_checkpoint, shipped_names
+from mmx.checkpoints.names import names_in
 from mmx.errors import CheckpointError
 from mmx.families.base import Names
 
@@ -129,7 +130,7 @@ def fetch_names(names: Names) -> list[str]:
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
             file.write(content)
         os.replace(file.name, path)
-    return names.parse(path.read_bytes())
+    return names_in(names, path.read_bytes())
 
 
 def _download(names: Names) -> bytes:
@@ -143,7 +144,7 @@ def _download(names: Names) -> bytes:
             from error
     if names.sha256 not in (None, hashlib.sha256(content).hexdigest()):
         raise CheckpointError(f"{names.what} at {names.url} are no longer what they were.")
-    names.parse(content)
+    names_in(names, content)
     return content
 
 

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from mmx import __version__
 from mmx.cli.compare import compare
 from mmx.cli.demo import demo
 from mmx.cli.errors import as_told, misused_command
@@ -18,6 +17,7 @@ from mmx.cli.output import debug_wanted, prepare_streams, print_error
 from mmx.cli.perturb import perturb
 from mmx.cli.segment import segment
 from mmx.cli.shapes import shapes_app
+from mmx.version import __version__
 
 INTERRUPTED = 130
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from mmx.checkpoints.catalog import known_checkpoint
 from mmx.checkpoints.hub import fetch_names
+from mmx.checkpoints.names import parse_names
 from mmx.elements.base import Context
 from mmx.errors import CheckpointError, UsageError, shown_path
-from mmx.families.base import Classes, Queries, parse_names
+from mmx.families.base import Classes, Queries
 
 
 class Labels:

@@ -4,18 +4,13 @@ A family is one file in this folder (or an entry point `mmx.families` of another
 or a tuple of them where several classes are alike.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from mmx.errors import CheckpointError
 from mmx.reference import Reference
 from mmx.schedule import Schedule, Site, Step
-
-if TYPE_CHECKING:  # results need numpy, which no list of checkpoints should wait for
-    from mmx.results import Unit
 
 Tensors = Mapping[str, Any]
 """name → tensor, batched: what a model's forward takes, or what is read of its output"""
@@ -116,7 +111,7 @@ class Classes:
     labelled: ClassVar[bool] = True
     does: ClassVar[str] = "classifies pictures"
     noun: str = "class"
-    unit: "Unit" = "softmax"
+    unit: str = "softmax"
     count: str = "num_labels"
 
 
@@ -133,7 +128,7 @@ class Pairs:
     kind: ClassVar[str] = "pairs"
     labelled: ClassVar[bool] = False
     does: ClassVar[str] = "matches pictures and texts"
-    unit: "Unit" = "similarity"
+    unit: str = "similarity"
 
 
 @dataclass(frozen=True)
@@ -198,25 +193,6 @@ class Names:
     length: int
     sha256: str | None = None
     has_synonyms: bool = False
-
-    def parse(self, content: bytes) -> list[str]:
-        names = parse_names(content, self.file_name, self.length)
-        return [name.partition(",")[0] for name in names] if self.has_synonyms else names
-
-
-def parse_names(content: bytes, file_name: str, length: int) -> list[str]:
-    """`length` names out of an array in JSON, or one a line. CheckpointError where there are more, fewer or none."""
-    try:
-        text = content.decode("utf-8")
-        names = json.loads(text) if file_name.endswith(".json") else text.removesuffix("\n").split("\n")
-    except ValueError as error:
-        raise CheckpointError(f"{file_name} holds no names: {error}.", "Give a JSON array, or one a line.") from error
-    if not isinstance(names, list):
-        raise CheckpointError(f"{file_name} holds no names.", "Give a JSON array of them, or a name a line.")
-    if len(names) != length:
-        raise CheckpointError(f"{file_name} holds {len(names)} names where there must be {length}.",
-                              "It is of another model, or cut short.")
-    return [str(name).strip() for name in names]
 
 
 @dataclass(frozen=True)

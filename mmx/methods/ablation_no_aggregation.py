@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mmx.capture import Capture
+from mmx.capture import Capture, Readout
 from mmx.methods._propagation import fused_attention
 from mmx.methods.base import Method, Rows
-from mmx.rules import Readout
 from mmx.schedule import sites_of
 
 

@@ -4,9 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmx.capture import Capture
+from mmx.capture import Capture, Readout
 from mmx.methods.base import Method, Rows
-from mmx.rules import Readout
 from mmx.schedule import sites_of
 
 

@@ -12,15 +12,15 @@ from torch import Tensor, nn
 
 import mmx.show  # noqa: F401 - what draws results makes itself known to them
 from mmx.asking import Asking, Subject, asking_of
+from mmx.capture.lrp import MissingRuleError
 from mmx.checkpoints import loading
+from mmx.checkpoints.families import family_of
 from mmx.elements import Context, Encoder, Given, encoder_of
 from mmx.elements.labels import Labels
 from mmx.engine import Described, attribute
 from mmx.errors import UsageError
-from mmx.families import Family, family_of
-from mmx.families.base import Pixels, Regions, Text
+from mmx.families.base import Family, Pixels, Regions, Text
 from mmx.images import open_picture
-from mmx.lrp import MissingRuleError
 from mmx.methods import Method, get_method
 from mmx.model.batching import Group, Job, Parts, explain_jobs
 from mmx.perturbation.encoded import Perturbation, perturb

@@ -10,7 +10,7 @@ from cli_outcome import Command, Outcome
 from frcnn_folder import write_detector
 from safetensors.torch import load_file, save_file
 
-from mmx.families import all_families
+from mmx.checkpoints.families import all_families
 
 SITES = {"tiny_lxmert": 2 + 1 + 2 * 4, "tiny_detr": 2 + 2 * 2, "tiny_vit": 3, "tiny_clip": 6}
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import mmx
-from mmx.lrp import RuleMode
+from mmx.capture.lrp import RuleMode
 
 # Every division by a sum adds 1e-9 to it, which the calculation here leaves out; the sums are of order 1.
 CLOSE = 1e-6

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from mmx.capture.lrp import RuleMode, add_rule, conserved, linear_rule, matmul_rule
 from mmx.errors import CaptureError
-from mmx.lrp import RuleMode, add_rule, conserved, linear_rule, matmul_rule
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,8 @@ import torch
 from dense_oracle import dense_fuse, dense_row_normalize, dense_start, dense_walk
 from torch import Tensor
 
-from mmx.rules import Readout, Relevance, fuse_heads, propagate, row_normalize
+from mmx.capture import Readout
+from mmx.rules import Relevance, fuse_heads, propagate, row_normalize
 from mmx.schedule import Schedule, Site
 
 SIZES = {"text": 4, "image": 5, "query": 3}

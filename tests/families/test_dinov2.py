@@ -9,7 +9,7 @@ from family_checks import assert_every_method_is_there, assert_left_alone, asser
 from torch import Tensor
 
 import mmx
-from mmx import lrp
+from mmx.capture import lrp
 from mmx.errors import CaptureError, UsageError
 from mmx.methods import all_methods
 from mmx.model import Model

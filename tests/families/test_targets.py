@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from mmx.asking.base import Each, choose_classes
+from mmx.checkpoints.families import all_families, family_of, family_of_architecture
 from mmx.errors import UsageError
-from mmx.families import all_families, family_of, family_of_architecture
 
 ONE = torch.tensor([[0.1, 0.9, 0.5, 0.2]])
 THREE = torch.tensor([[0.1, 0.9, 0.5, 0.2], [3.0, 2.0, 1.0, 0.0], [0.0, 1.0, 2.0, 3.0]])

@@ -5,12 +5,12 @@ import torch
 from torch import Tensor
 from vqa_networks import NETWORKS, REGIONS, WORDS, batch, by_hand, drawn_scores
 
+from mmx.capture.recording import silenced_calls
 from mmx.errors import UsageError
 from mmx.perturbation.encoded import perturb
 from mmx.perturbation.forwards import Subsets, run_subsets
 from mmx.perturbation.memory import samples_at_once, tokens_at_once
 from mmx.perturbation.removal import Removal
-from mmx.recording import silenced_calls
 from mmx.wiring import run
 
 

@@ -9,7 +9,8 @@ from transformers import (
     VisualBertForQuestionAnswering,
 )
 
-from mmx.families import Family, family_of_architecture
+from mmx.checkpoints.families import family_of_architecture
+from mmx.families.base import Family
 from mmx.perturbation.removal import Removal
 from mmx.wiring import run
 

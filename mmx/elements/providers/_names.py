@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mmx.checkpoints import hub
 from mmx.checkpoints.catalog import ATTRIBUTES_OF_REGIONS, OBJECTS_OF_REGIONS
+from mmx.checkpoints.names import names_in
 from mmx.errors import CheckpointError
 from mmx.families.base import Names
 
@@ -37,4 +38,4 @@ def region_names(folder: Path) -> RegionNames:
 
 def _read(folder: Path, vocabulary: Names) -> list[str]:
     path = folder / vocabulary.file_name
-    return vocabulary.parse(path.read_bytes()) if path.is_file() else hub.fetch_names(vocabulary)
+    return names_in(vocabulary, path.read_bytes()) if path.is_file() else hub.fetch_names(vocabulary)

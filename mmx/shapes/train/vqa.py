@@ -20,11 +20,11 @@ from transformers import (
 )
 
 from mmx.checkpoints.catalog import WEIGHTS
+from mmx.checkpoints.families import family_of
 from mmx.checkpoints.loading import Source
 from mmx.elements import Context, Prepared, encoder_of
 from mmx.elements.providers.base import RegionSet
 from mmx.elements.providers.fcos import FcosRegions, load_detector
-from mmx.families import family_of
 from mmx.families.base import Regions
 from mmx.shapes.questions import ANSWERS, all_words, draw_question
 from mmx.shapes.train.loop import seed_everything, train

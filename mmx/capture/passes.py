@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from mmx.capture.lrp import RuleMode
+from mmx.capture.recording import recording
 from mmx.errors import CaptureError
-from mmx.lrp import RuleMode
-from mmx.recording import recording
 from mmx.reference import Reference
-from mmx.rules import Readout
 from mmx.schedule import Schedule, Site
 
 Outputs = Mapping[str, Tensor]
@@ -45,6 +44,28 @@ class Chosen:
     def entries_of(self, stream: str) -> Tensor:
         """Where in the batch of a stream's maps each item is, (items,)."""
         return self.entries.get(stream, self.samples)
+
+
+@dataclass(frozen=True)
+class Readout:
+    """Which row of a stream's relevance is read: `index` (items,); or a mean of rows by `weights` (rows,)."""
+
+    stream: str
+    index: Tensor
+    weights: Tensor | None = None
+
+    def unit(self, size: int, dtype: torch.dtype) -> Tensor:
+        """The row vector that reads it, (items, 1, size)."""
+        if self.weights is not None:
+            return self.weights.to(dtype).expand(len(self.index), 1, size)
+        return torch.nn.functional.one_hot(self.index, size).to(dtype).unsqueeze(1)
+
+    def take(self, matrix: Tensor) -> Tensor:
+        """That row of a matrix for each item, (items or 1, rows, cols), (items, cols)."""
+        if self.weights is not None:
+            return (self.unit(matrix.shape[1], matrix.dtype) @ matrix).squeeze(1)
+        matrix = matrix.expand(len(self.index), -1, -1)
+        return matrix[torch.arange(len(self.index), device=matrix.device), self.index]
 
 
 @dataclass(frozen=True)

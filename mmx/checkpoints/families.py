@@ -1,0 +1,41 @@
+"""Which family a checkpoint is of, by the `transformers` class that its config names."""
+
+from functools import cache
+from typing import Any
+
+from mmx.errors import UsageError
+from mmx.families.base import Family
+from mmx.registry import offered, offered_names
+
+
+@cache
+def all_families() -> tuple[tuple[str, Family], ...]:
+    """Every family with the name of its file, or of the entry point `mmx.families` that offers it."""
+    return tuple((name, family) for name in offered_names("families")
+                 for family in offered("families", name, "FAMILY", Family))
+
+
+def family_of(config: Any, name: str) -> tuple[str, Family, str]:
+    """Name, family and architecture of the checkpoint `name` with this config.
+
+    Raises:
+        UsageError: there is none, with those that there are.
+    """
+    named = list(getattr(config, "architectures", None) or ())
+    for architecture in named:
+        found = family_of_architecture(architecture)
+        if found is not None:
+            return *found, architecture
+    alike = tuple((key, family) for key, family in all_families() if family.model_type == config.model_type)
+    if alike and not named:
+        return *alike[0], alike[0][1].architectures[0]
+    what = f"is a {named[0]}" if named else f"is of model type '{config.model_type}'"
+    raise UsageError(f"{name} {what}, which mmx has no family for.", _known(alike or all_families()))
+
+
+def family_of_architecture(architecture: str) -> tuple[str, Family] | None:
+    return next(((key, family) for key, family in all_families() if architecture in family.architectures), None)
+
+
+def _known(families: tuple[tuple[str, Family], ...]) -> str:
+    return f"It explains: {', '.join(one for _, family in families for one in family.architectures)}."
