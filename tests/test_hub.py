@@ -184,8 +184,8 @@ def test_all_that_a_checkpoint_needs_is_pulled(monkeypatch: pytest.MonkeyPatch, 
     def note(what: str) -> Callable:
         return lambda one, *rest: fetched.append(getattr(one, "file_name", one)) or tmp_path
 
-    monkeypatch.setattr("mmx.pulling.fetch", note("checkpoint"))
-    monkeypatch.setattr("mmx.pulling.fetch_names", note("names"))
+    monkeypatch.setattr("mmx.checkpoints.pulling.fetch", note("checkpoint"))
+    monkeypatch.setattr("mmx.checkpoints.pulling.fetch_names", note("names"))
     assert len(list(pull_all("uclanlp/visualbert-vqa"))) == len(fetched) == 6
     assert fetched == ["uclanlp/visualbert-vqa", "unc-nlp/frcnn-vg-finetuned", "google-bert/bert-base-uncased",
                        "answers_vqa.txt", "objects_vocab.txt", "attributes_vocab.txt"]

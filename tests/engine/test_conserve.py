@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import mmx
+from mmx.capture import lrp
 from mmx.capture.lrp import RuleMode
 
 # Every division by a sum adds 1e-9 to it, which the calculation here leaves out; the sums are of order 1.
@@ -96,7 +97,7 @@ def test_what_linear_layers_lose_reaches_the_scores_but_for_detr(
     """Nine tenths more are taken in every linear layer, which rescaling makes good."""
     folder = request.getfixturevalue(checkpoint)
     before = scores(folder, size, target, method)
-    rule = mmx.lrp.linear_rule
-    monkeypatch.setattr(mmx.lrp, "linear_rule", lambda *given: rule(*given) / 10)
+    rule = lrp.linear_rule
+    monkeypatch.setattr(lrp, "linear_rule", lambda *given: rule(*given) / 10)
     apart = (scores(folder, size, target, method) - before).abs().max() / before.abs().max()
     assert apart < CLOSE if keeps else apart > 0.1

@@ -8,10 +8,9 @@ import torch
 from dense_oracle import Matrices, dense_fuse, dense_row_normalize, dense_start, dense_walk
 from torch import Tensor
 
-from mmx.capture import Capture
+from mmx.capture import Capture, Readout
 from mmx.methods import get_method, method_names
 from mmx.reference import Reference
-from mmx.rules import Readout
 from mmx.schedule import Schedule, Site, sites_of
 
 SIZES = {"text": 4, "image": 5, "query": 3}
