@@ -28,21 +28,24 @@ def save_explanation(explanation: Explanation, folder: Path, stem: str | None = 
     """
     name = f"{_stem(explanation, stem)}.{explanation.method}"
     picture, report = folder / f"{name}.png", folder / f"{name}.json"
-    write_together({picture: png_bytes(to_image([explanation])), report: explanation.to_json()})
+    drawn, document = png_bytes(to_image([explanation])), explanation.to_json()
+    write_together({picture: drawn, report: document})
     return picture, report
 
 
 def save_sheet(explanations: Sequence[Explanation], folder: Path, stem: str | None = None) -> Path:
     """Writes `<stem>.methods.png`, the methods side by side, and returns its path."""
     path = sheet_path(folder, _stem(explanations[0], stem))
-    write_atomically(path, png_bytes(to_image(explanations)))
+    drawn = png_bytes(to_image(explanations))
+    write_atomically(path, drawn)
     return path
 
 
 def save_page(explanations: Sequence[Explanation], folder: Path, stem: str | None = None) -> Path:
     """Writes `<stem>.html`, all methods in a single file that needs no other, and returns its path."""
     path = page_path(folder, _stem(explanations[0], stem))
-    write_atomically(path, html_page(explanations).encode())
+    page = html_page(explanations).encode()
+    write_atomically(path, page)
     return path
 
 
