@@ -4,8 +4,12 @@ Under a reference name (`ours_no_lrp`) and in the protocol `iccv21` mmx does as 
 it computes the sound form and asks for nothing here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 LXMERT_STEPS = (0, 0.25, 0.5, 0.75, 0.8, 0.85, 0.9, 0.95, 1)
 
@@ -33,3 +37,38 @@ class Reference:
     padded_words_count: bool = True
     unmasks_regions: bool = False
     takes_one_more: bool = False
+
+
+class ReferenceSizes:
+    """A processor that finds its pictures sized already."""
+
+    def __init__(self, processor: Any) -> None:
+        self._processor = processor
+        edges = edges_of(processor)
+        assert edges is not None
+        self._short, self._long = edges
+
+    def __call__(self, images: Sequence["Image"], **options: Any) -> Any:
+        from PIL.Image import Resampling
+
+        sized = [image.resize(reference_size(image.size, self._short, self._long), Resampling.BILINEAR)
+                 for image in images]
+        return self._processor(sized, do_resize=False, **options)
+
+
+def reference_size(size: tuple[int, int], short: int, long: int) -> tuple[int, int]:
+    """Width and height after scaling, out of those before."""
+    width, height = size
+    least, most = min(size), max(size)
+    if most / least * short > long:
+        short = round(long * least / most)
+    if least == short:
+        return width, height
+    return (short, int(short * height / width)) if width < height else (int(short * width / height), short)
+
+
+def edges_of(processor: Any) -> tuple[int, int] | None:
+    """Shortest and longest edge that a processor resizes to, where it does so."""
+    size = getattr(processor, "size", None) or {}
+    short, long = (size.get(name) for name in ("shortest_edge", "longest_edge"))
+    return (short, long) if short and long else None

@@ -83,10 +83,12 @@ def explain(
     """
     from mmx.checkpoints.catalog import default_for
     from mmx.cli.batch import Batch
-    from mmx.cli.opening import chosen_methods, fitting_methods, open_model, parse_memory
+    from mmx.cli.opening import open_model, parse_memory
+    from mmx.cli.output import print_note
     from mmx.cli.report import BatchReport
     from mmx.cli.requests import gather_requests
     from mmx.cli.results import result_folder
+    from mmx.methods import named_methods
     from mmx.model import starts_by_stream
     from mmx.results import Asked
 
@@ -96,12 +98,14 @@ def explain(
                       threshold, tuple(query or ()), class_name, starts_by_stream(start_layer, start_layer_text))
         requests = gather_requests(images or [], question, questions, images_dir, asked.targets)
         names, memory = method or ["relevance"], parse_memory(max_memory)
-        methods = chosen_methods(names)
+        named_methods(names)  # a wrong name is said before a model is loaded
         default = default_for(name for name, given in vars(asked).items() if given not in (None, (), {}))
         with result_folder(out):
             loaded = open_model(model, revision, regions, device, dtype, quiet, default, features, answers)
             loaded.check(asked)
-            methods = fitting_methods(methods, names, loaded, quiet)
+            methods, notes = loaded.fitting_methods(names)
+            for note in () if quiet else notes:
+                print_note(note)
             report.expect(requests, several_methods=len(methods) > 1)
             Batch(loaded, methods, out, resume, report, asked, memory, html).run(requests, batch_size)
     except Exception as error:

@@ -1,7 +1,6 @@
 """The model and methods that a command line asks for."""
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ import typer
 from mmx.checkpoints.catalog import Default, default_for, default_model
 from mmx.cli.output import print_note
 from mmx.errors import UsageError
-from mmx.methods import Method, all_methods, get_method
 from mmx.model import Model, load
 
 _MOST = 64
@@ -38,28 +36,6 @@ def open_model(name: str | None, revision: str | None, regions: str | None, devi
     for note in () if quiet else model.warnings:
         print_note(note)
     return model
-
-
-def chosen_methods(names: Sequence[str]) -> tuple[Method, ...]:
-    """Each once, in the order given; "all" stands for every one."""
-    found = [all_methods() if name == "all" else (get_method(name),) for name in names]
-    return tuple(dict.fromkeys(method for several in found for method in several))
-
-
-def fitting_methods(methods: tuple[Method, ...], names: Sequence[str], model: Model, quiet: bool) -> tuple[Method, ...]:
-    """Of "all", those that have sense of their own on this model; one that is named and has none is refused."""
-    if "all" not in names:
-        model.check_methods(methods)
-    fitting = tuple(method for method in methods if model.takes(method))
-    unsteady = [method.name for method in fitting if "lrp" in method.needs]
-    if unsteady and model.info.dtype in ("bfloat16", "float16") and not quiet:
-        print_note(f"LRP relevance can be several times too large or small in {model.info.dtype}: take float32 for "
-                   f"{', '.join(unsteady)}")
-    left_out = [method.name for method in methods if method not in fitting]
-    if left_out and not quiet:
-        print_note(f"left out {', '.join(left_out)}: they differ from others only where one stream attends to another, "
-                   f"and {model.info.name} has no such attention")
-    return fitting
 
 
 def parse_memory(text: str | None) -> int | None:

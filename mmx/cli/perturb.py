@@ -69,12 +69,12 @@ def perturb(
     from mmx.cli.reporter import OnTerminal
     from mmx.cli.results import result_folder
     from mmx.errors import UsageError
-    from mmx.studies.models import chosen_methods
+    from mmx.methods import named_methods
     from mmx.studies.perturb.study import perturb as perturbed
     from mmx.studies.world import joined_world
 
     names, shares = method or ["relevance"], _shares(steps)
-    chosen_methods(names)  # a wrong name is said before a model is loaded
+    named_methods(names)  # a wrong name is said before a model is loaded
     if data is None and (annotations or images or features):
         raise UsageError("--annotations, --images and --features go with --data.", "Give --data FILE as well.")
     with joined_world() as world, result_folder(out):

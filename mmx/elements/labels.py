@@ -48,11 +48,6 @@ class Labels:
         return self._found[1]
 
     @property
-    def are_numbers(self) -> bool:
-        """Whether nothing says what they are called."""
-        return bool(self._found[1])
-
-    @property
     def _noun(self) -> str:
         return self._score.noun
 

@@ -277,10 +277,6 @@ class Family:
     def parts(self, stream: str) -> tuple[Part, ...]:
         return self.tokens.get(stream, (Part(stream),))
 
-    def stream_of(self, part: str) -> str:
-        """The stream that a part belongs to."""
-        return next((stream for stream, parts in self.tokens.items() if part in [one.name for one in parts]), part)
-
 
 def layers(module: str, stream: str, count: int, cols: str | None = None) -> Iterator[Step]:
     """A stack of attention layers, one step each: "encoder.layer.{}.attention", with the layer's number for {}."""

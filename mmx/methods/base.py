@@ -1,6 +1,6 @@
 """What a method is, and how one is found by name."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
@@ -81,3 +81,9 @@ def get_method(name: str) -> Method:
     if wanted == method.name or method.reference_rows is None:
         return method
     return replace(method, name=wanted.replace("-", "_"), rows=method.reference_rows)
+
+
+def named_methods(names: Sequence[str]) -> tuple[Method, ...]:
+    """Each once, in the order given; "all" stands for every one. Raises UsageError for a name that is unknown."""
+    found = [all_methods() if name == "all" else (get_method(name),) for name in names]
+    return tuple(dict.fromkeys(method for several in found for method in several))

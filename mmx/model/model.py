@@ -21,7 +21,7 @@ from mmx.engine import Described, attribute
 from mmx.errors import UsageError
 from mmx.families.base import Family, Pixels, Regions, Text
 from mmx.images import open_picture
-from mmx.methods import Method, get_method
+from mmx.methods import Method, get_method, named_methods
 from mmx.model.batching import Group, Job, Parts, explain_jobs
 from mmx.perturbation.encoded import Perturbation, perturb
 from mmx.perturbation.removal import Removal
@@ -238,6 +238,29 @@ class Model:
         """Whether a method has sense of its own: some differ from others only where streams attend to each other."""
         sites = sites_of(self.family.schedule(self.network.config))
         return not method.differs_across_streams_from or not all(site.is_self for site in sites)
+
+    def fitting_methods(self, names: Sequence[str], *more: str) -> tuple[tuple[Method, ...], tuple[str, ...]]:
+        """The methods of these names, and of `more`; of "all", those that have sense of their own on this model.
+
+        Returns:
+            The methods, and notes on those that were left out and on what their numbers are worth.
+
+        Raises:
+            UsageError: a method that is named has no sense of its own here, or is unknown.
+        """
+        methods, notes = named_methods((*names, *more)), []
+        if "all" not in names:
+            self.check_methods(methods)
+        fitting = tuple(method for method in methods if self.takes(method))
+        unsteady = [method.name for method in fitting if "lrp" in method.needs]
+        if unsteady and self.info.dtype in ("bfloat16", "float16"):
+            notes.append(f"LRP relevance can be several times too large or small in {self.info.dtype}: take float32 "
+                         f"for {', '.join(unsteady)}")
+        left_out = [method.name for method in methods if method not in fitting]
+        if left_out:
+            notes.append(f"left out {', '.join(left_out)}: they differ from others only where one stream attends to "
+                         f"another, and {self.info.name} has no such attention")
+        return fitting, tuple(notes)
 
     def small_inputs(self) -> dict[str, Tensor]:
         """Encoded inputs of noise, for which neither tokenizer nor processor is needed; a batch of one."""

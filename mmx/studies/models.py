@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from mmx.errors import CaptureError
-from mmx.methods import Method, all_methods, get_method
+from mmx.methods import Method
 from mmx.model import Model
 from mmx.model.batching import seed_of, versions
 from mmx.studies.reporting import Reporter
 
-__all__ = ["Model", "chosen_methods", "fitting_methods", "identity_of", "seed_of", "versions"]
+__all__ = ["Model", "fitting_methods", "identity_of", "seed_of", "versions"]
 
 
 def identity_of(model: Model) -> dict[str, Any]:
@@ -19,35 +19,20 @@ def identity_of(model: Model) -> dict[str, Any]:
             "device": info.device.partition(":")[0], "versions": versions()}
 
 
-def chosen_methods(names: Sequence[str]) -> tuple[Method, ...]:
-    """Each once, in the order given; "all" stands for every one. Raises UsageError for a name that is unknown."""
-    found = [all_methods() if name == "all" else (get_method(name),) for name in names]
-    return tuple(dict.fromkeys(method for several in found for method in several))
-
-
 def fitting_methods(model: Model, names: Sequence[str], reporter: Reporter,
                     control: Sequence[str] = ()) -> tuple[Method, ...]:
-    """The methods that were named, and those of `control`. Of "all", those that have sense of their own on this model.
+    """The methods that were named, and those of `control`, without those that cannot run on the model, with notes.
 
     Raises:
-        UsageError: a method that is named has none, or is unknown.
+        UsageError: a method that is named has no sense of its own on this model, or is unknown.
+        CaptureError: none of them can run.
     """
-    methods = chosen_methods((*names, *control))
-    if "all" not in names:
-        model.check_methods(methods)
-    fitting = tuple(method for method in methods if model.takes(method))
-    unsteady = [method.name for method in fitting if "lrp" in method.needs]
-    if unsteady and model.info.dtype in ("bfloat16", "float16"):
-        reporter.line("note", f"LRP relevance can be several times too large or small in {model.info.dtype}: take "
-                              f"float32 for {', '.join(unsteady)}")
-    missing = model.left_out(fitting)
-    if missing and len(missing) == len(fitting):
+    methods, notes = model.fitting_methods(names, *control)
+    missing = model.left_out(methods)
+    if missing and len(missing) == len(methods):
         raise CaptureError(next(iter(missing.values())), "Methods that need LRP do not apply to this model.")
-    for reason in dict.fromkeys(missing.values()):
-        reporter.line("note", f"left out {', '.join(one for one in missing if missing[one] == reason)}: {reason}")
-    left_out = [method.name for method in methods if method not in fitting]
-    fitting = tuple(method for method in fitting if method.name not in missing)
-    if left_out:
-        reporter.line("note", f"left out {', '.join(left_out)}: they differ from others only where one stream attends "
-                              f"to another, and {model.info.name} has no such attention")
-    return fitting
+    reasons = [f"left out {', '.join(one for one in missing if missing[one] == reason)}: {reason}"
+               for reason in dict.fromkeys(missing.values())]
+    for note in (*notes, *reasons):
+        reporter.line("note", note)
+    return tuple(method for method in methods if method.name not in missing)

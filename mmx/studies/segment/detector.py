@@ -2,10 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from mmx.asking.queries import boxes_xyxy_px
@@ -14,10 +12,12 @@ from mmx.engine import Attribution
 from mmx.errors import UsageError
 from mmx.methods import Method
 from mmx.model.batching import Group, Job, groups_of
+from mmx.reference import ReferenceSizes, edges_of, reference_size
 from mmx.results import Asked, Patches, Picture
 from mmx.studies.models import Model
 
 __all__ = ["Detector", "Found", "reference_size", "with_reference_sizes"]
+
 
 @dataclass(frozen=True)
 class Found:
@@ -111,38 +111,6 @@ def with_reference_sizes(model: Model) -> Model:
     takes the long one from it, so some pictures come out a pixel smaller than transformers makes them.
     """
     processor = model.parts.pictures.processor
-    if not getattr(processor, "do_resize", False) or _edges(processor) is None:
+    if not getattr(processor, "do_resize", False) or edges_of(processor) is None:
         return model
     return model.with_processor(ReferenceSizes(processor))
-
-
-class ReferenceSizes:
-    """A processor that finds its pictures sized already."""
-
-    def __init__(self, processor: Any) -> None:
-        self._processor = processor
-        edges = _edges(processor)
-        assert edges is not None
-        self._short, self._long = edges
-
-    def __call__(self, images: Sequence[Image.Image], **options: Any) -> Any:
-        sized = [image.resize(reference_size(image.size, self._short, self._long), Image.Resampling.BILINEAR)
-                 for image in images]
-        return self._processor(sized, do_resize=False, **options)
-
-
-def reference_size(size: tuple[int, int], short: int, long: int) -> tuple[int, int]:
-    """Width and height after scaling, out of those before."""
-    width, height = size
-    least, most = min(size), max(size)
-    if most / least * short > long:
-        short = round(long * least / most)
-    if least == short:
-        return width, height
-    return (short, int(short * height / width)) if width < height else (int(short * width / height), short)
-
-
-def _edges(processor: Any) -> tuple[int, int] | None:
-    size = getattr(processor, "size", None) or {}
-    short, long = (size.get(name) for name in ("shortest_edge", "longest_edge"))
-    return (short, long) if short and long else None
