@@ -58,6 +58,7 @@ def _answers(picture: Path, report: Path, asked: dict, job: Job, model: Model) -
     try:
         written = json.loads(report.read_text(encoding="utf-8"))
         same = (picture.is_file() and written["schema_version"] == SCHEMA_VERSION and written["asked"] == asked
+                and written["question"] == job.asked.question
                 and [one["sha256"] for one in written["images"]] == [job.picture.sha256]
                 and written["model"]["revision"] == model.info.revision
                 and written["model"]["dtype"] == model.info.dtype)

@@ -106,6 +106,7 @@ class Explanation:
             "model": asdict(self.model),
             "method": self.method,
             "images": [documents.picture_to_dict(one) for one in self.pictures],
+            "question": self.asked.question,
             "asked": self.asked.to_dict(),
             "predictions": [documents.prediction_to_dict(one) for one in self.predictions],
             "elements": documents.elements_to_dict(self.elements),
@@ -143,8 +144,9 @@ class Explanation:
         pictures = tuple(
             Picture(image, one["source"], one["sha256"], tuple(one["notes"]), (one["width"], one["height"]))
             for one, image in zip_longest(document["images"], images))
+        asked = Asked.from_dict(document["question"], document["asked"])
         found = cls(
-            ModelInfo(**document["model"]), document["method"], pictures, Asked.from_dict(document["asked"]),
+            ModelInfo(**document["model"]), document["method"], pictures, asked,
             documents.read_elements(document["elements"]), tuple(map(documents.read_item, document["items"])),
             tuple(Prediction(**one) for one in document["predictions"]),
             tuple(map(documents.read_item, document["others"])),

@@ -103,13 +103,14 @@ class Asked:
     regions: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        return {"question": self.question, "texts": list(self.texts), "targets": list(self.targets),
+        """All but the question, which stands by itself in the JSON form."""
+        return {"texts": list(self.texts), "targets": list(self.targets),
                 "threshold": self.threshold, "queries": list(self.queries), "class": self.class_name,
                 "start_layers": dict(self.start_layers), "regions": self.regions}
 
     @classmethod
-    def from_dict(cls, document: Mapping[str, Any]) -> "Asked":
-        return cls(document["question"], tuple(document["texts"]), tuple(document["targets"]), document["threshold"],
+    def from_dict(cls, question: str | None, document: Mapping[str, Any]) -> "Asked":
+        return cls(question, tuple(document["texts"]), tuple(document["targets"]), document["threshold"],
                    tuple(document["queries"]), document["class"], dict(document["start_layers"]), document["regions"])
 
 

@@ -38,7 +38,7 @@ def test_one_picture_is_a_table_of_detections_surest_first(find: Command, pictur
 def test_the_report_has_the_raw_maps(find: Command, picture: Path, tmp_path: Path) -> None:
     find(picture, "--threshold", "0.6")
     written = report(tmp_path)
-    assert written["asked"] == {"question": None, "texts": [], "targets": [], "threshold": 0.6, "queries": [],
+    assert written["asked"] == {"texts": [], "targets": [], "threshold": 0.6, "queries": [],
                                 "class": None, "start_layers": {}, "regions": None}
     assert (written["schema_version"], written["method"], written["images"][0]["width"]) == (2, "relevance", 60)
     grid = elements(written, "image")

@@ -126,7 +126,7 @@ SCRIPTS = ["何色ですか", "какого цвета круг?", "ما هو ا
 def test_questions_in_any_script(ask: Command, picture: Path, tmp_path: Path, question: str) -> None:
     outcome = ask(picture, "-q", question)
     assert outcome.code == 0
-    assert report(tmp_path)["asked"]["question"] == question
+    assert report(tmp_path)["question"] == question
     assert outcome.err.startswith("note: words that the model does not know: ")
     assert outcome.err.count("\n") == 1
 

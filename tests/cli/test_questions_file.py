@@ -13,7 +13,7 @@ def rows(path: Path, *lines: dict) -> Path:
 
 
 def sources(outcome: Outcome) -> list[tuple[str, str]]:
-    return [(one["asked"]["question"], Path(one["files"][0]).name) for one in json.loads(outcome.out)["explanations"]]
+    return [(one["question"], Path(one["files"][0]).name) for one in json.loads(outcome.out)["explanations"]]
 
 
 def test_csv_rows_are_asked_in_order(ask: Command, picture: Path, tmp_path: Path) -> None:
@@ -113,4 +113,4 @@ def test_resume_trusts_no_broken_report(ask: Command, picture: Path, tmp_path: P
     ask(picture, "-q", "red?")
     (tmp_path / "out" / "scene.relevance.json").write_bytes(broken)
     assert "wrote" in ask(picture, "-q", "red?", "--resume").out
-    assert report(tmp_path)["asked"]["question"] == "red?"
+    assert report(tmp_path)["question"] == "red?"

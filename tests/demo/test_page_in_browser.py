@@ -71,7 +71,7 @@ def test_downloads_hold_what_was_asked(open_page: Callable[..., Page], photo: Pa
             assert Image.open(saved).width >= 700
         elif kind == "JSON":
             document = json.loads(saved.read_text())
-            assert document["schema_version"] == 2 and "<script>" in document["asked"]["question"]
+            assert document["schema_version"] == 2 and "<script>" in document["question"]
         else:
             assert "<script" not in saved.read_text()
 
