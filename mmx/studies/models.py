@@ -6,8 +6,9 @@ from typing import Any
 from mmx.explainer import Model, seed_of, versions
 from mmx.methods import Method, all_methods, get_method
 from mmx.studies.reporting import Reporter
+from mmx.types import Picture
 
-__all__ = ["Model", "chosen_methods", "fitting_methods", "identity_of", "seed_of", "task_of", "versions"]
+__all__ = ["Model", "Picture", "chosen_methods", "fitting_methods", "identity_of", "seed_of", "task_of", "versions"]
 
 
 def task_of(model: Model) -> str:

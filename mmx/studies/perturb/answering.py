@@ -15,6 +15,8 @@ from mmx.studies.models import Model, task_of
 from mmx.studies.perturb.removal import Inputs, Removal
 from mmx.tasks.precomputed import PrecomputedRegions
 
+__all__ = ["Answered", "AnsweringModel", "PrecomputedRegions"]
+
 
 @dataclass(frozen=True)
 class Answered:

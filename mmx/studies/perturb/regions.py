@@ -17,10 +17,8 @@ from mmx.datasets.vqa import VqaSample
 from mmx.errors import MmxError, UsageError
 from mmx.files import write_atomically
 from mmx.regions.base import RegionSet
-from mmx.studies.models import versions
-from mmx.studies.perturb.answering import AnsweringModel
-from mmx.tasks.precomputed import PrecomputedRegions
-from mmx.types import Picture
+from mmx.studies.models import Picture, versions
+from mmx.studies.perturb.answering import AnsweringModel, PrecomputedRegions
 
 
 @dataclass(frozen=True)

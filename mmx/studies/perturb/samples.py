@@ -16,9 +16,9 @@ from mmx.errors import ImageError, UsageError, shown_path
 from mmx.images import open_picture
 from mmx.shapes.questions import draw_question
 from mmx.shapes.world import draw_scene
+from mmx.studies.models import Picture
 from mmx.studies.perturb.protocol import RemovalProtocol
 from mmx.studies.scenes import FRESH_SCENES, drawn
-from mmx.types import Picture
 
 DRAWN_SAMPLES = 200
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")

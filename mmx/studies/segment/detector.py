@@ -10,9 +10,8 @@ from mmx.devices import quarter_of_gpu
 from mmx.errors import UsageError
 from mmx.families.detr import Keep
 from mmx.methods import Method
-from mmx.studies.models import Model, task_of
+from mmx.studies.models import Model, Picture, task_of
 from mmx.tasks.detections import Found, explain_detections
-from mmx.types import Picture
 
 __all__ = ["Detector", "Found", "reference_size", "with_reference_sizes"]
 

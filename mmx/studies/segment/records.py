@@ -19,9 +19,9 @@ from mmx.errors import ImageError, MmxError, shown_path
 from mmx.images import open_picture
 from mmx.methods import Method, all_methods, get_method
 from mmx.studies.masks import MaskProtocol, masks_from_relevance
+from mmx.studies.models import Picture
 from mmx.studies.runs import Numbered, Record
 from mmx.studies.segment.detector import UNIT, Detector, Found
-from mmx.types import Picture
 
 DEFAULT_METHODS: dict[MaskProtocol, tuple[str, ...]] = {"iccv21": ("ours_no_lrp",), "clean": ("relevance",)}
 
