@@ -85,8 +85,9 @@ def perturb(
             signs=_signs(positive, negative), protocol=protocol, control=control, steps=shares,
             num_samples=num_samples, seed=seed, cache=not no_cache and (cache or True), batch_size=batch_size, out=out,
             resume=resume, progress=OnTerminal(quiet))
-    if world.leads:
-        print_perturbation(study.to_dict(), out, as_json)
+    if not world.leads:
+        return
+    print_perturbation(study.to_dict(), out, as_json)
     if study.document["samples"]["failed"]:
         raise typer.Exit(1)
 

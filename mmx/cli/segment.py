@@ -69,7 +69,8 @@ def segment(
         study = segmented(loaded, images, annotations, methods=method, protocol=protocol, threshold=threshold,
                           limit=limit, seed=seed, batch_size=batch_size, max_memory=memory, out=out, resume=resume,
                           progress=OnTerminal(quiet))
-        if world.leads:
-            print_summary(study.to_dict(), out, as_json)
+    if not world.leads:
+        return
+    print_summary(study.to_dict(), out, as_json)
     if study.document["samples"]["failed"]:
         raise typer.Exit(1)

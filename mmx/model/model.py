@@ -14,7 +14,6 @@ import mmx.show  # noqa: F401 - what draws results makes itself known to them
 from mmx.asking import Asking, Subject, asking_of
 from mmx.capture.lrp import MissingRuleError
 from mmx.checkpoints import loading
-from mmx.checkpoints.families import family_of
 from mmx.elements import Context, Encoder, Given, encoder_of
 from mmx.elements.labels import Labels
 from mmx.engine import Described, attribute
@@ -27,8 +26,6 @@ from mmx.perturbation.encoded import Perturbation, perturb
 from mmx.perturbation.removal import Removal
 from mmx.results import Asked, Explanation, ModelInfo
 from mmx.schedule import sites_of
-
-__all__ = ["Job", "Model", "load"]
 
 Source = str | Path | Image
 """A picture's file, or the picture."""
@@ -302,37 +299,3 @@ def starts_by_stream(start_layer: int | None, start_layer_text: int | None) -> d
     """The start layers that were given, by stream."""
     given = {"image": start_layer, "text": start_layer_text}
     return {stream: start for stream, start in given.items() if start is not None}
-
-
-def load(name: str | Path, device: str = "cpu", dtype: str = "auto", *, revision: str | None = None,
-         regions: Mapping[str, Any] | None = None, features: str | Path | None = None,
-         answers: str | Path | Sequence[str] | None = None) -> Model:
-    """A model by shipped name, local `from_pretrained` folder or hub id.
-
-    Args:
-        device: "auto", "cpu", "cuda" or "mps".
-        dtype: "auto" (float32), "float32", "float64", "bfloat16" or "float16".
-        revision: branch, tag or commit of a hub checkpoint.
-        regions: a region provider's options, {"provider": "grid", "rows": 6, "columns": 6} or {"provider": "frcnn",
-            "checkpoint": FOLDER}; by default the checkpoint's own.
-        features: a file or folder of region features that were computed before, in the place of a region provider.
-        answers: what the answers or classes are called, by index, or a file that says so (a JSON array, or one a line).
-
-    Raises:
-        UsageError: no such name, family, device or dtype.
-        CheckpointError: the files are missing or broken.
-    """
-    device, dtype = loading.pick_device(device), loading.check_dtype(dtype)
-    source = loading.resolve(name, revision)
-    config = loading.read_config(source)
-    key, family, architecture = family_of(config, source.name)
-    given = Given(regions, None if features is None else Path(features),
-                  Path(answers) if isinstance(answers, str) else answers)
-    if (regions, features) != (None, None) and not any(isinstance(one, Regions) for one in family.inputs):
-        raise UsageError(f"{source.name} takes no regions and no features: it looks at the whole picture.",
-                         "Leave them out.")
-    if answers is not None and not family.score.labelled:
-        raise UsageError(f"{source.name} {family.does}: no names of answers fit it.", "Leave them out.")
-    network, leftovers = loading.load_with_leftovers(source, architecture, device=device, dtype=dtype)
-    info = ModelInfo(source.name, key, architecture, loading.revision_of(source), device, dtype)
-    return Model(source, network, family, info, given, leftovers)

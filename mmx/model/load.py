@@ -1,0 +1,47 @@
+"""A model by its name: the checkpoint, its family, and what else it was given."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmx.checkpoints import loading
+from mmx.checkpoints.families import family_of
+from mmx.elements import Given
+from mmx.errors import UsageError
+from mmx.families.base import Regions
+from mmx.model.model import Model
+from mmx.results import ModelInfo
+
+
+def load(name: str | Path, device: str = "cpu", dtype: str = "auto", *, revision: str | None = None,
+         regions: Mapping[str, Any] | None = None, features: str | Path | None = None,
+         answers: str | Path | Sequence[str] | None = None) -> Model:
+    """A model by shipped name, local `from_pretrained` folder or hub id.
+
+    Args:
+        device: "auto", "cpu", "cuda" or "mps".
+        dtype: "auto" (float32), "float32", "float64", "bfloat16" or "float16".
+        revision: branch, tag or commit of a hub checkpoint.
+        regions: a region provider's options, {"provider": "grid", "rows": 6, "columns": 6} or {"provider": "frcnn",
+            "checkpoint": FOLDER}; by default the checkpoint's own.
+        features: a file or folder of region features that were computed before, in the place of a region provider.
+        answers: what the answers or classes are called, by index, or a file that says so (a JSON array, or one a line).
+
+    Raises:
+        UsageError: no such name, family, device or dtype.
+        CheckpointError: the files are missing or broken.
+    """
+    device, dtype = loading.pick_device(device), loading.check_dtype(dtype)
+    source = loading.resolve(name, revision)
+    config = loading.read_config(source)
+    key, family, architecture = family_of(config, source.name)
+    given = Given(regions, None if features is None else Path(features),
+                  Path(answers) if isinstance(answers, str) else answers)
+    if (regions, features) != (None, None) and not any(isinstance(one, Regions) for one in family.inputs):
+        raise UsageError(f"{source.name} takes no regions and no features: it looks at the whole picture.",
+                         "Leave them out.")
+    if answers is not None and not family.score.labelled:
+        raise UsageError(f"{source.name} {family.does}: no names of answers fit it.", "Leave them out.")
+    network, leftovers = loading.load_with_leftovers(source, architecture, device=device, dtype=dtype)
+    info = ModelInfo(source.name, key, architecture, loading.revision_of(source), device, dtype)
+    return Model(source, network, family, info, given, leftovers)
