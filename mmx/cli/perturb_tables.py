@@ -24,8 +24,9 @@ def print_perturbation(summary: Mapping[str, Any], out: Path, as_json: bool) -> 
     failed = f", {samples['failed']} failed" if samples["failed"] else ""
     if samples["divided_by"] != samples["evaluated"]:
         failed += f", divided by {samples['divided_by']} as in the reference"
-    print_result(Text.assemble((parameters["model"], "bold"), f" answers {share(summary['accuracy'])} % rightly where "
-                               f"nothing is removed: {samples['evaluated']} samples{failed}, "
+    print_result(Text.assemble((parameters["model"]["name"], "bold"),
+                               f" answers {share(summary['accuracy'])} % rightly where nothing is removed: "
+                               f"{samples['evaluated']} samples{failed}, "
                                f"{parameters['data']['kind']}"))
     print_result(Text.assemble(("protocol ", "dim"), (parameters["protocol"], "bold"),
                                f"  {_MEANING[parameters['protocol']]}"))

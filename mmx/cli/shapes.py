@@ -50,7 +50,7 @@ def evaluate(
 def _print_tables(summary: dict) -> None:
     accuracy = summary["accuracy"]
     by_kind = ", ".join(f"{kind} {100 * value:.1f}" for kind, value in summary["accuracy_by_kind"].items())
-    print_result(Text.assemble((summary["model"], "bold"), f" is right in {_share(accuracy)} % of "
+    print_result(Text.assemble((summary["model"]["name"], "bold"), f" is right in {_share(accuracy)} % of "
                                f"{summary['samples']['evaluated']} cases: {by_kind}"))
     for group, chance in summary["pointing_by_chance"].items():
         count = next(iter(summary["methods"].values()))[group]["pointing"]["samples"]

@@ -85,3 +85,23 @@ def test_the_check_of_a_model_says_it_and_works(mmx: Command, tiny_lxmert: Path)
     assert outcome.code == 0
     [told] = [one["told"] for one in json.loads(outcome.out)["findings"] if one["what"] == "methods"]
     assert told == f"{len(OTHERS)}: {', '.join(OTHERS)}; left out {', '.join(LRP)}: {REASON}"
+
+
+STUDIES = {
+    "perturb": ("perturb", "--num-samples", "2", "--modality", "text", "--steps", "0,1"),
+    "evaluate": ("shapes", "evaluate", "--model", "shapes-vit", "--scenes", "2"),
+    "segment": ("segment", "--limit", "1", "--protocol", "clean"),
+}
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_goes_on_and_records_it(mmx: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+                                        name: str) -> None:
+    monkeypatch.delitem(lrp._RULES, functional.relu, raising=False)
+    out = () if name == "evaluate" else ("--out", tmp_path / "out")
+    outcome = mmx(*STUDIES[name], "-m", "all", "--json", *out)
+    assert outcome.code == 0, outcome.err
+    document = json.loads(outcome.out)
+    told = document if name == "evaluate" else document["parameters"]
+    assert told["left_out"] and set(told["left_out"]) <= set(LRP)
+    assert "There is no relevance rule for torch.nn.functional" in outcome.err

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from mmx.results import SCHEMA_VERSION
 from mmx.studies.exam.asking import exam_of
 from mmx.studies.exam.scores import ExamScores
-from mmx.studies.models import Model, fitting_methods
+from mmx.studies.models import Model, fitting_methods, identity_of
 from mmx.studies.reporting import Reporter, reporter_of
 from mmx.studies.result import Study
 
@@ -19,8 +19,8 @@ class ExamStudy(Study):
 
     def __repr__(self) -> str:
         found = self.document
-        return (f"<ExamStudy of {found['model']}, {found['samples']['evaluated']} samples, {len(found['methods'])} "
-                f"methods: accuracy {100 * found['accuracy']['mean']:.1f} %>")
+        return (f"<ExamStudy of {found['model']['name']}, {found['samples']['evaluated']} samples, "
+                f"{len(found['methods'])} methods: accuracy {100 * found['accuracy']['mean']:.1f} %>")
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each method, group of cases and metric, with its paired difference to the first method's.
@@ -28,7 +28,7 @@ class ExamStudy(Study):
         All are shares of 1; intervals are 95 % bootstrap.
         """
         found = self.document
-        return [{"model": found["model"], "method": method, "group": group, "metric": metric, **estimate,
+        return [{"model": found["model"]["name"], "method": method, "group": group, "metric": metric, **estimate,
                  **self._difference(method, group, metric)}
                 for method, groups in found["methods"].items() for group, metrics in groups.items()
                 for metric, estimate in metrics.items()]
@@ -54,12 +54,13 @@ def evaluate(model: Model, *, methods: Sequence[str] = ("all",), scenes: int = 2
         UsageError: there is no exam for what the model does.
     """
     reporter = reporter_of(progress, leads=True)
-    exam, fitting, scores = exam_of(model), fitting_methods(model, methods, reporter), ExamScores()
+    exam, scores = exam_of(model), ExamScores()
+    fitting, left_out = fitting_methods(model, methods, reporter)
     with reporter.progress(scenes) as advance:
         for start in range(first_scene, first_scene + scenes, batch_size):
             numbers = range(start, min(start + batch_size, first_scene + scenes))
             for verdict in exam(model, fitting, numbers):
                 scores.add(verdict)
             advance(len(numbers))
-    return ExamStudy({"schema_version": SCHEMA_VERSION, "model": model.info.name, "revision": model.info.revision,
-                      "first_scene": first_scene, **scores.summary()})
+    return ExamStudy({"schema_version": SCHEMA_VERSION, **identity_of(model), "first_scene": first_scene,
+                      **scores.summary(), "left_out": left_out})

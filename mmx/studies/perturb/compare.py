@@ -16,7 +16,8 @@ from mmx.studies.perturb.study import KIND, PerturbationStudy
 from mmx.studies.runs import Run
 from mmx.studies.world import World
 
-_SAME = ("protocol", "steps", "removes", "data", "revision", "regions", "dtype", "answers_sha256")
+_SAME = ("protocol", "steps", "removes", "data", "model", "regions", "answers_sha256")
+_MAY_DIFFER = ("model.name", "model.device")
 _SHOWN = 60
 
 
@@ -75,7 +76,7 @@ def _compared(runs: Sequence[Finished]) -> dict[str, Any]:
             "runs": [str(run.folder) for run in runs], "samples": dict(first.summary["samples"]),
             **replace(first.curves, keys=keys, values=values).summary(first.summary["samples"]["divided_by"]),
             "warning": first.summary["warning"],
-            "parameters": {name: parameters[name] for name in ("model", *_SAME)}}
+            "parameters": {name: parameters[name] for name in _SAME}}
 
 
 def _label(run: Finished, method: str, runs: Sequence[Finished]) -> str:
@@ -89,7 +90,7 @@ def _require_same(first: Finished, other: Finished) -> None:
     both = f"{shown_path(first.folder)} and {shown_path(other.folder)}"
     here, there = (_flat({name: run.summary["parameters"][name] for name in _SAME}) for run in (first, other))
     for name in dict.fromkeys([*here, *there]):
-        if here.get(name) != there.get(name):
+        if name not in _MAY_DIFFER and here.get(name) != there.get(name):
             raise UsageError(f"{both} cannot be compared: {name} is {_shown(here.get(name))} in the one and "
                              f"{_shown(there.get(name))} in the other.",
                              "Run both on the same data and model, by the same protocol.")

@@ -16,8 +16,8 @@ def curves_png(summary: Mapping[str, Any]) -> bytes:
               for sign, panel in signs.items()]
     parameters, samples = summary["parameters"], summary["samples"]
     accuracy = summary["accuracy"]["mean"]
-    told = [f"{parameters['model']} \u00b7 {parameters['data']['kind']} \u00b7 {samples['evaluated']} samples \u00b7 "
-            f"accuracy on whole samples {100 * accuracy:.1f} % \u00b7 protocol {parameters['protocol']}", _BANDS]
+    told = [f"{parameters['model']['name']} \u00b7 {parameters['data']['kind']} \u00b7 {samples['evaluated']} samples "
+            f"\u00b7 accuracy on whole samples {100 * accuracy:.1f} % \u00b7 protocol {parameters['protocol']}", _BANDS]
     if summary["warning"]:
         told.insert(0, f"WARNING: {summary['warning']}")
     columns = min(2, len(panels))

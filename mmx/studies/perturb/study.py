@@ -37,7 +37,7 @@ class PerturbationStudy(DrawnStudy):
     def __repr__(self) -> str:
         found, parameters = self.document, self.document["parameters"]
         methods = len(next(iter(next(iter(found["panels"].values())).values()))["methods"])
-        return (f"<PerturbationStudy of {parameters['model']}, {found['samples']['evaluated']} samples of "
+        return (f"<PerturbationStudy of {parameters['model']['name']}, {found['samples']['evaluated']} samples of "
                 f"{parameters['data']['kind']}, {methods} methods, {found['protocol']}: accuracy "
                 f"{100 * found['accuracy']['mean']:.1f} %>")
 
@@ -47,7 +47,7 @@ class PerturbationStudy(DrawnStudy):
         `auc`, the area under accuracy, is that of the whole curve. All are shares of 1; intervals are 95 % bootstrap.
         """
         found = self.document
-        whole = {"model": found["parameters"]["model"], "protocol": found["protocol"]}
+        whole = {"model": found["parameters"]["model"]["name"], "protocol": found["protocol"]}
         return [{**whole, "modality": modality, "sign": sign, "method": method, "step": step, "removed": removed,
                  "accuracy": accuracy["mean"], "low": accuracy["low"], "high": accuracy["high"],
                  "samples": found["samples"]["evaluated"], "auc": curve["auc"]["mean"],
@@ -96,7 +96,7 @@ def perturb(model: Model, data: str | Path | PlainRows | None = None, *, annotat
         reporter = reporter_of(progress, world.leads)
         answering = AnsweringModel(model)
         added = (_CONTROL,) if (protocol == "clean" if control is None else control) else ()
-        fitting = fitting_methods(model, methods, reporter, added)
+        fitting, left_out = fitting_methods(model, methods, reporter, added)
         plan = protocol_named(protocol, answering.removal.reference, steps)
         found = read_data(data, annotations and Path(annotations), images and Path(images), num_samples, seed, plan)
         kept_in = (cache_folder() if cache is True else Path(cache)) if cache else None
@@ -106,8 +106,8 @@ def perturb(model: Model, data: str | Path | PlainRows | None = None, *, annotat
                                     _chosen("sign", signs, SIGNS), tokens_at_once(model.network))
         test = PerturbationTest(answering, fitting, combinations, answering.answers, seen, seed)
         size = batch_size or samples_at_once(model.network)
-        parameters = {**_parameters(test, found), "images": images and str(images), "batch_size": size,
-                      "threads": threads}
+        parameters = {**_parameters(test, found), "left_out": left_out, "images": images and str(images),
+                      "batch_size": size, "threads": threads}
         run = open_run(folder, parameters, world, resume=resume)
         numbered = list(enumerate(found.samples))
         groups = [numbered[start:start + size] for start in range(0, len(numbered), size)]
@@ -146,6 +146,6 @@ def _summed_up(run: Run, parameters: Mapping[str, Any], data: VqaData) -> Pertur
     found = {"schema_version": SCHEMA_VERSION, "protocol": parameters["protocol"],
              "samples": {"evaluated": evaluated, "failed": len(failures), "divided_by": divisor},
              **Curves.read(run, parameters).summary(divisor)}
-    found["warning"] = accuracy_warning(parameters["model"], found["accuracy"], evaluated)
+    found["warning"] = accuracy_warning(parameters["model"]["name"], found["accuracy"], evaluated)
     found |= {"failures": failures, "parameters": dict(parameters)}
     return PerturbationStudy(found, curves_png(found))

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from mmx.errors import UsageError
 from mmx.studies.masks import MaskProtocol
-from mmx.studies.models import Model, identity_of
+from mmx.studies.models import Model, able_methods, identity_of
 from mmx.studies.reporting import Reporter, reporter_of
 from mmx.studies.result import DrawnStudy, finished
 from mmx.studies.runs import Run, go_through, open_run, study_folder
@@ -33,7 +33,7 @@ class SegmentationStudy(DrawnStudy):
         found, parameters = self.document, self.document["parameters"]
         scores = ", ".join(f"{method} {_percent(ranges[found['headline']]['AP'])}"
                            for method, ranges in found["methods"].items())
-        return (f"<SegmentationStudy of {parameters['model']}, {found['samples']['evaluated']} images, "
+        return (f"<SegmentationStudy of {parameters['model']['name']}, {found['samples']['evaluated']} images, "
                 f"{found['protocol']}: AP {scores} %>")
 
     def rows(self) -> list[dict[str, Any]]:
@@ -42,7 +42,7 @@ class SegmentationStudy(DrawnStudy):
         A value is a share of 1, None where the truth has no object of that size.
         """
         found = self.document
-        whole = {"model": found["parameters"]["model"], "protocol": found["protocol"]}
+        whole = {"model": found["parameters"]["model"]["name"], "protocol": found["protocol"]}
         scored = [*(("masks", method, ranges) for method, ranges in found["methods"].items()),
                   ("boxes", None, found["boxes"])]
         return [{**whole, "kind": kind, "method": method, "iou_low": float(low), "iou_high": float(high),
@@ -84,12 +84,14 @@ def segment(model: Model, images: str | Path | None = None, annotations: str | P
     with joined_world() as world, study_folder(out, world, resume=resume) as folder:
         reporter = reporter_of(progress, world.leads)
         detector = Detector(model, threshold, max_memory, reference_sizes=protocol == "iccv21")
-        work = Segmentation(detector, methods_named(methods or DEFAULT_METHODS[protocol], protocol), protocol)
+        named = methods_named(methods or DEFAULT_METHODS[protocol], protocol)
+        able, left_out = able_methods(model, named, reporter)
+        work = Segmentation(detector, able, protocol)
         data = read_data(images and Path(images), annotations and Path(annotations), limit, seed, folder, world)
         classes = match_categories(detector.labels, data.instances.categories, model.info.name)
         threads = fix_threads(world) if detector.on_cpu else None
         size = 1 if protocol == "iccv21" else batch_size
-        parameters = {**_parameters(work, data, size), "threads": threads}
+        parameters = {**_parameters(work, data, size), "left_out": left_out, "threads": threads}
         run = open_run(folder, parameters, world, resume=resume)
         go_through(run, batches(data.images, protocol, size), work.records, reporter)
 
