@@ -81,7 +81,8 @@ def test_a_run(score: Command, tmp_path: Path, protocol: str, first: str) -> Non
     found = summary(tmp_path / "out")
     assert found["protocol"] == found["parameters"]["protocol"] == protocol
     assert list(found["methods"]) == ["relevance", "rollout"]
-    assert found["parameters"]["model"]["revision"].startswith("sha256:") and "pycocotools" in found["parameters"]["versions"]
+    assert found["parameters"]["model"]["revision"].startswith("sha256:")
+    assert "pycocotools" in found["parameters"]["versions"]
     assert found["samples"] == {"evaluated": 4, "failed": 0} and found["detections_kept"] > 0
 
 
