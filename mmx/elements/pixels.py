@@ -15,6 +15,7 @@ from mmx.results import Box, Element, Patches, Picture
 from mmx.wiring import cells_shown, patch_grid
 
 _USUAL_SIZE = (64, 96)
+_ENOUGH = 224
 
 
 class PixelEncoder(Encoder):
@@ -72,6 +73,8 @@ class PixelEncoder(Encoder):
 
     def noise(self, generator: torch.Generator) -> dict[str, Tensor]:
         size = pair(getattr(self._vision, "image_size", None) or _USUAL_SIZE)
+        if self.declared.any_size:  # its position embeddings may be for far larger pictures than it is shown
+            size = min(size[0], _ENOUGH), min(size[1], _ENOUGH)
         pixels = torch.randn(1, getattr(self._vision, "num_channels", 3), *size, generator=generator)
         return {"pixel_values": pixels, **({"pixel_mask": torch.ones(1, *size)} if self.declared.takes_mask else {})}
 

@@ -16,6 +16,10 @@ from frcnn_folder import full_settings, write_detector
 from torch import nn
 from transformers import (
     BertTokenizer,
+    BitImageProcessor,
+    BlipConfig,
+    BlipForImageTextRetrieval,
+    BlipImageProcessor,
     CLIPConfig,
     CLIPImageProcessor,
     CLIPModel,
@@ -23,9 +27,19 @@ from transformers import (
     DetrConfig,
     DetrForObjectDetection,
     DetrImageProcessor,
+    Dinov2Config,
+    Dinov2ForImageClassification,
+    Dinov2WithRegistersConfig,
+    Dinov2WithRegistersForImageClassification,
     LxmertConfig,
     LxmertForQuestionAnswering,
     ResNetConfig,
+    SiglipConfig,
+    SiglipImageProcessor,
+    SiglipModel,
+    ViltConfig,
+    ViltForQuestionAnswering,
+    ViltImageProcessor,
     VisualBertConfig,
     VisualBertForQuestionAnswering,
     ViTConfig,
@@ -37,7 +51,8 @@ pytestmark = pytest.mark.slow
 
 MERGES = 49152 - 256 - 2
 SIZES_MB = {"lxmert": 856, "visual_bert": 455, "detr-50": 167, "detr-101": 243, "clip-b32": 605, "clip-b16": 599,
-            "clip-l14": 1711, "vit-b16": 346, "deit-b16": 346, "deit-ti16": 23}
+            "clip-l14": 1711, "vit-b16": 346, "deit-b16": 346, "deit-ti16": 23, "dinov2-b14": 353,
+            "dinov2-registers-b14": 353, "vilt-b32": 470, "siglip-b16": 813, "blip-itm-b16": 895}
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +99,12 @@ def write_vqa(real: Path, folder: Path, name: str) -> None:
     if name == "lxmert":
         shutil.copy(real / "vocab" / "bert-base-uncased-vocab.txt", folder / "vocab.txt")
     else:
-        vocabulary = (real / "vocab" / "bert-base-uncased-vocab.txt").read_text().splitlines()
-        BertTokenizer(vocab={piece: i for i, piece in enumerate(vocabulary)}).save_pretrained(folder)
+        write_bert_tokenizer(real, folder)
+
+
+def write_bert_tokenizer(real: Path, folder: Path) -> None:
+    vocabulary = (real / "vocab" / "bert-base-uncased-vocab.txt").read_text().splitlines()
+    BertTokenizer(vocab={piece: i for i, piece in enumerate(vocabulary)}).save_pretrained(folder)
 
 
 def checked(mmx: Command, folder: Path, *arguments: object) -> None:
@@ -192,4 +211,63 @@ def test_vit(mmx: Command, real: Path, folder: Path, name: str) -> None:
     pictures = sorted((real / "images" / "reference" / "CLIP").iterdir())[:3]
     outcome = mmx("explain", *pictures, "--target", "tabby", "--target", 243, "--model", folder, "--method", "all",
                   "--quiet")
+    assert (outcome.code, outcome.err) == (0, "")
+
+
+DINOS: dict[str, Callable[[], nn.Module]] = {
+    "dinov2-b14": lambda: Dinov2ForImageClassification(
+        Dinov2Config(num_labels=1000, image_size=518, patch_size=14)),
+    "dinov2-registers-b14": lambda: Dinov2WithRegistersForImageClassification(
+        Dinov2WithRegistersConfig(num_labels=1000, image_size=518, patch_size=14))}
+
+
+@pytest.mark.parametrize("name", DINOS)
+def test_dinov2(mmx: Command, real: Path, folder: Path, name: str) -> None:
+    torch.manual_seed(4)
+    write(DINOS[name](), folder, name)
+    BitImageProcessor(size={"shortest_edge": 256}, crop_size={"height": 224, "width": 224}).save_pretrained(folder)
+    checked(mmx, folder)
+    pictures = sorted((real / "images" / "reference" / "CLIP").iterdir())[:3]
+    outcome = mmx("explain", *pictures, "--target", 281, "--target", 243, "--model", folder, "--method", "all",
+                  "--json", "--quiet")
+    assert outcome.code == 0, outcome.err
+    [patches] = json.loads(outcome.out)["explanations"][0]["elements"]["image"]
+    assert (patches["rows"], patches["columns"]) == (16, 16)
+
+
+def test_vilt(mmx: Command, real: Path, folder: Path) -> None:
+    torch.manual_seed(5)
+    write(ViltForQuestionAnswering(ViltConfig(num_labels=3129)), folder, "vilt-b32")
+    ViltImageProcessor().save_pretrained(folder)
+    write_bert_tokenizer(real, folder)
+    answers = ("--answers", real / "lxmert" / "vqa" / "trainval_label2ans.json")
+    checked(mmx, folder, *answers)
+    pictures = sorted((real / "images" / "reference" / "CLIP").iterdir())[:2]
+    outcome = mmx("explain", *pictures, "-q", "what is the cat looking at?", "--model", folder, *answers, "--method",
+                  "all", "--quiet")
+    assert outcome.code == 0, outcome.err
+    outcome = mmx("perturb", "--model", folder, *answers, "--data",
+                  real / "derived" / "lxmert_valid.photos_here.json", "--images",
+                  real / "coco" / "tinycoco_38" / "images" / "train2017", "-n", 2, "--seed", 3, "--json")
+    assert outcome.code == 0, outcome.err
+    assert json.loads(outcome.out)["samples"]["evaluated"] >= 1
+
+
+@pytest.mark.parametrize("name", ["siglip-b16", "blip-itm-b16"])
+def test_texts(mmx: Command, real: Path, folder: Path, name: str) -> None:
+    """SigLIP has another tokenizer than its own here, which is nowhere at hand."""
+    torch.manual_seed(6)
+    if name == "siglip-b16":
+        network: nn.Module = SiglipModel(SiglipConfig(text_config={"bos_token_id": 1, "eos_token_id": 1}))
+        processor = SiglipImageProcessor(size={"height": 224, "width": 224})
+    else:
+        network = BlipForImageTextRetrieval(BlipConfig(
+            vision_config={"image_size": 384}, text_config={"vocab_size": 30524, "encoder_hidden_size": 768}))
+        processor = BlipImageProcessor(size={"height": 384, "width": 384})
+    write(network, folder, name)
+    processor.save_pretrained(folder)
+    write_bert_tokenizer(real, folder)
+    checked(mmx, folder)
+    picture = min((real / "images" / "reference" / "CLIP").iterdir())
+    outcome = mmx("explain", picture, "--text", "a zebra", "--text", "an elephant", "--model", folder, "--quiet")
     assert (outcome.code, outcome.err) == (0, "")

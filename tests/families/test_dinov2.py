@@ -124,6 +124,12 @@ def test_the_picture_may_be_as_large_as_the_config_says_too(tiny_dinov2: Path) -
     assert (patches.rows, patches.columns) == (5, 5)
 
 
+def test_noise_is_no_larger_than_what_it_is_mostly_shown(dinov2: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Position embeddings of 518 pixels make 1,369 patches, and LRP on them takes gigabytes."""
+    monkeypatch.setattr(dinov2.network.config, "image_size", 518)
+    assert dinov2.small_inputs()["pixel_values"].shape[-2:] == (224, 224)
+
+
 def test_pictures_of_several_sizes_are_what_each_is_alone(dinov2: Model) -> None:
     pictures = [picture((70, 50)), picture((40, 90), seed=1)]
     for one, found in zip(pictures, dinov2.explain(pictures, target=["dog", 0]), strict=True):
