@@ -10,6 +10,11 @@ def shown_path(path: str | Path) -> str:
     return str(path) if str(path).isprintable() else ascii(str(path))
 
 
+def plural(noun: str) -> str:
+    """More than one of them: "answers", "classes"."""
+    return f"{noun}es" if noun.endswith("s") else f"{noun}s"
+
+
 class MmxError(Exception):
     """Something could not be done. The command line prints it in one line and exits with 1."""
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mmx.asking.base import RUNNERS_UP, Answer, Asking, Batch, Each, choose_classes, index_of
 from mmx.capture import Chosen, Outputs
-from mmx.errors import UsageError, unknown_choice
+from mmx.errors import UsageError, plural, unknown_choice
 from mmx.results import Asked, Item, Prediction, Unit
 
 _SHOWN = 30
@@ -70,17 +70,13 @@ class ClassesAsked(Asking):
         matching = [] if isinstance(target, int) else _matching(text, labels)
         if len(matching) > 1:
             named = ", ".join(f"{index} ({labels[index]})" for index in matching)
-            raise UsageError(f"'{text}' names several {self._nouns}: {named}.", "Give the number of one.")
+            raise UsageError(f"'{text}' names several {plural(self.noun)}: {named}.", "Give the number of one.")
         index = matching[0] if matching else index_of(target, labels)
         if index is None:
-            can = "that this model can give" if self.noun == "answer" else "that this model knows"
-            one = "an answer" if self.noun == "answer" else f"a {self.noun}"
-            raise unknown_choice(f"'{text}' is not {one} {can}.", text, self._nouns, labels, _SHOWN)
+            one = f"{'an' if self.noun[0] in 'aeiou' else 'a'} {self.noun}"
+            raise unknown_choice(f"'{text}' is not {one} of {self.subject.name}.", text, plural(self.noun), labels,
+                                 _SHOWN)
         return index
-
-    @property
-    def _nouns(self) -> str:
-        return f"{self.noun}es" if self.noun.endswith("s") else f"{self.noun}s"
 
 
 def _matching(text: str, labels: Sequence[str]) -> list[int]:

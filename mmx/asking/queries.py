@@ -126,7 +126,7 @@ class QueriesAsked(Asking):
         index = index_of(name, labels)
         if index is None:
             names = list(dict.fromkeys(one for one in labels if one != "N/A"))
-            raise unknown_choice(f"'{name}' is not a class that this model knows.", name, "classes", names, _SHOWN)
+            raise unknown_choice(f"'{name}' is not a class of {self.subject.name}.", name, "classes", names, _SHOWN)
         return index
 
 

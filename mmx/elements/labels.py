@@ -8,7 +8,7 @@ from mmx.checkpoints.catalog import known_checkpoint
 from mmx.checkpoints.hub import fetch_names
 from mmx.checkpoints.names import parse_names
 from mmx.elements.base import Context
-from mmx.errors import CheckpointError, UsageError, shown_path
+from mmx.errors import CheckpointError, UsageError, plural, shown_path
 from mmx.families.base import Classes, Queries
 
 
@@ -29,14 +29,15 @@ class Labels:
             return list(given), ()
         if self._named:
             return [str(self._ids.get(index, f"{self._noun} {index}")) for index in range(count)], ()
+        nouns = plural(self._noun)
         numbered = [f"{self._noun} {index}" for index in range(count)]
         known = known_checkpoint(name)
         if known is None or known.names is None or known.names.length != count:
-            return numbered, (f"{name} does not name its {self._noun}s, so they are numbers: give --answers FILE",)
+            return numbered, (f"{name} does not name its {nouns}, so they are numbers: give --answers FILE",)
         try:
             return fetch_names(known.names), ()
         except CheckpointError as error:
-            return numbered, (f"{self._noun}s are numbers: {error.message} Give --answers FILE",)
+            return numbered, (f"{nouns} are numbers: {error.message} Give --answers FILE",)
 
     @property
     def names(self) -> Sequence[str]:
@@ -62,8 +63,6 @@ class Labels:
     @property
     def _named(self) -> bool:
         """A config without names gets LABEL_0, LABEL_1 and so on."""
-        if self._noun == "class":
-            return True
         return len(self._ids) == self._count and self._ids != {index: f"LABEL_{index}" for index in self._ids}
 
 

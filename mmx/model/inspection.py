@@ -16,7 +16,7 @@ from mmx.capture import ForwardPass, gradients, run_forward
 from mmx.checkpoints.loading import DTYPES, Source, resolve
 from mmx.elements.providers.frcnn import load_region_detector
 from mmx.engine import attribute
-from mmx.errors import MmxError
+from mmx.errors import MmxError, plural
 from mmx.images import open_picture
 from mmx.methods import all_methods, get_method
 from mmx.model import Job, Model, load
@@ -61,7 +61,7 @@ def _of_model(model: Model) -> Iterator[Finding]:
         yield Finding("weights left over", None, ", ".join(model.leftovers))
     beside = [_tried(encoder.about, encoder.load) for encoder in model.encoders]
     if model.family.score.labelled:
-        beside.append(_tried("answers" if model.asking.noun == "answer" else "classes", lambda: _named(model.labels)))
+        beside.append(_tried(plural(model.family.score.noun), lambda: _named(model.labels)))
     yield from beside
     inputs = model.small_inputs()
     maps = _tried("attention maps", lambda: _maps(model, inputs))

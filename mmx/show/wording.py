@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from mmx.errors import shown_path
+from mmx.errors import plural, shown_path
 from mmx.results import Asked, Block, Box, Explanation, Item, Patches, Prediction, Region, Regions, Unit, Words
 from mmx.show.flow import Word
 from mmx.show.tokens import scored_words
@@ -81,7 +81,7 @@ def counted(explanation: Explanation) -> str:
         found = f"{count or 'no'} detection{'' if count < 2 else 's'}"
         return f"{found}{of_class} over {100 * asked.threshold:g}{_NO_BREAK}%"
     kinds = dict.fromkeys(item.kind for item in explanation)
-    return listed([_plural(kind, sum(item.kind == kind for item in explanation)) for kind in kinds])
+    return listed([_counted(kind, sum(item.kind == kind for item in explanation)) for kind in kinds])
 
 
 def answer_lines(explanation: Explanation) -> tuple[str, str]:
@@ -212,8 +212,8 @@ def listed(names: Sequence[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def _plural(kind: str, count: int) -> str:
-    return f"{count} {kind}" if count == 1 else f"{count} {kind}{'es' if kind.endswith('s') else 's'}"
+def _counted(kind: str, count: int) -> str:
+    return f"{count} {kind if count == 1 else plural(kind)}"
 
 
 def _also(item: Item, asked: Asked) -> list[str]:
