@@ -8,6 +8,7 @@ import typer
 
 from mmx.cli.compare import compare
 from mmx.cli.demo import demo
+from mmx.cli.draw import draw
 from mmx.cli.errors import as_told, misused_command
 from mmx.cli.explain import explain
 from mmx.cli.listing import methods
@@ -24,6 +25,7 @@ INTERRUPTED = 130
 app = typer.Typer(name="mmx", add_completion=True, pretty_exceptions_enable=False,
                   context_settings={"help_option_names": ["-h", "--help"]})
 app.command()(explain)
+app.command()(draw)
 app.command()(demo)
 app.command()(methods)
 app.command()(perturb)

@@ -27,7 +27,7 @@ def image_of(picture: Picture) -> Image.Image:
     """
     if picture.image is not None:
         return picture.image
-    name, hint = shown_path(picture.source), "Give it: Explanation.from_dict(document, [image])."
+    name, hint = shown_path(picture.source), "Give it: mmx draw --image, or Explanation.from_dict(document, [image])."
     try:
         opened = open_picture(picture.source)
     except ImageError as error:

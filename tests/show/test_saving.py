@@ -128,7 +128,7 @@ def test_what_is_read_from_json_draws_the_same_picture(on_disk: Explanation) -> 
 def test_a_picture_that_is_gone_or_changed_is_asked_for(classes, tmp_path: Path) -> None:
     path = tmp_path / "cat.png"
     read = replace(classes(), pictures=(mmx.results.Picture(None, str(path), "00ff", (), (64, 48)),))
-    hint = r"Give it: Explanation.from_dict\(document, \[image\]\)"
+    hint = r"Give it: mmx draw --image, or Explanation.from_dict\(document, \[image\]\)"
     with pytest.raises(UsageError, match=f"cannot be opened any more. {hint}") as caught:
         read.to_image()
     assert "\n" not in str(caught.value) and "cat.png" in str(caught.value)
