@@ -169,6 +169,39 @@ class Explanation:
                 for item in self.items for block in self.blocks(item)
                 for position, named in enumerate(documents.named_tokens(block.element))]
 
+    def heatmap(self, item: int | Item = 0, picture: int = 0) -> np.ndarray:
+        """Raw relevance at the picture's size, (height, width) float32: of patches spread smoothly, of regions painted.
+
+        Where several lie over a pixel it has the score of the largest size; beside them all it is 0.
+
+        Args:
+            item: one of the items, or its place among them.
+            picture: the picture's place.
+
+        Raises:
+            UsageError: nothing of that picture has relevance.
+        """
+        return self.drawn_by["heatmap"](self, self._chosen(item), picture)
+
+    def overlay(self, item: int | Item = 0, picture: int = 0, *, cmap: str | None = None,
+                alpha: float | None = None) -> "Image":
+        """The picture alone, at its own size, under the colours of `heatmap`.
+
+        Args:
+            cmap: the name of one of matplotlib's colour maps; None is mmx's own.
+            alpha: how much the strongest colour covers, from 0 to 1; None is mmx's own.
+
+        Raises:
+            UsageError: as `heatmap`, or the picture is no longer there.
+        """
+        return self.drawn_by["overlay"](self, self._chosen(item), picture, cmap, alpha)
+
+    def _chosen(self, item: int | Item) -> Item:
+        try:
+            return item if isinstance(item, Item) else self.items[item]
+        except IndexError as error:
+            raise UsageError(f"There is no item {item}: the explanation has {len(self)}.") from error
+
     def to_image(self) -> "Image":
         """The whole figure: the picture, a panel for each item, its words, and where it all comes from."""
         return self.drawn_by["image"]([self])

@@ -4,6 +4,7 @@ Importing it makes explanations draw and save themselves; results never import d
 """
 
 from mmx.results import Explanation
+from mmx.show.heatmap import heatmap, overlay
 from mmx.show.html import html_figure
 from mmx.show.saving import png_bytes, save_explanation, to_image
 from mmx.show.side_by_side import SideBySide, side_by_side
@@ -11,5 +12,5 @@ from mmx.show.side_by_side import SideBySide, side_by_side
 __all__ = ["Explanation", "SideBySide", "side_by_side"]
 
 Explanation.drawn_by.update(
-    image=to_image, save=save_explanation, html=html_figure,
+    heatmap=heatmap, overlay=overlay, image=to_image, save=save_explanation, html=html_figure,
     png=lambda explanations: png_bytes(to_image(explanations)))

@@ -8,10 +8,10 @@ from PIL import Image, ImageDraw
 from mmx.results import Box
 from mmx.show.colors import GREY, Colormap, luminance, rgb
 
-_WASH = 0.72
+WASH = 0.72
 _LIGHTEN = 0.4
 _REGION_OPACITY = 0.4
-_MAP_OPACITY = 0.66
+MAP_OPACITY = 0.66
 _FAINT = 0.08
 
 
@@ -24,17 +24,30 @@ def overlay_regions(image: Image.Image, boxes_xyxy_px: np.ndarray, strengths: np
         boxes_xyxy_px: (regions, 4), in the picture's pixels.
         strengths: (regions,), in [-1, 1].
     """
-    boxes = _pixel_boxes(boxes_xyxy_px, image.size)
-    weakest_first = np.argsort(np.abs(strengths), kind="stable")
-    field = np.zeros((image.height, image.width), dtype=np.float32)
-    for index in weakest_first:
-        left, top, right, bottom = boxes[index]
-        field[top:bottom, left:right] = strengths[index]
+    boxes, weakest_first = pixel_boxes(boxes_xyxy_px, image.size), _weakest_first(strengths)
+    field = painted(boxes, strengths, image.size)
     # A strong region is known by its outline, so its own colours may show through; a map has nothing but its tint.
-    canvas = _tinted(image, field, colormap, _REGION_OPACITY * (1 - np.abs(field) / 2), _WASH * (1 - field**2))
+    canvas = tinted(image, field, colormap, _REGION_OPACITY * (1 - np.abs(field) / 2), WASH * (1 - field**2))
     for index in weakest_first:
         _outline(canvas, boxes[index], float(strengths[index]), colormap)
     return canvas
+
+
+def painted(boxes: np.ndarray, values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Each pixel has the value of the largest size among the boxes over it, (height, width); 0 beside them all.
+
+    Args:
+        boxes: (regions, 4), whole pixels, as `pixel_boxes` gives them.
+    """
+    field = np.zeros(size[::-1], dtype=np.float32)
+    for index in _weakest_first(values):
+        left, top, right, bottom = boxes[index]
+        field[top:bottom, left:right] = values[index]
+    return field
+
+
+def _weakest_first(values: np.ndarray) -> np.ndarray:
+    return np.argsort(np.abs(values), kind="stable")
 
 
 def overlay_maps(image: Image.Image, maps: Sequence[tuple[np.ndarray, Box]], colormap: Colormap) -> Image.Image:
@@ -47,12 +60,12 @@ def overlay_maps(image: Image.Image, maps: Sequence[tuple[np.ndarray, Box]], col
     """
     field = np.zeros((image.height, image.width), dtype=np.float32)
     for strengths, box in maps:
-        spread = _spread(strengths, box, image.size)
-        field = np.where(np.abs(spread) > np.abs(field), spread, field)
-    return _tinted(image, field, colormap, _MAP_OPACITY, _WASH)
+        whole = spread(strengths, box, image.size)
+        field = np.where(np.abs(whole) > np.abs(field), whole, field)
+    return tinted(image, field, colormap, MAP_OPACITY, WASH)
 
 
-def _spread(strengths: np.ndarray, box: Box, size: tuple[int, int]) -> np.ndarray:
+def spread(strengths: np.ndarray, box: Box, size: tuple[int, int]) -> np.ndarray:
     """A map at the picture's size, 0 beside its box; what lies beyond the picture is never made."""
     left, top, right, bottom = map(round, box)
     right, bottom = max(right, left + 1), max(bottom, top + 1)
@@ -66,7 +79,7 @@ def _spread(strengths: np.ndarray, box: Box, size: tuple[int, int]) -> np.ndarra
     return np.asarray(field)
 
 
-def _tinted(image: Image.Image, field: np.ndarray, colormap: Colormap,
+def tinted(image: Image.Image, field: np.ndarray, colormap: Colormap,
             opacity: float | np.ndarray, wash: float | np.ndarray) -> Image.Image:
     pixels = np.asarray(image.convert("RGB"), dtype=np.float32)
     grey = luminance(pixels)[..., None]
@@ -87,7 +100,7 @@ def _outline(canvas: Image.Image, box: np.ndarray, strength: float, colormap: Co
     canvas.paste(color, (left, top), mask)
 
 
-def _pixel_boxes(boxes_xyxy_px: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def pixel_boxes(boxes_xyxy_px: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Whole pixels inside the picture; a box keeps at least one pixel."""
     boxes = np.asarray(boxes_xyxy_px, dtype=np.float64).reshape(-1, 4).round().astype(int)
     limits = np.array(size)
