@@ -95,6 +95,9 @@ def load_with_leftovers(source: Source, architecture: str, *, device: str = "cpu
         saved = [one for one in network.config.architectures or () if one != architecture]
         why = f"It was saved from {saved[0]}. " if saved and missing else ""
         raise CheckpointError(f"{source.name} {'; '.join(told)}.", f"{why}Give a checkpoint of {architecture}.")
+    for module in network.modules():
+        if hasattr(module, "config"):  # how outputs are returned is not the checkpoint's to say
+            module.config.return_dict = True
     return network.to(device).eval().requires_grad_(False), left
 
 
