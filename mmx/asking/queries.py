@@ -88,7 +88,7 @@ class QueriesAsked(Asking):
         assert chosen.positions is not None and chosen.targets is not None
         asked = batch.asked[picture]
         [sample] = batch.samples[picture]
-        shares = outputs["logits"][sample].float().softmax(-1)[..., :-1].cpu()
+        shares = class_shares(outputs["logits"][sample]).cpu()
         boxes = boxes_xyxy_px(outputs["boxes"][sample], batch.sizes_px[picture])
         places = (chosen.samples == sample).nonzero().flatten().tolist()
         surest, labels = shares.max(-1)
@@ -136,11 +136,16 @@ def kept_queries(logits: Tensor, keep: Keep) -> Tensor:
     The score is the largest class probability beside "no object"; it must be over the threshold, as in the
     reference.
     """
-    score, label = logits.detach().float().softmax(-1)[..., :-1].max(-1)
+    score, label = class_shares(logits.detach()).max(-1)
     kept = score > keep.threshold
     if keep.label is not None:
         kept &= label == keep.label
     return kept.nonzero().flatten()
+
+
+def class_shares(logits: Tensor) -> Tensor:
+    """The probability of each class, (..., classes), out of logits (..., classes + 1), the last for no object."""
+    return logits.float().softmax(-1)[..., :-1]
 
 
 def boxes_xyxy_px(boxes_cxcywh: Tensor, size_px: tuple[int, int]) -> Tensor:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mmx.asking.queries import boxes_xyxy_px
+from mmx.asking.queries import boxes_xyxy_px, class_shares
 from mmx.devices import quarter_of_gpu
 from mmx.engine import Attribution
 from mmx.errors import UsageError
@@ -87,8 +87,7 @@ class Detector:
 def _found(group: Group, place: int, attribution: Attribution) -> Found:
     outputs, chosen = attribution.outputs, attribution.chosen
     [sample] = group.batch.samples[place]
-    shares = outputs["logits"][sample].float().softmax(-1)[..., :-1].cpu()
-    scores, labels = shares.max(-1)
+    scores, labels = class_shares(outputs["logits"][sample]).cpu().max(-1)
     located = group.located(place, outputs)
     [grid] = located.elements
     assert isinstance(grid, Patches)
