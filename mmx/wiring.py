@@ -101,9 +101,14 @@ def cells_shown(one: Pixels, inputs: Inputs, outputs: Outputs) -> Tensor:
     return nn.functional.interpolate(inputs["pixel_mask"][None].float(), size=grid).to(torch.bool)[0]
 
 
+def config_at(config: Any, path: str) -> Any:
+    """The config itself, or the one inside it of that name."""
+    return getattr(config, path) if path else config
+
+
 def patch_grid(one: Pixels, pixel_values: Tensor, config: Any) -> tuple[int, int]:
     """Rows and columns of the patches of pictures (batch, channels, height, width), by the config's patch size."""
-    size = (getattr(config, one.config) if one.config else config).patch_size
+    size = config_at(config, one.config).patch_size
     height, width = (size, size) if isinstance(size, int) else size
     return pixel_values.shape[-2] // height, pixel_values.shape[-1] // width
 

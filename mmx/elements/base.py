@@ -118,8 +118,3 @@ class Encoder(ABC):
     @abstractmethod
     def noise(self, generator: torch.Generator) -> dict[str, Tensor]:
         """Inputs without sense, a batch of one, for which no tokenizer and no processor is needed."""
-
-
-def config_at(config: Any, path: str) -> Any:
-    """The config itself, or the one inside it of that name."""
-    return getattr(config, path) if path else config

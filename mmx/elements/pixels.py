@@ -9,10 +9,10 @@ from torch import Tensor
 
 from mmx.capture import Outputs
 from mmx.checkpoints.loading import load_processor
-from mmx.elements.base import Encoder, Located, Prepared, config_at
+from mmx.elements.base import Encoder, Located, Prepared
 from mmx.errors import CheckpointError
-from mmx.results import Box, Element, Patches, Picture
-from mmx.wiring import cells_shown, patch_grid
+from mmx.results import Box, Patches, Picture
+from mmx.wiring import cells_shown, config_at, patch_grid
 
 _USUAL_SIZE = (64, 96)
 _ENOUGH = 224
@@ -43,13 +43,12 @@ class PixelEncoder(Encoder):
             mask = encoded["pixel_mask"][0] if "pixel_mask" in encoded else torch.ones(pixels.shape[-2:])
             tensors["pixel_mask"] = mask.to(pixels.dtype)
         self._check_size(pixels)
-        elements: tuple[Element, ...] = ()
         if self.declared.cells is None:
             rows, columns = patch_grid(self.declared, pixels[None], self.context.config)
-            elements = (Patches(rows, columns, shown_part(self.processor, picture.size)),)
+            patches = Patches(rows, columns, shown_part(self.processor, picture.size))
         else:
-            elements = (Patches(0, 0, (0, 0, *picture.size)),)
-        return Prepared(tensors, elements, size=tuple(pixels.shape))
+            patches = Patches(0, 0, (0, 0, *picture.size))
+        return Prepared(tensors, (patches,), size=tuple(pixels.shape))
 
     def _check_size(self, pixels: Tensor) -> None:
         if self.declared.any_size:

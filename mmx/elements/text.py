@@ -9,9 +9,10 @@ from torch import Tensor
 
 from mmx.capture import Outputs
 from mmx.checkpoints.loading import load_tokenizer
-from mmx.elements.base import Encoder, Located, Prepared, config_at
+from mmx.elements.base import Encoder, Located, Prepared
 from mmx.errors import UsageError
 from mmx.results import Asked, Token, Words
+from mmx.wiring import config_at
 
 _WORD_START = "\u2581"
 """What sentencepiece has for a space."""
