@@ -9,7 +9,7 @@ from mmx.cli.options import Debug, Out
 from mmx.errors import UsageError, shown_path
 
 if TYPE_CHECKING:
-    from mmx.results import Explanation
+    from mmx.results import Explanation, Picture
 
 
 def draw(
@@ -34,10 +34,12 @@ def draw(
 
     from mmx.cli.output import print_result
     from mmx.files import write_together
+    from mmx.images import open_picture
     from mmx.show.html import html_page
     from mmx.show.saving import png_bytes, to_image
 
-    explanations = [_read(path, image) for path in files]
+    given = None if image is None else open_picture(image)
+    explanations = [_read(path, given) for path in files]
     groups = [("methods", explanations)] if sheet else [(path.stem, [one]) for path, one in
                                                         zip(files, explanations, strict=True)]
     ending = "html" if html else "png"
@@ -54,11 +56,10 @@ def draw(
         print_result(Text.assemble(("wrote ", "dim"), shown_path(path)))
 
 
-def _read(path: Path, image: Path | None) -> "Explanation":
-    """Raises UsageError where it cannot be read, is no explanation, or is of another picture than `image`."""
+def _read(path: Path, given: "Picture | None") -> "Explanation":
+    """Raises UsageError where it cannot be read, is no explanation, or is of another picture than is given."""
     import json
 
-    from mmx.images import open_picture
     from mmx.results import Explanation
 
     try:
@@ -67,12 +68,11 @@ def _read(path: Path, image: Path | None) -> "Explanation":
         raise UsageError(f"{shown_path(path)} cannot be read ({error.strerror}).", "Check the path.") from error
     except ValueError as error:
         raise UsageError(f"{shown_path(path)} is not JSON.", "Give a file that 'mmx explain' wrote.") from error
-    given = [] if image is None else [open_picture(image)]
     try:
-        found = Explanation.from_dict(document, [one.image for one in given])
+        found = Explanation.from_dict(document, [] if given is None else [given.image])
     except UsageError as error:
         raise UsageError(f"{shown_path(path)}: {error.message}", error.hint) from error
-    if given and given[0].sha256 != found.picture.sha256:
-        raise UsageError(f"{shown_path(path)} is of another picture than {shown_path(given[0].source)}.",
+    if given is not None and given.sha256 != found.picture.sha256:
+        raise UsageError(f"{shown_path(path)} is of another picture than {shown_path(given.source)}.",
                          "Give the picture that was explained.")
     return found

@@ -7,7 +7,7 @@ import numpy as np
 from mmx.errors import UsageError
 from mmx.results import Explanation, Item, Patches, Regions
 from mmx.show.colors import Colormap, shades_of
-from mmx.show.overlay import MAP_OPACITY, WASH, painted, pixel_boxes, spread, tinted
+from mmx.show.overlay import MAP_OPACITY, WASH, painted, pixel_boxes, spread, strongest, tinted
 from mmx.show.view import image_of
 
 if TYPE_CHECKING:
@@ -31,8 +31,7 @@ def heatmap(explanation: Explanation, item: Item, picture: int = 0) -> np.ndarra
             fields.append(painted(pixel_boxes(boxes, size), block.scores, size))
     if not fields:
         raise UsageError(f"Nothing of picture {picture} has relevance for '{item.label}'.")
-    stacked = np.stack(fields)
-    return np.take_along_axis(stacked, np.abs(stacked).argmax(axis=0)[None], axis=0)[0]
+    return strongest(fields, size)
 
 
 def overlay(explanation: Explanation, item: Item, picture: int = 0, cmap: str | None = None,

@@ -58,11 +58,16 @@ def overlay_maps(image: Image.Image, maps: Sequence[tuple[np.ndarray, Box]], col
         maps: (rows, columns) in [-1, 1], and the part in the picture's pixels, which may reach beyond its edge.
             What no map covers turns pale.
     """
-    field = np.zeros((image.height, image.width), dtype=np.float32)
-    for strengths, box in maps:
-        whole = spread(strengths, box, image.size)
-        field = np.where(np.abs(whole) > np.abs(field), whole, field)
+    field = strongest([spread(strengths, box, image.size) for strengths, box in maps], image.size)
     return tinted(image, field, colormap, MAP_OPACITY, WASH)
+
+
+def strongest(fields: Sequence[np.ndarray], size: tuple[int, int]) -> np.ndarray:
+    """Each pixel has the value of the largest size among the fields, (height, width) each; 0 where there is none."""
+    found = np.zeros(size[::-1], dtype=np.float32)
+    for field in fields:
+        found = np.where(np.abs(field) > np.abs(found), field, found)
+    return found
 
 
 def spread(strengths: np.ndarray, box: Box, size: tuple[int, int]) -> np.ndarray:

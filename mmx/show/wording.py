@@ -179,7 +179,7 @@ def top_patch(explanation: Explanation, item: Item) -> str:
     patches, scores = max(grids, key=lambda grid: float(np.abs(grid[1]).max(initial=0)))
     best = ranked(scores)
     size = explanation.pictures[patches.picture].size
-    return place(_cell(patches, best[0]), size) if best else _told([], False)
+    return place(patches.boxes_xyxy_px[best[0]], size) if best else _told([], False)
 
 
 def region_name(region: Region, size: tuple[int, int]) -> str:
@@ -242,10 +242,3 @@ def _told(found: list[tuple[str, float]], with_scores: bool) -> str:
 
 def _third(position: float, names: tuple[str, str, str]) -> str:
     return names[min(2, max(0, int(3 * position)))]
-
-
-def _cell(patches: Patches, index: int) -> Box:
-    left, top, right, bottom = patches.box_xyxy_px
-    row, column = divmod(index, patches.columns)
-    width, height = (right - left) / patches.columns, (bottom - top) / patches.rows
-    return left + column * width, top + row * height, left + (column + 1) * width, top + (row + 1) * height
