@@ -35,3 +35,8 @@ def golden_pictures(golden: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     for entry in json.loads((golden / "gt.json").read_text())["images"]:
         Image.fromarray(inputs[f"image{entry['id']}/uint8"].numpy()).save(folder / entry["file_name"])
     return folder
+
+
+@pytest.fixture
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")

@@ -19,9 +19,7 @@ FILES = ("summary.json", "summary.csv", "curves.png", "records.0-of-1.jsonl", "r
 QUESTIONS = ("what color is the circle?", "what is red?", "is the circle red?")
 
 
-@pytest.fixture(autouse=True)
-def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

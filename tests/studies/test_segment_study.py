@@ -15,10 +15,7 @@ from mmx.model import Model
 from mmx.studies.segment.records import Segmentation
 from mmx.studies.segment.study import SegmentationStudy
 
-
-@pytest.fixture(autouse=True)
-def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
