@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mmx.errors import UsageError
-from mmx.results import Element, Explanation, Patches, Picture, Regions, Words
+from mmx.results import Explanation, Patches, Picture, Regions, Words
 from mmx.show import wording
 from mmx.show.colors import DIVERGING, RGB, SEQUENTIAL, Shades
 from mmx.show.panels import (
@@ -14,6 +14,7 @@ from mmx.show.panels import (
     Panel,
     Scale,
     Text,
+    all_elements,
     chip,
     frames,
     item_panel,
@@ -136,7 +137,7 @@ def _under_question(row: Row, question: str, keeps_heading: bool) -> tuple[tuple
 
 def _origin(explanations: Sequence[Explanation]) -> str:
     first = explanations[0]
-    providers = dict.fromkeys(one.provider for one in _elements(first) if isinstance(one, Regions) and one.provider)
+    providers = dict.fromkeys(one.provider for one in all_elements(first) if isinstance(one, Regions) and one.provider)
     told = ["" if first.asked.question is not None and len(first) == 1 else wording.counted(first), first.model.name,
             first.method if len(explanations) == 1 else "",
             f"regions: {wording.listed([*providers])}" if providers else "", wording.layers_read(first.asked)]
@@ -181,8 +182,3 @@ def _small_print(explanations: Sequence[Explanation]) -> tuple[str, ...]:
             *(f"Left out: {method}: {why}" for method, why in left_out.items() if len(explanations) > 1),
             *(f"Note: {note}" for note in notes)]
     return tuple(filter(None, told))
-
-
-def _elements(explanation: Explanation) -> list[Element]:
-    streams = (explanation.elements, *(item.elements for item in explanation))
-    return [one for elements in streams for blocks in elements.values() for one in blocks]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mmx.results import Block, Box, Explanation, Item, Patches, Region, Regions, Words
+from mmx.results import Block, Box, Element, Explanation, Item, Patches, Region, Regions, Words
 from mmx.show import wording
 from mmx.show.colors import GREY, INK, RGB, Shades, shades_of
 from mmx.show.flow import Word
@@ -132,10 +132,16 @@ def chip(item: Item, index: int) -> RGB | None:
     return None if item.box_xyxy_px is None else color_of(index)
 
 
+def all_elements(explanation: Explanation) -> list[Element]:
+    """Those that all items share, then those of each."""
+    streams = (explanation.elements, *(item.elements for item in explanation))
+    return [one for elements in streams for blocks in elements.values() for one in blocks]
+
+
 def frames(explanation: Explanation, picture: int) -> tuple[Mark, ...]:
     """A frame around what the model saw of a picture, where that is not nearly the whole of it."""
-    boxes = [one.box_xyxy_px for elements in (explanation.elements, *(item.elements for item in explanation))
-             for blocks in elements.values() for one in blocks if isinstance(one, Patches) and one.picture == picture]
+    boxes = [one.box_xyxy_px for one in all_elements(explanation)
+             if isinstance(one, Patches) and one.picture == picture]
     if not boxes:
         return ()
     sides = np.array(boxes)
