@@ -12,6 +12,7 @@ from mmx.cli.output import print_error, print_json, print_note, print_result
 from mmx.cli.requests import Request
 from mmx.cli.results import Files
 from mmx.errors import MmxError, shown_path
+from mmx.methods import left_out_notes
 from mmx.results import SCHEMA_VERSION, Explanation
 
 
@@ -87,12 +88,8 @@ class BatchReport:
 
     def _print_notes(self, one: Explanation, said_before: Sequence[str]) -> None:
         """What is true of a question is said once, however many pictures it is asked about."""
-        reasons: dict[str, list[str]] = {}
-        for method, reason in one.left_out.items():
-            reasons.setdefault(reason, []).append(method)
-        left_out = [f"left out {', '.join(methods)}: {reason}" for reason, methods in reasons.items()]
         of_items = [note for item in one for note in item.notes]
-        about_question = [note for note in dict.fromkeys((*left_out, *one.notes, *of_items))
+        about_question = [note for note in dict.fromkeys((*left_out_notes(one.left_out), *one.notes, *of_items))
                           if note not in {*said_before, *self._said}]
         self._said.update(about_question)
         about_picture = [f"{shown_path(one.picture.source)}: {note}" for note in one.picture.notes]

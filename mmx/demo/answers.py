@@ -11,6 +11,7 @@ from mmx.demo.forms import Form, asked_by, methods_of
 from mmx.demo.shelf import Shelf
 from mmx.demo.uploads import data_url, picture_of
 from mmx.errors import MmxError
+from mmx.methods import by_reason
 from mmx.model.batching import Job
 from mmx.results import SCHEMA_VERSION, Explanation, json_bytes
 from mmx.show import side_by_side
@@ -66,10 +67,8 @@ def text(given: str) -> str:
 
 
 def _notes(result: Explanation) -> str:
-    reasons: dict[str, list[str]] = {}
-    for method, why in result.left_out.items():
-        reasons.setdefault(why, []).append(method)
-    lines = [*result.notes, *(f"Left out: {listed(methods)}. {why}" for why, methods in reasons.items())]
+    reasons = by_reason(result.left_out).items()
+    lines = [*result.notes, *(f"Left out: {listed(methods)}. {why}" for why, methods in reasons)]
     return "".join(f'<p class="mmx-note">{text(line)}</p>' for line in lines)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmx.errors import UsageError
-from mmx.methods import Method, all_methods, get_method
+from mmx.methods import Method
 from mmx.model import Model
 from mmx.results import Asked
 
@@ -46,11 +46,7 @@ def asked_by(form: Form, model: Model) -> Asked:
 def methods_of(form: Form, model: Model) -> list[Method]:
     if not form.methods:
         raise UsageError("No method is chosen.", "Choose one at least.")
-    if EVERY in form.methods:
-        return [method for method in all_methods() if model.takes(method)]
-    methods = [get_method(name) for name in dict.fromkeys(form.methods)]
-    model.check_methods(methods)
-    return methods
+    return list(model.fitting_methods(form.methods)[0])
 
 
 def _question(form: Form) -> str:

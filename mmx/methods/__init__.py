@@ -1,5 +1,15 @@
 """Explanation methods: one file each, a pure function from a capture to rows of relevance."""
 
-from mmx.methods.base import Method, Rows, all_methods, get_method, method_names, named_methods
+from mmx.methods.base import (
+    Method,
+    Rows,
+    all_methods,
+    by_reason,
+    get_method,
+    left_out_notes,
+    method_names,
+    named_methods,
+)
 
-__all__ = ["Method", "Rows", "all_methods", "get_method", "method_names", "named_methods"]
+__all__ = ["Method", "Rows", "all_methods", "by_reason", "get_method", "left_out_notes", "method_names",
+           "named_methods"]

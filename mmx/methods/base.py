@@ -1,6 +1,6 @@
 """What a method is, and how one is found by name."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
@@ -87,3 +87,16 @@ def named_methods(names: Sequence[str]) -> tuple[Method, ...]:
     """Each once, in the order given; "all" stands for every one. Raises UsageError for a name that is unknown."""
     found = [all_methods() if name == "all" else (get_method(name),) for name in names]
     return tuple(dict.fromkeys(method for several in found for method in several))
+
+
+def by_reason(left_out: Mapping[str, str]) -> dict[str, list[str]]:
+    """Reason → the methods that were left out for it, in order."""
+    found: dict[str, list[str]] = {}
+    for method, reason in left_out.items():
+        found.setdefault(reason, []).append(method)
+    return found
+
+
+def left_out_notes(left_out: Mapping[str, str]) -> list[str]:
+    """ "left out partial-lrp, relevance-lrp: there is no rule for ...", one for each reason."""
+    return [f"left out {', '.join(methods)}: {reason}" for reason, methods in by_reason(left_out).items()]

@@ -18,7 +18,7 @@ from mmx.elements.providers.frcnn import load_region_detector
 from mmx.engine import attribute
 from mmx.errors import MmxError, plural
 from mmx.images import open_picture
-from mmx.methods import all_methods, get_method
+from mmx.methods import get_method, left_out_notes
 from mmx.model import Job, Model, load
 from mmx.schedule import Schedule, sites_of
 
@@ -133,16 +133,13 @@ def _gradients(model: Model, inputs: dict[str, Tensor]) -> str:
 
 
 def _methods(model: Model, inputs: dict[str, Tensor]) -> str:
-    methods = [method for method in all_methods() if model.takes(method)]
+    methods, _ = model.fitting_methods(["all"])
     found = attribute(model.described, inputs, methods, model.asking.any_target)
     for method, scores in found.scores.items():
         for stream, rows in scores.items():
             if not torch.isfinite(rows).all():
                 raise MmxError(f"The {stream} scores of {method} are not all finite.")
-    told = f"{len(found.scores)}: {', '.join(found.scores)}"
-    for reason in dict.fromkeys(found.left_out.values()):
-        told += f"; left out {', '.join(one for one in found.left_out if found.left_out[one] == reason)}: {reason}"
-    return told
+    return "; ".join([f"{len(found.scores)}: {', '.join(found.scores)}", *left_out_notes(found.left_out)])
 
 
 def _end_to_end(model: Model) -> str:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from mmx.errors import CaptureError
-from mmx.methods import Method
+from mmx.methods import Method, left_out_notes
 from mmx.model import Model
 from mmx.model.batching import seed_of, versions
 from mmx.studies.reporting import Reporter
@@ -38,6 +38,6 @@ def able_methods(model: Model, methods: Sequence[Method], reporter: Reporter
     missing = model.left_out(methods)
     if missing and len(missing) == len(methods):
         raise CaptureError(next(iter(missing.values())), "Methods that need LRP do not apply to this model.")
-    for reason in dict.fromkeys(missing.values()):
-        reporter.line("note", f"left out {', '.join(one for one in missing if missing[one] == reason)}: {reason}")
+    for note in left_out_notes(missing):
+        reporter.line("note", note)
     return tuple(method for method in methods if method.name not in missing), missing
