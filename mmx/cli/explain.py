@@ -106,7 +106,7 @@ def explain(
             methods, notes = loaded.fitting_methods(names)
             for note in () if quiet else notes:
                 print_note(note)
-            report.expect(requests, several_methods=len(methods) > 1)
+            report.expect(requests, [one.name for one in methods])
             Batch(loaded, methods, out, resume, report, asked, memory, html).run(requests, batch_size)
     except Exception as error:
         report.stop(error)

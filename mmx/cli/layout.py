@@ -1,6 +1,6 @@
 """How explanations look on a terminal: a block for one picture, a row each for many."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import exp
 from pathlib import Path
 
@@ -154,32 +154,31 @@ def _in_short(one: Explanation) -> tuple[str, str]:
 class Rows:
     """Columns that are known before the first row is: cut to fit a terminal, never cut in a pipe."""
 
-    def __init__(self, requests: Sequence[Request], several_methods: bool) -> None:
+    def __init__(self, requests: Sequence[Request], methods: Sequence[str]) -> None:
         self._end = terminal_width()
         questions = {one_line(one.question or "") for one in requests}
         self._name = self._width([shown_path(one.image) for one in requests], _WIDEST_NAME)
         self._question = self._width(questions, _WIDEST_QUESTION) if len(questions) > 1 else 0
-        self._method = _METHOD if several_methods else 0
+        self._method = self._width(methods, _METHOD) if len(methods) > 1 else 0
 
     def print(self, results: Sequence[Explanation]) -> None:
         """A row for each method; one for all of them where they tell apart nothing that a row has room for."""
         alike = results[0].asked.question is None
         for one in results[:1] if alike else results:
             strong, more = map(plain, _in_short(one))
-            columns = [_fitted(shown_path(one.picture.source), self._name, keep_end=True)]
+            told = [(shown_path(one.picture.source), self._name, True)]
             if not alike:
-                columns += [_fitted(one_line(one.asked.question or ""), self._question),
-                            _fitted(one.method, self._method)]
-            self._print([column for column in columns if column], strong, more)
+                told += [(one_line(one.asked.question or ""), self._question, False), (one.method, self._method, False)]
+            self._print([_fitted(text, width, keep_end) for text, width, keep_end in told if width], strong, more)
 
     def _print(self, columns: Sequence[str], strong: str, more: str) -> None:
         row = Text("".join(f"{column}  " for column in columns))
-        row.append(strong.ljust(_ANSWER), "bold")
+        row.append(strong + " " * (_ANSWER - cell_len(strong)), "bold")
         row.append(f"  {more}", "dim")
         row.truncate(self._end or cell_len(row.plain), overflow="ellipsis")
         print_result(row)
 
-    def _width(self, texts: Sequence[str] | set[str], most: int) -> int:
+    def _width(self, texts: Collection[str], most: int) -> int:
         widest = max(map(cell_len, texts), default=0)
         return widest if self._end is None else min(widest, most)
 

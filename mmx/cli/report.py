@@ -30,9 +30,9 @@ class BatchReport:
         self._of_one_text: list[Explanation] = []
         self._said: set[str] = set()
 
-    def expect(self, requests: Sequence[Request], several_methods: bool) -> None:
+    def expect(self, requests: Sequence[Request], methods: Sequence[str]) -> None:
         """One is told in full, many in a row each."""
-        self._rows = Rows(requests, several_methods) if len(requests) > 1 else None
+        self._rows = Rows(requests, methods) if len(requests) > 1 else None
 
     def add(self, explanations: Sequence[Explanation], files: Sequence[Files], sheet: Path | None, page: Path | None,
             said_before: Sequence[str] = ()) -> None:

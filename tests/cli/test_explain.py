@@ -73,8 +73,21 @@ def test_many_pictures_are_a_row_each(ask: Command, picture: Path, tmp_path: Pat
     assert (outcome.code, outcome.err) == (0, "")
     assert first.startswith(str(picture))
     assert second.startswith(str(other))
+    assert "…" not in outcome.out and "color" not in outcome.out and "relevanc" not in outcome.out
     assert first.index(" %") == second.index(" %")
     assert summary == f"2 explained; 4 files written to {tmp_path / 'out'}"
+
+
+def test_a_column_says_what_tells_rows_apart_whole_in_a_pipe(ask: Command, picture: Path, tmp_path: Path) -> None:
+    table = tmp_path / "asked.csv"
+    table.write_text("image,question\nscene.png,what color is the circle?\nscene.png,what is red?\n")
+    outcome = ask("--questions", table, "-m", "relevance", "-m", "ablation-no-aggregation")
+    rows = [line.split("  ")[:4] for line in outcome.out.splitlines()[:-1]]
+    assert [row[0] for row in rows] == [str(picture)] * 4
+    assert all("…" not in part for row in rows for part in row)
+    assert [next(name for name in ("relevance", "ablation-no-aggregation") if name in line)
+            for line in outcome.out.splitlines()[:-1]] == ["relevance", "ablation-no-aggregation"] * 2
+    assert [line.count("what color is the circle?") for line in outcome.out.splitlines()[:-1]] == [1, 1, 0, 0]
 
 
 def test_pictures_of_one_name_keep_their_own_files(ask: Command, picture: Path, tmp_path: Path) -> None:
