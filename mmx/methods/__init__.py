@@ -1,4 +1,7 @@
-"""Explanation methods: one file each, a pure function from a capture to rows of relevance."""
+"""Explanation methods: one file each, a pure function from a capture to rows of relevance.
+
+What they are is told without torch, which is imported only where rows are computed.
+"""
 
 from mmx.methods.base import (
     Method,

@@ -1,14 +1,18 @@
 """Ablation: every update replaces the relevance instead of adding to it."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
-from mmx.capture import Capture, Readout
 from mmx.methods._propagation import fused_attention
 from mmx.methods.base import Method, Rows
 from mmx.schedule import sites_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mmx.capture import Capture, Readout
 
 
 @dataclass(frozen=True)
@@ -18,10 +22,10 @@ class _Product:
     factors: tuple[tuple[Tensor, bool], ...] = ()
 
     @property
-    def transposed(self) -> "_Product":
+    def transposed(self) -> _Product:
         return _Product(tuple((factor, not turned) for factor, turned in reversed(self.factors)))
 
-    def __matmul__(self, other: "_Product") -> "_Product":
+    def __matmul__(self, other: _Product) -> _Product:
         return _Product(self.factors + other.factors)
 
     def row(self, unit: Tensor) -> Tensor:
@@ -60,7 +64,7 @@ def ablation_no_aggregation(capture: Capture) -> Rows:
 
 def _row(product: _Product | None, capture: Capture, readout: Readout, cols: str) -> Tensor:
     if product is None:
-        return torch.zeros(len(readout.index), capture.sizes[cols], dtype=capture.dtype, device=readout.index.device)
+        return readout.index.new_zeros(len(readout.index), capture.sizes[cols], dtype=capture.dtype)
     return product.row(readout.unit(capture.sizes[readout.stream], capture.dtype))
 
 

@@ -1,8 +1,14 @@
 """Ablation: attention across modalities without either modality's self-attention."""
 
-from mmx.capture import Capture
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from mmx.methods._propagation import fused_attention, propagated_rows
 from mmx.methods.base import Method, Rows
+
+if TYPE_CHECKING:
+    from mmx.capture import Capture
 
 
 def ablation_no_self_in_10(capture: Capture) -> Rows:

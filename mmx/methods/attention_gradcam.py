@@ -1,11 +1,16 @@
 """Attention Grad-CAM: the last attention map, its heads weighted by their mean gradient."""
 
-import torch
-from torch import Tensor
+from __future__ import annotations
 
-from mmx.capture import Capture
+from typing import TYPE_CHECKING
+
 from mmx.methods.base import Method, Rows, last_sites
 from mmx.schedule import Site
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mmx.capture import Capture
 
 
 def attention_gradcam(capture: Capture) -> Rows:
@@ -16,7 +21,7 @@ def attention_gradcam(capture: Capture) -> Rows:
 def _weighted(capture: Capture, site: Site) -> Tensor:
     attention = capture.attention[site]
     if site not in capture.gradient:
-        return torch.zeros_like(attention[:, 0])
+        return attention.new_zeros(attention[:, 0].shape)
     entries = capture.valid[site.rows].sum(dim=1) * capture.valid[site.cols].sum(dim=1)
     weights = capture.gradient[site].sum(dim=(2, 3)) / entries[:, None]
     return (attention * weights[:, :, None, None]).mean(dim=1).clamp(min=0)

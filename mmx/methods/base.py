@@ -1,18 +1,22 @@
 """What a method is, and how one is found by name."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from torch import Tensor
-
-from mmx.capture import Capture
 from mmx.errors import unknown_name
 from mmx.registry import offered, offered_names
 from mmx.schedule import Schedule, Site, last_site, sites_of
 
-Rows = dict[tuple[str, str], Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mmx.capture import Capture
+
+Rows = dict[tuple[str, str], "Tensor"]
 """(readout stream, stream that is read) → (items, tokens of the latter), raw."""
 
 Need = Literal["attention", "gradient", "lrp"]

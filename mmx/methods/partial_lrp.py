@@ -1,11 +1,16 @@
 """Partial LRP: the LRP relevance of the last attention map."""
 
-import torch
-from torch import Tensor
+from __future__ import annotations
 
-from mmx.capture import Capture
+from typing import TYPE_CHECKING
+
 from mmx.methods.base import Method, Rows, last_sites
 from mmx.schedule import Site
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mmx.capture import Capture
 
 
 def partial_lrp(capture: Capture) -> Rows:
@@ -15,7 +20,8 @@ def partial_lrp(capture: Capture) -> Rows:
 
 def _last(capture: Capture, site: Site) -> Tensor:
     """A map without a path to the target has no relevance."""
-    return capture.lrp[site] if site in capture.lrp else torch.zeros_like(capture.attention[site])
+    attention = capture.attention[site]
+    return capture.lrp[site] if site in capture.lrp else attention.new_zeros(attention.shape)
 
 
 METHOD = Method(

@@ -1,12 +1,16 @@
 """Random: the control that every comparison needs."""
 
-import numpy as np
-import torch
-from torch import Tensor
+from __future__ import annotations
 
-from mmx.capture import Capture, Readout
+from typing import TYPE_CHECKING
+
 from mmx.methods.base import Method, Rows
 from mmx.schedule import sites_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mmx.capture import Capture, Readout
 
 
 def random(capture: Capture) -> Rows:
@@ -18,11 +22,13 @@ def random(capture: Capture) -> Rows:
 
 def _drawn(capture: Capture, readout: Readout, stream: str, number: int) -> Tensor:
     """Uniform in [0, 1) for each token that counts, from the item's seed and the row that is read; 0 for padding."""
+    import numpy as np
+
     valid = capture.valid[stream].cpu().numpy()
     values = np.zeros(valid.shape)
     for row, mask, seed, index in zip(values, valid, capture.seeds, readout.index.tolist(), strict=True):
         row[mask] = np.random.default_rng([seed, number, index]).random(int(mask.sum()))
-    return torch.from_numpy(values).to(capture.valid[stream].device, capture.dtype)
+    return capture.valid[stream].new_tensor(values, dtype=capture.dtype)
 
 
 METHOD = Method(

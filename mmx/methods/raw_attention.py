@@ -1,7 +1,13 @@
 """Raw attention: what the last layer attends to."""
 
-from mmx.capture import Capture
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from mmx.methods.base import Method, Rows, last_sites
+
+if TYPE_CHECKING:
+    from mmx.capture import Capture
 
 
 def raw_attention(capture: Capture) -> Rows:

@@ -1,8 +1,14 @@
 """Relevance: the paper's own method, from attention and its gradient alone."""
 
-from mmx.capture import Capture
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from mmx.methods._propagation import fused_attention, propagated_rows
 from mmx.methods.base import Method, Rows
+
+if TYPE_CHECKING:
+    from mmx.capture import Capture
 
 
 def relevance(capture: Capture) -> Rows:

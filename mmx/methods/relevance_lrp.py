@@ -1,8 +1,14 @@
 """Relevance with the LRP relevance of each attention map in the map's place."""
 
-from mmx.capture import Capture
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from mmx.methods._propagation import fused_lrp, propagated_rows
 from mmx.methods.base import Method, Rows
+
+if TYPE_CHECKING:
+    from mmx.capture import Capture
 
 
 def relevance_lrp(capture: Capture) -> Rows:

@@ -1,8 +1,14 @@
 """Relevance with LRP and without the normalisation of the self-attention relevance."""
 
-from mmx.capture import Capture
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from mmx.methods._propagation import fused_lrp, propagated_rows
 from mmx.methods.base import Method, Rows
+
+if TYPE_CHECKING:
+    from mmx.capture import Capture
 
 
 def relevance_lrp_no_norm(capture: Capture) -> Rows:

@@ -1,12 +1,16 @@
 """Attention rollout: attention multiplied through the layers, without gradients."""
 
-import torch
-from torch import Tensor
+from __future__ import annotations
 
-from mmx.capture import Capture
+from typing import TYPE_CHECKING
+
 from mmx.methods.base import Method, Rows, last_sites
-from mmx.rules import row_normalize
 from mmx.schedule import Site, self_sites
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mmx.capture import Capture
 
 
 def rollout(capture: Capture) -> Rows:
@@ -28,9 +32,11 @@ def rollout(capture: Capture) -> Rows:
 
 def _layers(capture: Capture, sites: tuple[Site, ...]) -> list[Tensor]:
     """Mean over heads of A, plus I, of each site, rows divided by their sums; first layer first."""
+    from mmx.rules import row_normalize
+
     if not sites:
         return []
-    identity = torch.eye(capture.sizes[sites[0].rows], dtype=capture.dtype, device=capture.attention[sites[0]].device)
+    identity = capture.attention[sites[0]].new_ones(capture.sizes[sites[0].rows], dtype=capture.dtype).diag()
     mixed = [capture.attention[site].mean(dim=1) + identity for site in sites]
     return [row_normalize(layer) for layer in mixed] if capture.reference.rollout_normalizes else mixed
 

@@ -1,21 +1,27 @@
 """Transformer attribution: gradient times LRP relevance, multiplied through the self-attention layers."""
 
-import torch
+from __future__ import annotations
 
-from mmx.capture import Capture
+from typing import TYPE_CHECKING
+
 from mmx.methods._propagation import fused_lrp
 from mmx.methods.base import Method, Rows, last_sites
-from mmx.rules import SelfRelevance
 from mmx.schedule import self_sites
+
+if TYPE_CHECKING:
+    from mmx.capture import Capture
 
 
 def transformer_attribution(capture: Capture) -> Rows:
+    from mmx.rules import SelfRelevance
+
     fused = fused_lrp(capture)
     rows: Rows = {}
     for readout in capture.readouts:
         for cols, last in last_sites(capture.schedule, readout.stream).items():
             if not last.is_self:
-                reached = fused[last] if last in fused else torch.zeros_like(capture.attention[last][:, 0])
+                unreached = capture.attention[last][:, 0]
+                reached = fused[last] if last in fused else unreached.new_zeros(unreached.shape)
                 rows[readout.stream, cols] = readout.take(reached)
                 continue
             size = capture.sizes[cols]

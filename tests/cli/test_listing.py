@@ -61,7 +61,8 @@ def test_help(mmx: Command, arguments: tuple[str, ...]) -> None:
     assert "Usage: mmx" in outcome.out
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["explain", "--help"], ["models", "--json"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["explain", "--help"], ["methods"], ["methods", "--json"],
+                                       ["models"], ["models", "--json"]])
 def test_nothing_heavy_is_imported_for(arguments: list[str]) -> None:
     ended = subprocess.run([sys.executable, "-c", HELP.format(arguments=arguments)], capture_output=True, text=True)
     assert ended.stderr == "0 []\n"
