@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import os
+import re
 import stat
 import warnings
 from collections.abc import Hashable, Iterable, Iterator
@@ -30,6 +31,8 @@ TURNS_BY_ORIENTATION = {
     8: Transpose.ROTATE_90,
 }
 SCALE_IT = "Scale it down first."
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+"""Of the files in a folder that are taken for pictures."""
 KNOWN_KINDS = "Give a JPEG, PNG, WebP, GIF, BMP or TIFF file."
 REFUSALS = (
     ((FileNotFoundError, NotADirectoryError), "does not exist", "Check the path."),
@@ -39,6 +42,9 @@ REFUSALS = (
     (MemoryError, "needs more memory than there is", SCALE_IT),
     (Exception, "cannot be read ({why})", "It may be damaged or cut short: get it again or save it anew."),
 )
+
+_ADDRESS = re.compile(r"(?:^|/)([A-Za-z][A-Za-z0-9+.-]+:)/+(.+)")
+"""A URL, perhaps behind a folder and with the slashes that a path leaves of it."""
 
 # Python prints what no handler takes to stderr, where only mmx's own lines belong.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
@@ -105,6 +111,10 @@ def _refusals(name: str) -> Iterator[None]:
 
 
 def _refuse_all_but_files(path: str | Path, name: str) -> None:
+    address = _ADDRESS.search(name)
+    if address and not os.path.exists(path):
+        raise ImageError(f"{address[1]}//{address[2]} is a URL, and mmx fetches no pictures.",
+                         "Download it, and give the file.")
     status = os.stat(path or ".")
     if stat.S_ISDIR(status.st_mode):
         raise ImageError(f"{name or 'An empty path'} is a folder, not a picture.", "Give the path of a picture file.")

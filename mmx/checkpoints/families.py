@@ -4,7 +4,7 @@ from functools import cache
 from typing import Any
 
 from mmx.errors import UsageError
-from mmx.families.base import Family
+from mmx.families.base import Family, Regions
 from mmx.registry import offered, offered_names
 
 
@@ -39,3 +39,12 @@ def family_of_architecture(architecture: str) -> tuple[str, Family] | None:
 
 def _known(families: tuple[tuple[str, Family], ...]) -> str:
     return f"It explains: {', '.join(one for _, family in families for one in family.architectures)}."
+
+
+def check_given(family: Family, name: str, regions: object, features: object, answers: object) -> None:
+    """Raises UsageError where the checkpoint `name` has no use for what it is given; None is not given."""
+    if (regions, features) != (None, None) and not any(isinstance(one, Regions) for one in family.inputs):
+        raise UsageError(f"{name} takes no regions and no features: it looks at the whole picture.",
+                         "Leave them out.")
+    if answers is not None and not family.score.labelled:
+        raise UsageError(f"{name} {family.does}: no names of answers fit it.", "Leave them out.")

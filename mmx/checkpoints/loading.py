@@ -3,10 +3,8 @@
 import hashlib
 import json
 import logging
-import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,48 +15,20 @@ from safetensors.torch import load_file
 from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer, PreTrainedConfig, PreTrainedModel
 
 from mmx.checkpoints import hub
-from mmx.checkpoints.catalog import WEIGHTS, catalog, known_checkpoint, shipped_names
+from mmx.checkpoints.catalog import known_checkpoint
+from mmx.checkpoints.choices import DTYPE_NAMES, Source, check_dtype, kind_of_device, resolve
 from mmx.checkpoints.hub import WEIGHT_FILES
-from mmx.errors import CheckpointError, MmxError, UsageError, unknown_name
+from mmx.errors import CheckpointError, MmxError, UsageError
 
-DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16, "float16": torch.float16}
+__all__ = ["DTYPES", "Source", "check_dtype", "resolve"]
+
+DTYPES = {name: getattr(torch, name) for name in DTYPE_NAMES}
 
 _OLD_BUFFER = "position_ids"
 """What older versions of transformers saved beside the weights: it can be left out."""
 _SAVE_ANEW = "Get the checkpoint again, or save it anew with save_pretrained."
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a checkpoint is: `folder` on this disk; `name` is what the user calls it, `commit` the hub's, if any."""
-
-    name: str
-    folder: Path
-    shipped: bool = False
-    commit: str | None = None
-
-
-def resolve(name: str | Path, revision: str | None = None) -> Source:
-    """What a name stands for: a shipped checkpoint, a local folder, or else a hub id, which is fetched if need be."""
-    text = str(name)
-    if text in shipped_names():
-        return Source(text, WEIGHTS / text, shipped=True)
-    if not text.strip():
-        raise UsageError("The name of the checkpoint is empty.", "Give one that 'mmx models' lists, or a folder.")
-    path = os.path.expanduser(text)
-    if os.path.isdir(path):
-        return Source(text, Path(path))
-    if os.path.exists(path):
-        raise UsageError(f"{text} is a file; a checkpoint is a folder in from_pretrained layout.")
-    owner, slash, rest = text.partition("/")
-    if not slash or not owner or not rest or "/" in rest or text.startswith((".", "~")):
-        if slash:
-            raise UsageError(f"There is no checkpoint folder {text}.")
-        raise unknown_name("checkpoint", text, [entry.name for entry in catalog()])
-    folder = hub.cached_folder(text, revision) or hub.fetch(text, revision)
-    return Source(text, folder, commit=folder.name)
 
 
 def read_config(source: Source) -> PreTrainedConfig:
@@ -170,25 +140,15 @@ def revision_of(source: Source) -> str:
 
 def pick_device(wanted: str) -> str:
     """ "auto" takes CUDA, then MPS, then the CPU; a device that is not there is a UsageError."""
+    kind, number = kind_of_device(wanted)
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
-    if wanted == "auto":
+    if kind == "auto":
         return "cuda" if cuda else "mps" if mps else "cpu"
-    kind, colon, number = wanted.partition(":")
-    if kind not in ("cpu", "cuda", "mps") or (colon and not (kind == "cuda" and number.isdecimal())):
-        raise UsageError(f"No device named '{wanted}'.", "There are: auto, cpu, cuda, mps.")
     if (kind == "cuda" and not cuda) or (kind == "mps" and not mps):
         raise UsageError(f"Device '{wanted}' was asked for, but PyTorch finds no {kind.upper()} on this machine.",
                          "Use --device cpu, or install a PyTorch build for it.")
     if number and int(number) >= torch.cuda.device_count():
         raise UsageError(f"Device '{wanted}' was asked for, but there are {torch.cuda.device_count()}, from cuda:0.")
-    return wanted
-
-
-def check_dtype(wanted: str) -> str:
-    if wanted == "auto":
-        return "float32"
-    if wanted not in DTYPES:
-        raise unknown_name("dtype", wanted, list(DTYPES))
     return wanted
 
 

@@ -13,24 +13,25 @@ from mmx.cli.errors import as_told, misused_command
 from mmx.cli.explain import explain
 from mmx.cli.listing import methods
 from mmx.cli.models import models_app
-from mmx.cli.options import help_if_alone
-from mmx.cli.output import debug_wanted, prepare_streams, print_error
+from mmx.cli.options import Command, Group, help_if_alone
+from mmx.cli.output import debug_wanted, json_wanted, prepare_streams, print_error, print_json
 from mmx.cli.perturb import perturb
 from mmx.cli.segment import segment
 from mmx.cli.shapes import shapes_app
+from mmx.schema import SCHEMA_VERSION
 from mmx.version import __version__
 
 INTERRUPTED = 130
 
-app = typer.Typer(name="mmx", add_completion=True, pretty_exceptions_enable=False,
+app = typer.Typer(name="mmx", cls=Group, add_completion=True, pretty_exceptions_enable=False,
                   context_settings={"help_option_names": ["-h", "--help"]})
-app.command()(explain)
-app.command()(draw)
-app.command()(demo)
-app.command()(methods)
-app.command()(perturb)
-app.command()(compare)
-app.command()(segment)
+app.command(cls=Command)(explain)
+app.command(cls=Command)(draw)
+app.command(cls=Command)(demo)
+app.command(cls=Command)(methods)
+app.command(cls=Command)(perturb)
+app.command(cls=Command)(compare)
+app.command(cls=Command)(segment)
 app.add_typer(models_app, name="models")
 app.add_typer(shapes_app, name="shapes")
 
@@ -72,14 +73,13 @@ def _report(error: Exception) -> int:
     if isinstance(error, BrokenPipeError):
         return 0
     told = as_told(error)
-    if misused_command(error) == "mmx explain" and "--json" in sys.argv[1:]:
-        _print_failure(error)
+    if json_wanted():
+        print_json({"schema_version": SCHEMA_VERSION, **_nothing_of(misused_command(error)),
+                    "failures": [{"image": None, "question": None, "error": str(told)}]})
     print_error(told, error)
     return told.exit_code
 
 
-def _print_failure(error: Exception) -> None:
-    """What the command itself prints where it comes to run."""
-    from mmx.cli.report import BatchReport
-
-    BatchReport(as_json=True, quiet=True).stop(error)
+def _nothing_of(command: str | None) -> dict[str, list]:
+    """What the document of a command has beside failures."""
+    return {"explanations": [], "skipped": []} if command == "mmx explain" else {}

@@ -8,8 +8,6 @@ from mmx.cli.progress import progress_bar
 from mmx.cli.report import BatchReport
 from mmx.cli.requests import Request
 from mmx.cli.results import finished_files
-from mmx.errors import MmxError
-from mmx.images import open_picture
 from mmx.methods import Method
 from mmx.model import Job, Model
 from mmx.results import Asked, Explanation
@@ -43,11 +41,10 @@ class Batch:
     def _open(self, request: Request) -> Job | None:
         """None where it cannot be asked, or was answered before; both are reported."""
         try:
-            if not request.image:
-                raise MmxError(f"The question '{request.question}' has no picture.", "Fill in its column image.")
+            picture = request.open()
             asked = replace(self.asked, question=request.question, targets=request.targets)
             self.model.check(asked)
-            job = Job(open_picture(request.image), asked)
+            job = Job(picture, asked)
         except Exception as error:
             self.report.fail(request, error)
             return None

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mmx.cli.listing import JsonFlag
-from mmx.cli.options import Debug, Out
+from mmx.cli.options import Debug, JsonFlag, Out
 
 
 def compare(

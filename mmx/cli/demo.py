@@ -6,19 +6,22 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from mmx.cli.options import Debug, Device
+from mmx.cli.options import MACHINE, MODEL, Debug, Device, model_option
 
 
 def demo(
-    model: Annotated[list[str] | None, typer.Option(
-        "--model", "-M", help="A checkpoint to offer besides the shipped ones: a from_pretrained folder or a hub id; "
-        "may be repeated, the first is chosen to begin with.")] = None,
-    host: Annotated[str, typer.Option("--host", help="Where to listen; 0.0.0.0 opens the page to the network.")]
+    model: Annotated[list[str] | None, model_option(
+        "A checkpoint to offer besides the shipped ones: a from_pretrained folder or a hub id; may be repeated, the "
+        "first is chosen to begin with.")] = None,
+    host: Annotated[str, typer.Option(
+        "--host", metavar="NAME", rich_help_panel=MACHINE,
+        help="Where to listen; 0.0.0.0 opens the page to the network.")]
     = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes any that is free.")] = 7860,
+    port: Annotated[int, typer.Option(
+        "--port", metavar="N", rich_help_panel=MACHINE, min=0, max=65535, help="0 takes any that is free.")] = 7860,
     device: Device = "auto",
     allow_hub: Annotated[bool, typer.Option(
-        "--allow-hub", help="Let visitors type hub ids, which are then fetched.")] = False,
+        "--allow-hub", rich_help_panel=MODEL, help="Let visitors type hub ids, which are then fetched.")] = False,
     debug: Debug = False,
 ) -> None:
     """Open a page on which anyone can ask, and see why: pictures, questions, texts, classes and objects.
@@ -38,7 +41,12 @@ def demo(
     if not own and not allow_hub:
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-    from mmx.demo.serve import bound_socket, serve
+    from mmx.cli.beforehand import check_choices, check_model
+
+    check_choices([], device)
+    for name in own:
+        check_model(name, None)
+    from mmx.demo.serve import bound_socket, serve  # torch comes with it
     from mmx.demo.shelf import Shelf
 
     names = [*own, *(name for name in shipped_names() if name not in own)]

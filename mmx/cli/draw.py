@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmx.cli.options import Debug, Out
+from mmx.cli.options import ASKED, OUTPUT, Debug, Out
 from mmx.errors import UsageError, shown_path
 
 if TYPE_CHECKING:
@@ -14,12 +14,16 @@ if TYPE_CHECKING:
 
 def draw(
     files: Annotated[list[Path], typer.Argument(metavar="FILE.json...", help="What 'mmx explain' wrote.")],
-    image: Annotated[Path | None, typer.Option("--image", metavar="FILE",
-                                               help="The picture, where it is no longer at its old place.")] = None,
-    sheet: Annotated[bool, typer.Option("--sheet", help="One figure with the methods side by side.")] = False,
-    html: Annotated[bool, typer.Option("--html", help="A page with all of it inside, in the place of a PNG.")] = False,
+    image: Annotated[Path | None, typer.Option(
+        "--image", metavar="FILE", rich_help_panel=ASKED, help="The picture, where it is no longer at its old place.",
+    )] = None,
+    sheet: Annotated[bool, typer.Option(
+        "--sheet", rich_help_panel=OUTPUT, help="One figure with the methods side by side.")] = False,
+    html: Annotated[bool, typer.Option(
+        "--html", rich_help_panel=OUTPUT, help="A page with all of it inside, in the place of a PNG.")] = False,
     out: Out = Path("mmx-draw"),
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace figures that are there.")] = False,
+    overwrite: Annotated[bool, typer.Option(
+        "--overwrite", rich_help_panel=OUTPUT, help="Replace figures that are there.")] = False,
     debug: Debug = False,
 ) -> None:
     """Draw explanations again from their JSON files, without the model.

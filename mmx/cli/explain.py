@@ -5,68 +5,83 @@ from typing import Annotated
 
 import typer
 
-from mmx.cli.listing import JsonFlag
+from mmx.cli.completion import complete_class, complete_target
 from mmx.cli.options import (
+    ASKED,
+    MODEL,
+    OUTPUT,
     Answers,
     BatchSize,
     Debug,
     Device,
     Dtype,
     Features,
+    JsonFlag,
     MaxMemory,
     ModelName,
     Out,
     Quiet,
     Regions,
     Revision,
+    methods_option,
 )
 
 
 def explain(
-    images: Annotated[list[str] | None, typer.Argument(metavar="IMAGE...", help="Pictures to ask about.")] = None,
+    images: Annotated[list[str] | None, typer.Argument(
+        metavar="IMAGE...", help="Pictures to ask about, or folders of them; - reads one from stdin.")] = None,
     question: Annotated[str | None, typer.Option(
-        "--question", "-q", help="The question, asked of every IMAGE.")] = None,
+        "--question", "-q", metavar="TEXT", rich_help_panel=ASKED, help="The question, asked of every IMAGE.")] = None,
     questions: Annotated[Path | None, typer.Option(
-        "--questions", metavar="FILE", help="Instead of IMAGE and --question: a .csv, .tsv, .jsonl or .json file with "
-        "columns image and question, and perhaps target and id.")] = None,
+        "--questions", metavar="FILE", rich_help_panel=ASKED, help="Instead of IMAGE and --question: a .csv, .tsv, "
+        ".jsonl or .json file with columns image and question, and perhaps target and id.")] = None,
     images_dir: Annotated[Path | None, typer.Option(
-        "--images", metavar="DIR", help="Where the pictures of --questions lie (default: beside that file).")] = None,
-    method: Annotated[list[str] | None, typer.Option(
-        "--method", "-m", help="Method by name, see 'mmx methods'; may be repeated; 'all' for all of them.")] = None,
+        "--images", metavar="DIR", rich_help_panel=ASKED,
+        help="Where the pictures of --questions lie (default: beside that file).")] = None,
+    recursive: Annotated[bool, typer.Option(
+        "--recursive", rich_help_panel=ASKED, help="Take the pictures in the folders of a folder, too.")] = False,
+    method: Annotated[list[str] | None, methods_option("default: relevance")] = None,
     target: Annotated[list[str] | None, typer.Option(
-        "--target", "-t", help="The answer or class to explain, by text or index (default: the predicted one), or "
-        "which of the --text; may be repeated.")] = None,
+        "--target", "-t", metavar="NAME", rich_help_panel=ASKED, autocompletion=complete_target,
+        help="The answer or class to explain, by text or index (default: the predicted one), or which of the --text; "
+        "may be repeated.")] = None,
     text: Annotated[list[str] | None, typer.Option(
-        "--text", metavar="TEXT", help="Of a model that matches pictures and texts: a text; may be repeated.")] = None,
+        "--text", metavar="TEXT", rich_help_panel=ASKED,
+        help="Of a model that matches pictures and texts: a text; may be repeated.")] = None,
     threshold: Annotated[float | None, typer.Option(
-        "--threshold", help="Of a model that finds objects: explain detections surer than this (default 0.5).")] = None,
+        "--threshold", metavar="SHARE", rich_help_panel=ASKED,
+        help="Of a model that finds objects: explain detections surer than this (default 0.5).")] = None,
     query: Annotated[list[int] | None, typer.Option(
-        "--query", metavar="N", help="Instead of --threshold: explain this object query; may be repeated.")] = None,
+        "--query", metavar="N", rich_help_panel=ASKED,
+        help="Instead of --threshold: explain this object query; may be repeated.")] = None,
     class_name: Annotated[str | None, typer.Option(
-        "--class", metavar="NAME", help="Explain detections of this class only; with --query, what speaks for it "
-        "there.")] = None,
-    start_layer: Annotated[int | None, typer.Option(
-        "--start-layer", metavar="N", help="Of ViT and CLIP: read the image layers from this one on; -1 is the last "
-        "one alone (the default for CLIP, as in the reference), 0 reads all (the default for ViT).")] = None,
-    start_layer_text: Annotated[int | None, typer.Option(
-        "--start-layer-text", metavar="N", help="Of CLIP: the same for the text layers.")] = None,
+        "--class", metavar="NAME", rich_help_panel=ASKED, autocompletion=complete_class,
+        help="Explain detections of this class only; with --query, what speaks for it there.")] = None,
     model: ModelName = None,
     revision: Revision = None,
+    answers: Answers = None,
+    start_layer: Annotated[int | None, typer.Option(
+        "--start-layer", metavar="N", rich_help_panel=MODEL, help="Of ViT and CLIP: read the image layers from this "
+        "one on; -1 is the last one alone (the default for CLIP, as in the reference), 0 reads all (the default for "
+        "ViT).")] = None,
+    start_layer_text: Annotated[int | None, typer.Option(
+        "--start-layer-text", metavar="N", rich_help_panel=MODEL,
+        help="Of CLIP: the same for the text layers.")] = None,
     regions: Regions = None,
     features: Features = None,
-    answers: Answers = None,
     out: Out = Path("mmx-out"),
     html: Annotated[bool, typer.Option(
-        "--html", help="Write an HTML file for each picture as well, with all of it inside: to read, mail or "
-        "print.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Leave out what is in --out already.")] = False,
+        "--html", rich_help_panel=OUTPUT, help="Write an HTML file for each picture as well, with all of it inside: "
+        "to read, mail or print.")] = False,
+    resume: Annotated[bool, typer.Option(
+        "--resume", rich_help_panel=OUTPUT, help="Leave out what is in --out already.")] = False,
     as_json: JsonFlag = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
     device: Device = "auto",
     dtype: Dtype = "auto",
     batch_size: BatchSize = 16,
     max_memory: MaxMemory = None,
-    quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Explain the answer to a question about a picture, what a model sees or finds in it, or how texts match it.
 
@@ -79,38 +94,44 @@ def explain(
 
     mmx explain photo.jpg --target "tabby" --target 243 --model path/to/a/vit
 
-    mmx explain photo.jpg --model path/to/a/detr --threshold 0.7
+    mmx explain photos --model path/to/a/detr --threshold 0.7
+
+    No picture at hand? 'mmx shapes draw' draws some, with questions.
     """
     from mmx.checkpoints.catalog import default_for
-    from mmx.cli.batch import Batch
+    from mmx.cli.beforehand import check_choices, check_model
     from mmx.cli.opening import open_model, parse_memory
     from mmx.cli.output import print_note
     from mmx.cli.report import BatchReport
-    from mmx.cli.requests import gather_requests
+    from mmx.cli.requests import gather_requests, unreadable
     from mmx.cli.results import result_folder
-    from mmx.methods import named_methods
-    from mmx.model import starts_by_stream
-    from mmx.results import Asked
+    from mmx.results import Asked, starts_by_stream
 
     report = BatchReport(as_json=as_json, quiet=quiet)
     try:
         asked = Asked("?" if questions is not None else question, tuple(dict.fromkeys(text or ())), tuple(target or ()),
                       threshold, tuple(query or ()), class_name, starts_by_stream(start_layer, start_layer_text))
-        requests = gather_requests(images or [], question, questions, images_dir, asked.targets)
+        requests = gather_requests(images or [], question, questions, images_dir, asked.targets, recursive=recursive)
         names, memory = method or ["relevance"], parse_memory(max_memory)
-        named_methods(names)  # a wrong name is said before a model is loaded
         default = default_for(name for name, given in vars(asked).items() if given not in (None, (), {}))
+        check_choices(names, device, dtype)
+        check_model(model, revision, default, regions=regions, features=features, answers=answers)
         with result_folder(out):
-            loaded = open_model(model, revision, regions, device, dtype, quiet, default, features, answers)
-            loaded.check(asked)
-            methods, notes = loaded.fitting_methods(names)
-            for note in () if quiet else notes:
-                print_note(note)
-            report.expect(requests, [one.name for one in methods])
-            Batch(loaded, methods, out, resume, report, asked, memory, html).run(requests, batch_size)
+            unread = unreadable(requests)
+            for request, error in unread:
+                report.fail(request, error)
+            if not unread:
+                from mmx.cli.batch import Batch  # torch comes with it
+
+                loaded = open_model(model, revision, regions, device, dtype, quiet, default, features, answers)
+                loaded.check(asked)
+                methods, notes = loaded.fitting_methods(names)
+                for note in () if quiet else notes:
+                    print_note(note)
+                report.expect(requests, [one.name for one in methods])
+                Batch(loaded, methods, out, resume, report, asked, memory, html).run(requests, batch_size)
     except Exception as error:
-        report.stop(error)
-        raise
+        raise typer.Exit(report.stop(error)) from error
     report.close(out)
     if report.failures:
         raise typer.Exit(1)

@@ -1,18 +1,15 @@
 """`mmx methods`: what there is, and how lists look."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
 from rich.table import Table
 from rich.text import Text
 
-from mmx.cli.options import Debug
+from mmx.cli.options import Debug, JsonFlag
 from mmx.cli.output import print_json, print_result
 
 if TYPE_CHECKING:
     from mmx.methods import Method
-
-JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 
 def methods(as_json: JsonFlag = False, debug: Debug = False) -> None:

@@ -7,9 +7,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from mmx.cli.listing import JsonFlag, names_table
-from mmx.cli.options import Answers, Debug, Device, Dtype, Features, Quiet, Regions, Revision
-from mmx.cli.output import print_json, print_note, print_result
+from mmx.cli.completion import complete_model
+from mmx.cli.listing import names_table
+from mmx.cli.options import (
+    Answers,
+    Command,
+    Debug,
+    Device,
+    Dtype,
+    Features,
+    Group,
+    JsonFlag,
+    Quiet,
+    Regions,
+    Revision,
+)
+from mmx.cli.output import print_error, print_json, print_note, print_result
 from mmx.errors import MmxError
 from mmx.schema import SCHEMA_VERSION
 
@@ -17,7 +30,7 @@ if TYPE_CHECKING:
     from mmx.checkpoints.catalog import CatalogEntry
     from mmx.model.inspection import Finding
 
-models_app = typer.Typer(name="models", invoke_without_command=True)
+models_app = typer.Typer(name="models", cls=Group, invoke_without_command=True)
 
 _MARKS = {True: ("ok", "green"), False: ("FAILS", "bold red"), None: ("", "")}
 _SIGNS = {True: "works", False: "fails", None: "note"}
@@ -72,9 +85,10 @@ def _notes(entries: "Sequence[CatalogEntry]") -> dict[str, str]:
     }
 
 
-@models_app.command()
+@models_app.command(cls=Command)
 def pull(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A hub id, such as unc-nlp/lxmert-vqa-uncased.")],
+    name: Annotated[str, typer.Argument(
+        metavar="NAME", autocompletion=complete_model, help="A hub id, such as unc-nlp/lxmert-vqa-uncased.")],
     revision: Revision = None,
     device: Device = "auto",
     as_json: JsonFlag = False,
@@ -100,9 +114,10 @@ def pull(
     _look_over(name, revision, device, "auto", as_json)
 
 
-@models_app.command()
+@models_app.command(cls=Command)
 def check(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A shipped name, a hub id, or a from_pretrained folder.")],
+    name: Annotated[str, typer.Argument(
+        metavar="NAME", autocompletion=complete_model, help="A shipped name, a hub id, or a from_pretrained folder.")],
     revision: Revision = None,
     regions: Regions = None,
     answers: Answers = None,
@@ -121,8 +136,12 @@ def check(
 
 def _look_over(name: str, revision: str | None, device: str, dtype: str, as_json: bool, regions: str | None = None,
                answers: Path | None = None, features: Path | None = None) -> None:
+    from mmx.cli.beforehand import check_choices, check_model
     from mmx.cli.opening import parse_regions
-    from mmx.model.inspection import inspect
+
+    check_choices([], device, dtype)
+    check_model(name, revision, regions=regions, features=features, answers=answers)
+    from mmx.model.inspection import inspect  # torch comes with it
 
     given = {"regions": parse_regions(regions), "answers": answers, "features": features}
     found = list(inspect(name, revision, device, dtype, **given))
@@ -136,7 +155,8 @@ def _look_over(name: str, revision: str | None, device: str, dtype: str, as_json
         print_result(table)
     if not _works(found):
         failed = [one.what for one in found if one.works is False]
-        raise MmxError(f"{name} does not work with mmx as it is: {', '.join(failed)} failed.")
+        print_error(MmxError(f"{name} does not work with mmx as it is: {', '.join(failed)} failed."))
+        raise typer.Exit(1)
 
 
 def _works(found: "Iterable[Finding]") -> bool:

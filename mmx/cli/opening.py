@@ -2,14 +2,16 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from mmx.checkpoints.catalog import Default, default_for, default_model
 from mmx.cli.output import print_note
 from mmx.errors import UsageError
-from mmx.model import Model, load
+
+if TYPE_CHECKING:
+    from mmx.model import Model
 
 _MOST = 64
 _BYTES = {"": 1, "b": 1, **{f"{prefix}{unit}": size ** power for power, prefix in enumerate("kmgt", 1)
@@ -19,11 +21,13 @@ _MEMORY = re.compile(rf"([0-9]{{1,15}}(?:\.[0-9]{{1,9}})?)\s*({'|'.join(_BYTES)}
 
 def open_model(name: str | None, revision: str | None, regions: str | None, device: str, dtype: str,
                quiet: bool, default: Default | None = None, features: Path | None = None,
-               answers: Path | None = None) -> Model:
+               answers: Path | None = None) -> "Model":
     """The model that was asked for, or the default one, which is then named on stderr."""
+    from mmx.model import load
+
     options, question = parse_regions(regions), default_for(["question"])
     default = default or question
-    chosen, origin = default_model(typer.get_app_dir("mmx"), default.name) if name is None else (name, "--model")
+    chosen, origin = chosen_model(name, default)
     if not quiet and origin is None:
         said = "" if default == question else f" for {default.what}"
         print_note(f"using {chosen}{said}, which ships with mmx and knows drawn shapes only; "
@@ -36,6 +40,12 @@ def open_model(name: str | None, revision: str | None, regions: str | None, devi
     for note in () if quiet else model.warnings:
         print_note(note)
     return model
+
+
+def chosen_model(name: str | None, default: Default | None = None) -> tuple[str, str | None]:
+    """The checkpoint that is named, or else the default one, and where that was set; None is mmx itself."""
+    own = default or default_for(["question"])
+    return default_model(typer.get_app_dir("mmx"), own.name) if name is None else (name, "--model")
 
 
 def parse_memory(text: str | None) -> int | None:

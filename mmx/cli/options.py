@@ -1,33 +1,87 @@
-"""What several commands share: options, and help where no subcommand follows."""
+"""What several commands share: options in their panels of the help, and help where no subcommand follows."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-ModelName = Annotated[str | None, typer.Option(
-    "--model", "-M", help="A shipped checkpoint (see 'mmx models'), a local from_pretrained folder, or a hub id. "
-    "Default: MMX_MODEL, else the config file, else the one that ships with mmx.")]
-Revision = Annotated[str | None, typer.Option("--revision", help="Branch, tag or commit of a hub checkpoint.")]
-Regions = Annotated[str | None, typer.Option(
-    "--regions", metavar="KIND", help="Where regions come from: 'frcnn' or 'frcnn:FOLDER' (the Visual Genome "
-    "detector), 'frcnn-iccv21' (with channels as in the reference), 'grid' or 'grid:ROWSxCOLUMNS' (default: what "
-    "the checkpoint was trained on).")]
-Features = Annotated[Path | None, typer.Option(
-    "--features", metavar="FILE", help="Instead of --regions: features computed before, by the pictures' names: "
-    "LXMERT's .tsv, or MMF's LMDB or folder of .npy files.")]
+from mmx.cli.completion import complete_method, complete_model
+
+ASKED, MODEL, REGIONS, OUTPUT, MACHINE = "What is asked", "Model", "Regions", "Output", "Machine"
+PANELS = (None, ASKED, MODEL, REGIONS, OUTPUT, MACHINE)
+
+
+def methods_option(default: str, panel: str = ASKED) -> Any:
+    """`-m a -m b` and `-m a,b` are the same."""
+    return typer.Option(
+        "--method", "-m", metavar="NAME", callback=_parted, autocompletion=complete_method, rich_help_panel=panel,
+        help=f"Method by name, see 'mmx methods'; several as 'a,b' or one by one; 'all' for all of them ({default}).")
+
+
+def model_option(help: str) -> Any:
+    return typer.Option("--model", "-M", metavar="NAME", help=help, rich_help_panel=MODEL,
+                        autocompletion=complete_model)
+
+
+def _parted(names: list[str] | None) -> list[str] | None:
+    return names and [part.strip() for name in names for part in name.split(",")]
+
+
+ModelName = Annotated[str | None, model_option(
+    "A shipped checkpoint (see 'mmx models'), a local from_pretrained folder, or a hub id. Default: MMX_MODEL, else "
+    "the config file, else the one that ships with mmx.")]
+Revision = Annotated[str | None, typer.Option(
+    "--revision", metavar="NAME", rich_help_panel=MODEL, help="Branch, tag or commit of a hub checkpoint.")]
 Answers = Annotated[Path | None, typer.Option(
-    "--answers", metavar="FILE", help="What the model's answers are called, where its config does not say: a JSON "
-    "array, or one a line.")]
+    "--answers", metavar="FILE", rich_help_panel=MODEL, help="What the model's answers are called, where its config "
+    "does not say: a JSON array, or one a line.")]
+Regions = Annotated[str | None, typer.Option(
+    "--regions", metavar="KIND", rich_help_panel=REGIONS, help="Where regions come from: 'frcnn' or 'frcnn:FOLDER' "
+    "(the Visual Genome detector), 'frcnn-iccv21' (with channels as in the reference), 'grid' or 'grid:ROWSxCOLUMNS' "
+    "(default: what the checkpoint was trained on).")]
+Features = Annotated[Path | None, typer.Option(
+    "--features", metavar="FILE", rich_help_panel=REGIONS, help="Instead of --regions: features computed before, by "
+    "the pictures' names: LXMERT's .tsv, or MMF's LMDB or folder of .npy files.")]
+Out = Annotated[Path, typer.Option(
+    "--out", "-o", metavar="DIR", rich_help_panel=OUTPUT, help="Where results are written.")]
+JsonFlag = Annotated[bool, typer.Option("--json", rich_help_panel=OUTPUT, help="One JSON document on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", rich_help_panel=OUTPUT, help="No notes and no progress on stderr.")]
+Debug = Annotated[bool, typer.Option("--debug", rich_help_panel=OUTPUT, help="Show the traceback of an error.")]
+Device = Annotated[str, typer.Option(
+    "--device", metavar="NAME", rich_help_panel=MACHINE, help="auto, cpu, cuda or mps.")]
+Dtype = Annotated[str, typer.Option(
+    "--dtype", metavar="NAME", rich_help_panel=MACHINE,
+    help="auto (float32), float32, bfloat16, float16 or float64.")]
+BatchSize = Annotated[int, typer.Option(
+    "--batch-size", metavar="N", min=1, rich_help_panel=MACHINE,
+    help="Questions that run through the model at once.")]
 MaxMemory = Annotated[str | None, typer.Option(
-    "--max-memory", metavar="SIZE", help="What gradients may take, as 2GB or 500MB; more detections go through in "
-    "turns (default: 256 MiB, more on a GPU).")]
-Out = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where results are written.")]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
-Dtype = Annotated[str, typer.Option("--dtype", help="auto (float32), float32, bfloat16, float16 or float64.")]
-BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Questions that run through the model at once.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No notes and no progress on stderr.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+    "--max-memory", metavar="SIZE", rich_help_panel=MACHINE, help="What gradients may take, as 2GB or 500MB; more "
+    "detections go through in turns (default: 256 MiB, more on a GPU).")]
+
+
+class Command(TyperCommand):
+    """Its help has panels in one order, and beside an option what it takes, where it takes something."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _arranged(super().get_params(ctx))
+
+
+class Group(TyperGroup):
+    """The same, of commands."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _arranged(super().get_params(ctx))
+
+
+def _arranged(params: list[Any]) -> list[Any]:
+    for one in params:
+        if getattr(one, "is_flag", False):
+            one.metavar = ""
+        elif one.param_type_name == "argument":
+            one.display_type_rich = lambda ctx: None
+    return sorted(params, key=lambda one: PANELS.index(getattr(one, "rich_help_panel", None)))
 
 
 def help_if_alone(context: typer.Context) -> None:

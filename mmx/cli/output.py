@@ -33,6 +33,12 @@ def debug_wanted() -> bool:
     return "--debug" in sys.argv[1:] or bool(os.environ.get("MMX_DEBUG"))
 
 
+def json_wanted() -> bool:
+    """Told by the words of the command line: where an option is misused, nothing else is known."""
+    words = sys.argv[1:]
+    return "--json" in words[:words.index("--")] if "--" in words else "--json" in words
+
+
 def one_line(text: str) -> str:
     """Line breaks become spaces; what else would move the cursor, or cannot be encoded, is escaped."""
     joined = _LINE_BREAK.sub(" ", text)

@@ -5,38 +5,62 @@ from typing import Annotated, Literal
 
 import typer
 
-from mmx.cli.listing import JsonFlag
-from mmx.cli.options import Answers, Debug, Device, Dtype, Features, ModelName, Out, Quiet, Regions, Revision
+from mmx.cli.options import (
+    ASKED,
+    MACHINE,
+    OUTPUT,
+    REGIONS,
+    Answers,
+    Debug,
+    Device,
+    Dtype,
+    Features,
+    JsonFlag,
+    ModelName,
+    Out,
+    Quiet,
+    Regions,
+    Revision,
+    methods_option,
+)
 
 
 def perturb(
     data: Annotated[Path | None, typer.Option(
-        "--data", metavar="FILE", help="LXMERT's valid.json, VQA's questions with --annotations, or a .csv, .tsv, "
+        "--data", rich_help_panel=ASKED, metavar="FILE",
+        help="LXMERT's valid.json, VQA's questions with --annotations, or a .csv, .tsv, "
         ".jsonl or .json file with image, question and answer (default: drawn scenes).")] = None,
     annotations: Annotated[Path | None, typer.Option(
-        "--annotations", metavar="FILE", help="The answers to VQA's official questions.")] = None,
+        "--annotations", rich_help_panel=ASKED, metavar="FILE",
+        help="The answers to VQA's official questions.")] = None,
     images: Annotated[Path | None, typer.Option(
-        "--images", metavar="DIR", help="Where the pictures of --data lie; not needed with --features.")] = None,
-    method: Annotated[list[str] | None, typer.Option(
-        "--method", "-m", help="Method by name, see 'mmx methods'; may be repeated; 'all' for all of them "
-        "(default: relevance).")] = None,
+        "--images", rich_help_panel=ASKED, metavar="DIR",
+        help="Where the pictures of --data lie; not needed with --features.")] = None,
+    method: Annotated[list[str] | None, methods_option("default: relevance")] = None,
     positive: Annotated[bool, typer.Option(
-        "--positive", help="Remove the most relevant first (default: this and --negative).")] = False,
-    negative: Annotated[bool, typer.Option("--negative", help="Remove the least relevant first.")] = False,
+        "--positive", rich_help_panel=ASKED,
+        help="Remove the most relevant first (default: this and --negative).")] = False,
+    negative: Annotated[bool, typer.Option(
+        "--negative", rich_help_panel=ASKED, help="Remove the least relevant first.")] = False,
     modality: Annotated[list[str] | None, typer.Option(
-        "--modality", help="Remove from the image (regions or patches) or the text (words); may be repeated "
+        "--modality", metavar="image|text|all", rich_help_panel=ASKED,
+        help="Remove from the image (regions or patches) or the text (words); may be repeated "
         "(default: all).")] = None,
     protocol: Annotated[Literal["iccv21", "clean"], typer.Option(
-        "--protocol", help="iccv21: what the paper's code does. clean: even steps, seeded ties, a random control.")]
+        "--protocol", metavar="iccv21|clean", rich_help_panel=ASKED,
+        help="iccv21: what the paper's code does. clean: even steps, seeded ties, a random control.")]
     = "iccv21",
     control: Annotated[bool | None, typer.Option(
-        "--control/--no-control", help="Add the method 'random' (default: in 'clean').")] = None,
+        "--control/--no-control", rich_help_panel=ASKED, help="Add the method 'random' (default: in 'clean').")] = None,
     steps: Annotated[str | None, typer.Option(
-        "--steps", metavar="SHARES", help="Other shares to remove than the protocol's, such as 0,0.5,1.")] = None,
+        "--steps", rich_help_panel=ASKED, metavar="SHARES",
+        help="Other shares to remove than the protocol's, such as 0,0.5,1.")] = None,
     num_samples: Annotated[int | None, typer.Option(
-        "--num-samples", "-n", min=1, help="This many, drawn by --seed (default: all of --data, 200 scenes).")] = None,
+        "--num-samples", "-n", metavar="N", rich_help_panel=ASKED, min=1,
+        help="This many, drawn by --seed (default: all of --data, 200 scenes).")] = None,
     seed: Annotated[int, typer.Option(
-        "--seed", min=0, help="Of the order of samples, and of everything random. The default is the reference's.",
+        "--seed", metavar="N", rich_help_panel=ASKED, min=0,
+        help="Of the order of samples, and of everything random. The default is the reference's.",
     )] = 1234,
     model: ModelName = None,
     revision: Revision = None,
@@ -44,13 +68,17 @@ def perturb(
     features: Features = None,
     answers: Answers = None,
     cache: Annotated[Path | None, typer.Option(
-        "--cache", metavar="DIR", help="Where region features are kept between runs (default: ~/.cache/mmx).")] = None,
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep no region features.")] = False,
+        "--cache", rich_help_panel=REGIONS, metavar="DIR",
+        help="Where region features are kept between runs (default: ~/.cache/mmx).")] = None,
+    no_cache: Annotated[bool, typer.Option(
+        "--no-cache", rich_help_panel=REGIONS, help="Keep no region features.")] = False,
     batch_size: Annotated[int | None, typer.Option(
-        "--batch-size", min=1, help="Samples that are explained at once (default: as many as fit in 2 GiB, or in a "
+        "--batch-size", metavar="N", rich_help_panel=MACHINE, min=1,
+        help="Samples that are explained at once (default: as many as fit in 2 GiB, or in a "
         "quarter of the GPU).")] = None,
     out: Out = Path("mmx-perturb"),
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    resume: Annotated[bool, typer.Option(
+        "--resume", rich_help_panel=OUTPUT, help="Go on with the run in --out.")] = False,
     as_json: JsonFlag = False,
     device: Device = "auto",
     dtype: Dtype = "auto",
@@ -64,20 +92,31 @@ def perturb(
 
     mmx perturb --method all --protocol clean --num-samples 200
     """
+    from mmx.cli.beforehand import check_choices, check_folder, check_model, read_soon
     from mmx.cli.opening import open_model
-    from mmx.cli.perturb_tables import print_perturbation
     from mmx.cli.reporter import OnTerminal
     from mmx.cli.results import result_folder
+    from mmx.datasets.vqa import read_vqa
     from mmx.errors import UsageError
-    from mmx.methods import named_methods
-    from mmx.studies.perturb.study import perturb as perturbed
+    from mmx.perturbation.protocol import MODALITIES, chosen_names, growing_shares
     from mmx.studies.world import joined_world
 
     names, shares = method or ["relevance"], _shares(steps)
-    named_methods(names)  # a wrong name is said before a model is loaded
+    check_choices(names, device, dtype)
+    chosen_names("modality", modality or (), MODALITIES)
+    if shares is not None:
+        growing_shares(shares)
     if data is None and (annotations or images or features):
         raise UsageError("--annotations, --images and --features go with --data.", "Give --data FILE as well.")
+    if images is not None:
+        check_folder(images, "--images")
+    if data is not None:
+        read_soon(lambda: read_vqa(data, annotations, images), data, annotations)
+    check_model(model, revision, regions=regions, features=features, answers=answers)
     with joined_world() as world, result_folder(out):
+        from mmx.cli.perturb_tables import print_perturbation
+        from mmx.studies.perturb.study import perturb as perturbed  # torch comes with it
+
         loaded = open_model(model, revision, regions, world.device(device), dtype, quiet or not world.leads,
                             features=features, answers=answers)
         study = perturbed(

@@ -64,11 +64,14 @@ class BatchReport:
         self.failures.append({"image": request.image, "question": request.question, "error": str(told)})
         print_error(told, error)
 
-    def stop(self, error: Exception) -> None:
-        """Nothing can be explained at all: whoever reads JSON learns why there too."""
+    def stop(self, error: Exception) -> int:
+        """Nothing can be explained at all: whoever reads JSON learns why there too. The exit code for it."""
+        told = as_told(error)
         if self._as_json:
-            self.failures.append({"image": None, "question": None, "error": str(as_told(error))})
+            self.failures.append({"image": None, "question": None, "error": str(told)})
             self._print_document()
+        print_error(told, error)
+        return told.exit_code
 
     def close(self, out: Path) -> None:
         if self._as_json:

@@ -6,12 +6,15 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mmx.errors import OutputError, shown_path
 from mmx.methods import Method
-from mmx.model import Job, Model
 from mmx.results import SCHEMA_VERSION
 from mmx.show.saving import page_path, sheet_path
+
+if TYPE_CHECKING:
+    from mmx.model import Job, Model
 
 Files = tuple[Path, Path]
 """A PNG and the JSON file beside it."""
@@ -37,7 +40,7 @@ def result_folder(folder: Path) -> Iterator[None]:
                 folder.rmdir()
 
 
-def finished_files(model: Model, job: Job, stem: str, methods: Sequence[Method], out: Path,
+def finished_files(model: "Model", job: "Job", stem: str, methods: Sequence[Method], out: Path,
                    html: bool = False) -> list[Files] | None:
     """The files that answer this very question with this very model, or None if one of them is not there."""
     asked = json.loads(json.dumps(model.settled(job.asked).to_dict()))
@@ -53,7 +56,7 @@ def finished_files(model: Model, job: Job, stem: str, methods: Sequence[Method],
     return found if found and missing <= set(left_out) and all(path.is_file() for path in beside) else None
 
 
-def _answers(picture: Path, report: Path, asked: dict, job: Job, model: Model) -> Mapping[str, str] | None:
+def _answers(picture: Path, report: Path, asked: dict, job: "Job", model: "Model") -> Mapping[str, str] | None:
     """The methods that were left out beside this one, where its files answer what is asked; else None."""
     try:
         written = json.loads(report.read_text(encoding="utf-8"))

@@ -5,36 +5,56 @@ from typing import Annotated, Literal
 
 import typer
 
-from mmx.cli.listing import JsonFlag
-from mmx.cli.options import Debug, Device, Dtype, MaxMemory, Out, Quiet, Revision
+from mmx.cli.options import (
+    ASKED,
+    MACHINE,
+    OUTPUT,
+    Debug,
+    Device,
+    Dtype,
+    JsonFlag,
+    MaxMemory,
+    Out,
+    Quiet,
+    Revision,
+    methods_option,
+    model_option,
+)
 
 DETECTOR = "shapes-detr"
 
 
 def segment(
     images: Annotated[Path | None, typer.Option(
-        "--images", metavar="DIR", help="Where the pictures lie (default: 100 drawn scenes).")] = None,
+        "--images", rich_help_panel=ASKED, metavar="DIR",
+        help="Where the pictures lie (default: 100 drawn scenes).")] = None,
     annotations: Annotated[Path | None, typer.Option(
-        "--annotations", metavar="FILE", help="Their COCO instances file, such as instances_val2017.json.")] = None,
-    model: Annotated[str | None, typer.Option(
-        "--model", "-M", help="A detector: a local from_pretrained folder or a hub id (default: shapes-detr).")] = None,
+        "--annotations", rich_help_panel=ASKED, metavar="FILE",
+        help="Their COCO instances file, such as instances_val2017.json.")] = None,
+    model: Annotated[str | None, model_option(
+        "A detector: a local from_pretrained folder or a hub id (default: shapes-detr).")] = None,
     revision: Revision = None,
-    method: Annotated[list[str] | None, typer.Option(
-        "--method", "-m", help="Method by name, see 'mmx methods'; may be repeated; 'all' for all of them "
-        "(default: relevance, in 'iccv21' with the reference's accidents, ours_no_lrp).")] = None,
+    method: Annotated[list[str] | None, methods_option(
+        "default: relevance, in 'iccv21' with the reference's accidents, ours_no_lrp")] = None,
     protocol: Annotated[Literal["iccv21", "clean"], typer.Option(
-        "--protocol", help="iccv21: what the paper's code computes. clean: finer masks, only of what is kept.")]
+        "--protocol", metavar="iccv21|clean", rich_help_panel=ASKED,
+        help="iccv21: what the paper's code computes. clean: finer masks, only of what is kept.")]
     = "iccv21",
     threshold: Annotated[float, typer.Option(
-        "--threshold", min=0, max=1, help="Detections surer than this get a mask.")] = 0.5,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="This many pictures, the first by id.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Draw the pictures of --limit at random.")] = None,
+        "--threshold", metavar="SHARE", rich_help_panel=ASKED, min=0, max=1,
+        help="Detections surer than this get a mask.")] = 0.5,
+    limit: Annotated[int | None, typer.Option(
+        "--limit", metavar="N", rich_help_panel=ASKED, min=1, help="This many pictures, the first by id.")] = None,
+    seed: Annotated[int | None, typer.Option(
+        "--seed", metavar="N", rich_help_panel=ASKED, help="Draw the pictures of --limit at random.")] = None,
     batch_size: Annotated[int, typer.Option(
-        "--batch-size", min=1, help="Pictures of one size that run through the model at once in 'clean', at most "
+        "--batch-size", metavar="N", rich_help_panel=MACHINE, min=1,
+        help="Pictures of one size that run through the model at once in 'clean', at most "
         "(large ones go one by one on the CPU); 'iccv21' takes one at a time.")] = 8,
     max_memory: MaxMemory = None,
     out: Out = Path("mmx-segment"),
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    resume: Annotated[bool, typer.Option(
+        "--resume", rich_help_panel=OUTPUT, help="Go on with the run in --out.")] = False,
     as_json: JsonFlag = False,
     device: Device = "auto",
     dtype: Dtype = "auto",
@@ -48,20 +68,28 @@ def segment(
 
     mmx segment --images val2017 --annotations instances_val2017.json --model facebook/detr-resnet-50 --limit 100
     """
+    from mmx.cli.beforehand import check_choices, check_folder, check_model, read_soon
     from mmx.cli.opening import parse_memory
     from mmx.cli.output import print_note
     from mmx.cli.reporter import OnTerminal
     from mmx.cli.results import result_folder
-    from mmx.cli.segment_tables import print_summary
-    from mmx.model import load
-    from mmx.studies.segment.detector import FOR_PHOTOGRAPHS
-    from mmx.studies.segment.records import methods_named
-    from mmx.studies.segment.study import segment as segmented
+    from mmx.datasets.coco import read_instances
+    from mmx.studies.segment.data import check_given
     from mmx.studies.world import joined_world
 
     memory = parse_memory(max_memory)
-    methods_named(method or [], protocol)  # a wrong name is said before a model is loaded
+    check_choices(method or [], device, dtype)
+    check_given(images, annotations, limit, seed)
+    if images is not None and annotations is not None:
+        check_folder(images, "--images")
+        read_soon(lambda: read_instances(annotations, images), annotations)
+    check_model(model or DETECTOR, revision)
     with joined_world() as world, result_folder(out):
+        from mmx.cli.segment_tables import print_summary
+        from mmx.model import load
+        from mmx.studies.segment.detector import FOR_PHOTOGRAPHS
+        from mmx.studies.segment.study import segment as segmented  # torch comes with these
+
         if model is None and world.leads and not quiet:
             print_note(f"using {DETECTOR}, which ships with mmx and knows drawn shapes only; "
                        f"for photographs: --model {FOR_PHOTOGRAPHS}")

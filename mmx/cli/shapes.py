@@ -7,11 +7,23 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from mmx.cli.listing import JsonFlag
-from mmx.cli.options import BatchSize, Debug, Device, ModelName, Quiet, help_if_alone
+from mmx.cli.options import (
+    ASKED,
+    OUTPUT,
+    BatchSize,
+    Command,
+    Debug,
+    Device,
+    Group,
+    JsonFlag,
+    ModelName,
+    Quiet,
+    help_if_alone,
+    methods_option,
+)
 from mmx.cli.output import print_json, print_result
 
-shapes_app = typer.Typer()
+shapes_app = typer.Typer(cls=Group)
 
 
 @shapes_app.callback(invoke_without_command=True)
@@ -20,13 +32,14 @@ def shapes(context: typer.Context) -> None:
     help_if_alone(context)
 
 
-@shapes_app.command()
+@shapes_app.command(cls=Command)
 def evaluate(
     model: ModelName = None,
-    method: Annotated[list[str] | None, typer.Option(
-        "--method", "-m", help="Method by name; may be repeated (default: all).")] = None,
-    scenes: Annotated[int, typer.Option("--scenes", min=1, help="Fresh scenes.")] = 2000,
-    first_scene: Annotated[int, typer.Option("--first-scene", min=0, help="Number of the first scene.")] = 0,
+    method: Annotated[list[str] | None, methods_option("default: all")] = None,
+    scenes: Annotated[int, typer.Option(
+        "--scenes", metavar="N", rich_help_panel=ASKED, min=1, help="Fresh scenes.")] = 2000,
+    first_scene: Annotated[int, typer.Option(
+        "--first-scene", metavar="N", rich_help_panel=ASKED, min=0, help="Number of the first scene.")] = 0,
     device: Device = "auto",
     batch_size: BatchSize = 32,
     as_json: JsonFlag = False,
@@ -34,9 +47,13 @@ def evaluate(
     debug: Debug = False,
 ) -> None:
     """Score a checkpoint and its explanations against scenes whose truth is known."""
+    from mmx.cli.beforehand import check_choices, check_model
     from mmx.cli.opening import open_model
     from mmx.cli.reporter import OnTerminal
-    from mmx.studies.exam.study import evaluate as evaluated
+
+    check_choices(method or [], device)
+    check_model(model, None)
+    from mmx.studies.exam.study import evaluate as evaluated  # torch comes with it
 
     loaded = open_model(model, None, None, device, "auto", quiet)
     study = evaluated(loaded, methods=method or ["all"], scenes=scenes, first_scene=first_scene,
@@ -76,12 +93,16 @@ def _share(estimate: dict, signed: bool = False) -> str:
     return f"{mean} ({low} to {high})"
 
 
-@shapes_app.command()
+@shapes_app.command(cls=Command)
 def draw(
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where the pictures go.")] = Path("shapes"),
-    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many scenes.")] = 8,
-    first_scene: Annotated[int, typer.Option("--first-scene", min=0, help="Number of the first scene.")] = 0,
-    size: Annotated[int, typer.Option("--size", min=16, max=4096, help="Side of a picture in pixels.")] = 480,
+    out: Annotated[Path, typer.Option(
+        "--out", "-o", metavar="DIR", rich_help_panel=OUTPUT, help="Where the pictures go.")] = Path("shapes"),
+    count: Annotated[int, typer.Option(
+        "--count", "-n", metavar="N", rich_help_panel=ASKED, min=1, help="How many scenes.")] = 8,
+    first_scene: Annotated[int, typer.Option(
+        "--first-scene", metavar="N", rich_help_panel=ASKED, min=0, help="Number of the first scene.")] = 0,
+    size: Annotated[int, typer.Option(
+        "--size", metavar="N", rich_help_panel=ASKED, min=16, max=4096, help="Side of a picture in pixels.")] = 480,
     debug: Debug = False,
 ) -> None:
     """Draw scenes as PNG files, with a question about each in questions.csv."""
@@ -92,12 +113,16 @@ def draw(
         print_result(Text(shown_path(path)))
 
 
-@shapes_app.command()
+@shapes_app.command(cls=Command)
 def coco(
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where the files go.")] = Path("shapes-coco"),
-    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many scenes.")] = 100,
-    first_scene: Annotated[int, typer.Option("--first-scene", min=0, help="Number of the first scene.")] = 0,
-    size: Annotated[int, typer.Option("--size", min=16, max=4096, help="Side of a picture in pixels.")] = 480,
+    out: Annotated[Path, typer.Option(
+        "--out", "-o", metavar="DIR", rich_help_panel=OUTPUT, help="Where the files go.")] = Path("shapes-coco"),
+    count: Annotated[int, typer.Option(
+        "--count", "-n", metavar="N", rich_help_panel=ASKED, min=1, help="How many scenes.")] = 100,
+    first_scene: Annotated[int, typer.Option(
+        "--first-scene", metavar="N", rich_help_panel=ASKED, min=0, help="Number of the first scene.")] = 0,
+    size: Annotated[int, typer.Option(
+        "--size", metavar="N", rich_help_panel=ASKED, min=16, max=4096, help="Side of a picture in pixels.")] = 480,
     debug: Debug = False,
 ) -> None:
     """Draw scenes as a COCO data set: PNG files, and their masks and boxes in instances.json."""

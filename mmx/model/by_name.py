@@ -5,10 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from mmx.checkpoints import loading
-from mmx.checkpoints.families import family_of
+from mmx.checkpoints.families import check_given, family_of
 from mmx.elements import Given
-from mmx.errors import UsageError
-from mmx.families.base import Regions
 from mmx.model.model import Model
 from mmx.results import ModelInfo
 
@@ -37,11 +35,7 @@ def load(name: str | Path, device: str = "cpu", dtype: str = "auto", *, revision
     key, family, architecture = family_of(config, source.name)
     given = Given(regions, None if features is None else Path(features),
                   Path(answers) if isinstance(answers, str) else answers)
-    if (regions, features) != (None, None) and not any(isinstance(one, Regions) for one in family.inputs):
-        raise UsageError(f"{source.name} takes no regions and no features: it looks at the whole picture.",
-                         "Leave them out.")
-    if answers is not None and not family.score.labelled:
-        raise UsageError(f"{source.name} {family.does}: no names of answers fit it.", "Leave them out.")
+    check_given(family, source.name, regions, features, answers)
     network, leftovers = loading.load_with_leftovers(source, architecture, device=device, dtype=dtype)
     info = ModelInfo(source.name, key, architecture, loading.revision_of(source), device, dtype)
     return Model(source, network, family, info, given, leftovers)

@@ -24,7 +24,7 @@ from mmx.methods import Method, get_method, named_methods
 from mmx.model.batching import Group, Job, Parts, explain_jobs
 from mmx.perturbation.encoded import Perturbation, perturb
 from mmx.perturbation.removal import Removal
-from mmx.results import Asked, Explanation, ModelInfo
+from mmx.results import Asked, Explanation, ModelInfo, starts_by_stream
 from mmx.schedule import sites_of
 
 Source = str | Path | Image
@@ -293,9 +293,3 @@ class Model:
 
 def _several(text: str | Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((text,) if isinstance(text, str) else text))
-
-
-def starts_by_stream(start_layer: int | None, start_layer_text: int | None) -> dict[str, int]:
-    """The start layers that were given, by stream."""
-    given = {"image": start_layer, "text": start_layer_text}
-    return {stream: start for stream, start in given.items() if start is not None}

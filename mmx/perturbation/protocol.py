@@ -5,18 +5,20 @@ region where the reference cuts off a float, does not let padding count, draws t
 takes exactly the samples that were asked for.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, get_args
-
-import numpy as np
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Literal, get_args
 
 from mmx.errors import UsageError, unknown_name
-from mmx.perturbation.removal import Parts
 from mmx.reference import Reference
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mmx.perturbation.removal import Parts
 
 Name = Literal["iccv21", "clean"]
 Modality = Literal["image", "text"]
@@ -45,6 +47,8 @@ class RemovalProtocol:
 
     def kept_counts(self, modality: str, removable: Tensor) -> Tensor:
         """How many of `removable` (batch,) words or regions each step keeps, (batch, steps)."""
+        import torch
+
         shares, numbers = torch.tensor(self.steps[modality], dtype=torch.float64), removable.cpu()[:, None]
         kept = (1 - shares) * numbers if self.is_reference else numbers - (shares * numbers + 0.5).floor()
         return kept.long().to(removable.device)
@@ -58,14 +62,15 @@ def protocol_named(name: str, reference: Reference, steps: Sequence[float] | Non
     """
     if name not in get_args(Name):
         raise unknown_name("protocol", name, list(get_args(Name)))
-    own = None if steps is None else dict.fromkeys(MODALITIES, _checked(steps))
+    own = None if steps is None else dict.fromkeys(MODALITIES, growing_shares(steps))
     if name == "clean":
         return RemovalProtocol("clean", own or dict.fromkeys(MODALITIES, TENTHS), is_reference=False)
     return RemovalProtocol("iccv21", own or reference.steps, is_reference=True,
                            unmasks_regions=reference.unmasks_regions, takes_one_more=reference.takes_one_more)
 
 
-def _checked(steps: Sequence[float]) -> tuple[float, ...]:
+def growing_shares(steps: Sequence[float]) -> tuple[float, ...]:
+    """Raises UsageError where these are none."""
     found = tuple(float(step) for step in steps)
     grows = all(low < high for low, high in pairwise(found))
     if len(found) < 2 or not grows or not (found[0] >= 0 and found[-1] <= 1):
@@ -86,6 +91,8 @@ def kept_by_step(scores: Tensor, modality: str, sign: str, protocol: RemovalProt
         ties: distinct numbers, (batch, tokens); of equal scores the one with the smaller number stays longer. Without,
             the first one does.
     """
+    import torch
+
     if modality not in MODALITIES:
         raise unknown_name("modality", modality, list(MODALITIES))
     if sign not in SIGNS:
@@ -106,4 +113,15 @@ def kept_by_step(scores: Tensor, modality: str, sign: str, protocol: RemovalProt
 
 def drawn_ties(seeds: Sequence[int], size: int) -> Tensor:
     """What settles ties among `size` tokens of each seed, (batch, size): a token's is the same however many follow."""
+    import numpy as np
+    import torch
+
     return torch.from_numpy(np.stack([np.random.default_rng(seed).random(size) for seed in seeds]))
+
+
+def chosen_names(what: str, names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    """In the order of those known; "all" stands for every one."""
+    for name in names:
+        if name not in (*known, "all"):
+            raise unknown_name(what, name, [*known, "all"])
+    return tuple(name for name in known if name in names or "all" in names)

@@ -8,8 +8,9 @@ stands in its elements: words, patches, regions.
 from mmx.results.documents import json_bytes
 from mmx.results.elements import Block, Box, Element, Elements, Patches, Region, Regions, Token, Words
 from mmx.results.explanation import Explanation
-from mmx.results.items import Asked, Item, ModelInfo, Picture, Prediction, Unit
+from mmx.results.items import Asked, Item, ModelInfo, Picture, Prediction, Unit, starts_by_stream
 from mmx.schema import SCHEMA_VERSION
 
 __all__ = ["SCHEMA_VERSION", "Asked", "Block", "Box", "Element", "Elements", "Explanation", "Item", "ModelInfo",
-           "Patches", "Picture", "Prediction", "Region", "Regions", "Token", "Unit", "Words", "json_bytes"]
+           "Patches", "Picture", "Prediction", "Region", "Regions", "Token", "Unit", "Words", "json_bytes",
+           "starts_by_stream"]

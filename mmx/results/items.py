@@ -129,3 +129,9 @@ class ModelInfo:
     revision: str
     device: str
     dtype: str
+
+
+def starts_by_stream(start_layer: int | None, start_layer_text: int | None) -> dict[str, int]:
+    """The start layers that were given, by stream."""
+    given = {"image": start_layer, "text": start_layer_text}
+    return {stream: start for stream, start in given.items() if start is not None}

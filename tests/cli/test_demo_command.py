@@ -1,6 +1,7 @@
 """`mmx demo` up to where the page takes over."""
 
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ def test_it_needs_gradio(mmx: Command, monkeypatch: pytest.MonkeyPatch) -> None:
                              "gradio.")
 
 
-def test_it_listens_here_alone_unless_told_otherwise(mmx: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_listens_here_alone_unless_told_otherwise(mmx: Command, tiny_vit: Path,
+                                                     monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("gradio")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # it sets that itself, for good
     called: dict[str, Any] = {}
@@ -29,8 +31,8 @@ def test_it_listens_here_alone_unless_told_otherwise(mmx: Command, monkeypatch: 
     outcome = mmx("demo", "--port", "0")
     assert (outcome.code, outcome.out) == (0, "mmx demo is at http://there/ (Ctrl-C ends it)\n")
     assert (called["host"], called["first"], called["hub"]) == ("127.0.0.1", "shapes-lxmert", False)
-    mmx("demo", "--port", "0", "--model", "my/folder", "--host", "0.0.0.0", "--allow-hub")
-    assert (called["host"], called["first"], called["hub"]) == ("0.0.0.0", "my/folder", True)
+    mmx("demo", "--port", "0", "--model", tiny_vit, "--host", "0.0.0.0", "--allow-hub")
+    assert (called["host"], called["first"], called["hub"]) == ("0.0.0.0", str(tiny_vit), True)
     assert "shapes-lxmert" in called["names"]
 
 

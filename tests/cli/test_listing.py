@@ -1,13 +1,19 @@
 """`mmx methods`, `mmx models`, `mmx --version` and the help."""
 
 import json
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from cli_outcome import Command
+from typer.main import get_command
 
 import mmx as package
+from mmx.cli.app import app
+from mmx.cli.options import PANELS
 from mmx.methods import all_methods
 
 HELP = """
@@ -66,3 +72,47 @@ def test_help(mmx: Command, arguments: tuple[str, ...]) -> None:
 def test_nothing_heavy_is_imported_for(arguments: list[str]) -> None:
     ended = subprocess.run([sys.executable, "-c", HELP.format(arguments=arguments)], capture_output=True, text=True)
     assert ended.stderr == "0 []\n"
+
+
+def commands(group: Any, before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    yield before
+    for name, one in getattr(group, "commands", {}).items():
+        yield from commands(one, (*before, name))
+
+
+@pytest.mark.parametrize("command", list(commands(get_command(app))), ids=" ".join)
+def test_the_help_has_panels_and_one_way_to_show_what_an_option_takes(mmx: Command, command: tuple[str, ...],
+                                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    told = mmx(*command, "--help").out
+    assert "<" not in re.sub(r"\[[0-9]+<=x<=[0-9]+\]", "", told)
+    panels = [one for one in re.findall(r"─ ([A-Z][a-z ]+) ─", told) if one not in ("Arguments", "Options", "Commands")]
+    assert panels == [one for one in PANELS if one in panels]
+    own = re.search(r"─ Options ─.*?╰", told, re.DOTALL)
+    assert own and {"--help", "--version", "--install-completion", "--show-completion"} >= set(
+        re.findall(r"^│ (--[a-z-]+)", own[0], re.MULTILINE))
+
+
+def completed(monkeypatch: pytest.MonkeyPatch, mmx: Command, *words: str) -> list[str]:
+    """What bash offers for the last of these words."""
+    monkeypatch.setenv("_MMX_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", " ".join(["mmx", *words]))
+    monkeypatch.setenv("COMP_CWORD", str(len(words)))
+    return [line for line in mmx().out.split("\n") if line]
+
+
+YELLOW = ["yellow circle", "yellow square", "yellow star", "yellow triangle"]
+
+
+@pytest.mark.parametrize(("words", "found"), [
+    (("explain", "-m", "relevance-l"), ["relevance-lrp", "relevance-lrp-no-norm"]),
+    (("perturb", "-m", "random,roll"), ["random,rollout"]), (("segment", "-m", "al"), ["all"]),
+    (("explain", "-M", "shapes-v"), ["shapes-visual-bert", "shapes-vit"]),
+    (("models", "check", "unc-nlp/l"), ["unc-nlp/lxmert-vqa-uncased"]),
+    (("explain", "-M", "shapes-detr", "--class", "yellow"), YELLOW),
+    (("explain", "--class", "yellow"), YELLOW),
+    (("explain", "-q", "what?", "--target", "ye"), ["yellow", "yes"]),
+    (("explain", "-M", "nosuch", "--target", "ye"), [])])
+def test_names_are_completed(monkeypatch: pytest.MonkeyPatch, mmx: Command, words: tuple[str, ...],
+                             found: list[str]) -> None:
+    assert sorted(completed(monkeypatch, mmx, *words)) == found

@@ -113,6 +113,15 @@ def test_explain_that_was_asked_for_wrongly(ask: Command, picture: Path, wrong: 
     assert outcome.code == 2 and holds(outcome.out, "explanations")["failures"]
 
 
+@pytest.mark.parametrize("call", [
+    ("perturb", "--num-samples", "x"), ("segment", "--images", "nosuch"), ("compare", "nosuch", "other"),
+    ("models", "check", "nosuch"), ("models", "pull"), ("methods", "--nosuch"), ("shapes", "evaluate", "-m", "nosuch")])
+def test_any_other_call_that_failed(mmx: Command, call: tuple[str, ...]) -> None:
+    outcome = mmx(*call, "--json")
+    [failure] = holds(outcome.out, "failed_call")["failures"]
+    assert outcome.code == 2 and failure["error"] == outcome.error
+
+
 def test_methods(mmx: Command) -> None:
     assert len(holds(mmx("methods", "--json").out, "methods")["methods"]) > 5
 

@@ -12,9 +12,7 @@ from torch import Tensor
 from mmx.perturbation.forwards import Subsets, run_subsets
 from mmx.perturbation.protocol import RemovalProtocol, drawn_ties, kept_by_step
 from mmx.perturbation.removal import Inputs, Parts, Removal
-
-Key = tuple[str, str, str]
-"""method, modality, sign"""
+from mmx.studies.perturb.curves import Key
 
 Scores = Mapping[str, Mapping[str, Tensor]]
 """method → modality → scores (samples, tokens)"""

@@ -12,7 +12,7 @@ from mmx.errors import UsageError, shown_path
 from mmx.results import SCHEMA_VERSION
 from mmx.studies.perturb.curves import Curves
 from mmx.studies.perturb.figure import curves_png
-from mmx.studies.perturb.study import KIND, PerturbationStudy
+from mmx.studies.perturb.result import KIND, PerturbationStudy
 from mmx.studies.runs import Run
 from mmx.studies.world import World
 

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from mmx.metrics import area_under, bootstrap_means
-from mmx.studies.perturb.combinations import Key
 from mmx.studies.runs import Run
 
 _UNIT = 1_000_000  # accuracies are summed in whole millionths: exact, so the same bytes come out anywhere
 _LEVELS = (0.025, 0.975)
 _DIGITS = 9
+Key = tuple[str, str, str]
+"""method, modality, sign"""
 BETTER = {"positive": "lower", "negative": "higher"}
 """Which area is better: the most relevant first should cost accuracy at once, the least relevant first hardly any."""
 

@@ -3,11 +3,11 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-from mmx.errors import MmxError, unknown_name
+from mmx.errors import MmxError
 from mmx.perturbation.memory import samples_at_once, tokens_at_once
-from mmx.perturbation.protocol import MODALITIES, SIGNS, protocol_named
+from mmx.perturbation.protocol import MODALITIES, SIGNS, chosen_names, protocol_named
 from mmx.results import SCHEMA_VERSION
 from mmx.studies.models import Model, fitting_methods, identity_of
 from mmx.studies.perturb.answering import AnsweringModel
@@ -17,44 +17,16 @@ from mmx.studies.perturb.figure import curves_png
 from mmx.studies.perturb.pictures import cache_folder, pictures_of
 from mmx.studies.perturb.published import EarlyWarning, accuracy_warning
 from mmx.studies.perturb.records import PerturbationTest
+from mmx.studies.perturb.result import KIND, PerturbationStudy
 from mmx.studies.perturb.samples import PlainRows, VqaData, read_data
 from mmx.studies.reporting import Reporter, reporter_of
-from mmx.studies.result import DrawnStudy, finished
+from mmx.studies.result import finished
 from mmx.studies.runs import Run, go_through, open_run, study_folder
 from mmx.studies.world import fix_threads, joined_world
 
-KIND = "perturb"
+__all__ = ["PerturbationStudy", "perturb"]
+
 _CONTROL = "random"
-
-
-class PerturbationStudy(DrawnStudy):
-    """Accuracy as words or regions are removed in the order of their relevance, by method."""
-
-    figure = "curves.png"
-    columns: ClassVar = ("model", "protocol", "modality", "sign", "method", "step", "removed", "accuracy", "low",
-                         "high", "samples", "auc", "auc_low", "auc_high")
-
-    def __repr__(self) -> str:
-        found, parameters = self.document, self.document["parameters"]
-        methods = len(next(iter(next(iter(found["panels"].values())).values()))["methods"])
-        return (f"<PerturbationStudy of {parameters['model']['name']}, {found['samples']['evaluated']} samples of "
-                f"{parameters['data']['kind']}, {methods} methods, {found['protocol']}: accuracy "
-                f"{100 * found['accuracy']['mean']:.1f} %>")
-
-    def rows(self) -> list[dict[str, Any]]:
-        """A row for each modality, sign, method and step: the share removed, and the mean accuracy with its interval.
-
-        `auc`, the area under accuracy, is that of the whole curve. All are shares of 1; intervals are 95 % bootstrap.
-        """
-        found = self.document
-        whole = {"model": found["parameters"]["model"]["name"], "protocol": found["protocol"]}
-        return [{**whole, "modality": modality, "sign": sign, "method": method, "step": step, "removed": removed,
-                 "accuracy": accuracy["mean"], "low": accuracy["low"], "high": accuracy["high"],
-                 "samples": found["samples"]["evaluated"], "auc": curve["auc"]["mean"],
-                 "auc_low": curve["auc"]["low"], "auc_high": curve["auc"]["high"]}
-                for modality, signs in found["panels"].items() for sign, panel in signs.items()
-                for method, curve in panel["methods"].items()
-                for step, (removed, accuracy) in enumerate(zip(panel["removed"], curve["accuracy"], strict=True))]
 
 
 def perturb(model: Model, data: str | Path | PlainRows | None = None, *, annotations: str | Path | None = None,
@@ -102,8 +74,8 @@ def perturb(model: Model, data: str | Path | PlainRows | None = None, *, annotat
         kept_in = (cache_folder() if cache is True else Path(cache)) if cache else None
         seen = pictures_of(answering, found.picture, kept_in)
         threads = fix_threads(world) if answering.on_cpu else None
-        combinations = Combinations(answering.removal, plan, _chosen("modality", modalities, MODALITIES),
-                                    _chosen("sign", signs, SIGNS), tokens_at_once(model.network))
+        combinations = Combinations(answering.removal, plan, chosen_names("modality", modalities, MODALITIES),
+                                    chosen_names("sign", signs, SIGNS), tokens_at_once(model.network))
         test = PerturbationTest(answering, fitting, combinations, answering.answers, seen, seed)
         size = batch_size or samples_at_once(model.network)
         parameters = {**_parameters(test, found), "left_out": left_out, "images": images and str(images),
@@ -113,14 +85,6 @@ def perturb(model: Model, data: str | Path | PlainRows | None = None, *, annotat
         groups = [numbered[start:start + size] for start in range(0, len(numbered), size)]
         go_through(run, groups, test.records, reporter, EarlyWarning(model.info.name, reporter))
         return finished(PerturbationStudy, folder, world, lambda: _summed_up(Run(folder, world), parameters, found))
-
-
-def _chosen(what: str, names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
-    """In the order of those known; "all" stands for every one."""
-    for name in names:
-        if name not in (*known, "all"):
-            raise unknown_name(what, name, [*known, "all"])
-    return tuple(name for name in known if name in names or "all" in names)
 
 
 def _parameters(test: PerturbationTest, data: VqaData) -> dict[str, Any]:

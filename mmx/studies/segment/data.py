@@ -22,6 +22,14 @@ class CocoData:
     parameters: Mapping[str, Any]
 
 
+def check_given(folder: Path | None, annotations: Path | None, limit: int | None, seed: int | None) -> None:
+    """Raises UsageError where half of what is needed is missing."""
+    if (folder is None) != (annotations is None):
+        raise UsageError("--images and --annotations go together.", "Give both, or neither for drawn scenes.")
+    if seed is not None and limit is None:
+        raise UsageError("--seed draws the pictures of --limit.", "Give --limit as well.")
+
+
 def read_data(folder: Path | None, annotations: Path | None, limit: int | None, seed: int | None, out: Path,
               world: World) -> CocoData:
     """Pictures in `folder`, or scenes that are drawn into `out`; the first `limit`, or as many drawn by `seed`.
@@ -29,10 +37,7 @@ def read_data(folder: Path | None, annotations: Path | None, limit: int | None, 
     Raises:
         UsageError: there is nothing that could be evaluated, or half of it is missing.
     """
-    if (folder is None) != (annotations is None):
-        raise UsageError("--images and --annotations go together.", "Give both, or neither for drawn scenes.")
-    if seed is not None and limit is None:
-        raise UsageError("--seed draws the pictures of --limit.", "Give --limit as well.")
+    check_given(folder, annotations, limit, seed)
     # Drawn scenes are the same wherever `out` is, and so are the parameters.
     asked = {"images": folder and str(folder), "annotations": annotations and str(annotations)}
     if folder is None or annotations is None:

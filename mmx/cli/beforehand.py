@@ -1,0 +1,75 @@
+"""What can be said of a command line before torch is loaded, which takes seconds: names, kinds and paths."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+
+from mmx.checkpoints.catalog import Default
+from mmx.checkpoints.choices import Source, check_dtype, kind_of_device, resolve
+from mmx.checkpoints.families import check_given, family_of
+from mmx.cli.opening import chosen_model, parse_regions
+from mmx.errors import UsageError, shown_path
+from mmx.methods import named_methods
+
+_SOON = 16 * 2**20  # bytes
+
+
+def check_choices(methods: Sequence[str], device: str, dtype: str = "auto") -> None:
+    """Raises UsageError for a name that is unknown."""
+    named_methods(methods)
+    kind_of_device(device)
+    check_dtype(dtype)
+
+
+def check_model(name: str | None, revision: str | None, default: Default | None = None, *, regions: str | None = None,
+                features: Path | None = None, answers: Path | None = None) -> None:
+    """That there is such a checkpoint, fetched if need be, of a family that takes what is given with it.
+
+    Raises:
+        UsageError: there is none, or something that is given with it is not there or does not fit.
+        CheckpointError: it cannot be fetched.
+    """
+    options, source = parse_regions(regions), resolve(chosen_model(name, default)[0], revision)
+    _check_family(source, options, features, answers)
+    if options and "checkpoint" in options:
+        resolve(options["checkpoint"])
+    if features is not None and not features.exists():
+        raise UsageError(f"{shown_path(features)} does not exist.", "Check the path.")
+    if answers is not None:
+        check_file(answers)
+
+
+def check_file(path: Path) -> None:
+    """Raises UsageError where it cannot be read."""
+    try:
+        with path.open("rb"):
+            pass
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{shown_path(path)} cannot be read ({error.args[-1]}).", "Check the path.") from error
+
+
+def check_folder(path: Path, what: str) -> None:
+    """Raises UsageError where it is none."""
+    if not path.is_dir():
+        raise UsageError(f"{what} {shown_path(path)} is not a folder.", "Give the pictures' folder.")
+
+
+def read_soon(read: Callable[[], object], *files: Path | None) -> None:
+    """Reads files for what is wrong with them, where that takes less time than torch; else that they can be read."""
+    given = [path for path in files if path is not None]
+    for path in given:
+        check_file(path)
+    if sum(path.stat().st_size for path in given) < _SOON:
+        read()
+
+
+def _check_family(source: Source, regions: dict | None, features: Path | None, answers: Path | None) -> None:
+    """A config that cannot be understood is left to what loads it."""
+    try:
+        config = json.loads((source.folder / "config.json").read_text(encoding="utf-8"))
+        kinds = SimpleNamespace(architectures=list(config["architectures"]), model_type=config["model_type"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return
+    _, family, _ = family_of(kinds, source.name)
+    check_given(family, source.name, regions, features, answers)
