@@ -5,7 +5,7 @@ import os
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import gradio as gr
 
 from mmx.demo.answers import Choice, answered, told
 from mmx.demo.forms import EVERY, EVERY_OBJECT, MOST_AT_ONCE, Form, fields_of
+from mmx.demo.guard import log_refused
 from mmx.demo.samples import samples_for
 from mmx.demo.shelf import Shelf
 from mmx.methods import all_methods
@@ -70,7 +71,20 @@ def build_page(shelf: Shelf, first: str) -> gr.Blocks:
         for event in (filled.then, explain.click, question.submit):
             event(_explain(shelf), [name, picture, *fields], [shown, found], show_progress_on=shown,
                   scroll_to_output=True, **_PRIVATE, **_TURNS)
+    page.process_api = _quietly(page.process_api)  # type: ignore[method-assign]
     return page.queue(max_size=32, api_open=False)
+
+
+def _quietly(process: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """What the page sends is answered without errors; what else is sent leaves no traceback on the terminal."""
+    async def processed(*given: Any, **named: Any) -> Any:
+        try:
+            return await process(*given, **named)
+        except Exception as error:
+            log_refused(error)
+            raise gr.Error("This is no request of the page.", print_exception=False) from error
+
+    return processed
 
 
 def look() -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable
+from ipaddress import ip_address
 
 import gradio as gr
 import uvicorn
@@ -31,17 +32,34 @@ def address_of(bound: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
 
 
-def app_of(shelf: Shelf, first: str) -> Guard:
+def homes(host: str, bound: socket.socket) -> Callable[[str], bool]:
+    """Whether a name is localhost, or the one that the page is served at; of a page at every address, any address."""
+    names = {"localhost", "127.0.0.1", "::1", host.lower(), bound.getsockname()[0]}
+    if bound.getsockname()[0] not in ("0.0.0.0", "::"):
+        return names.__contains__
+    names |= {socket.gethostname().lower(), socket.getfqdn().lower()}
+    return lambda name: name in names or _is_address(name)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def app_of(shelf: Shelf, first: str, at_home: Callable[[str], bool]) -> Guard:
     page = build_page(shelf, first)
     mounted = gr.mount_gradio_app(FastAPI(docs_url=None, redoc_url=None, openapi_url=None), page, path="/",
                                   footer_links=[], run_history=False, ssr_mode=False, mcp_server=False, pwa=False,
                                   show_error=False, enable_monitoring=False, max_file_size=1, **look())
-    return Guard(mounted)
+    return Guard(mounted, at_home)
 
 
-def serve(shelf: Shelf, first: str, bound: socket.socket, ready: Callable[[str], None]) -> None:
-    """Calls `ready` with the page's address once it answers."""
-    server = server_of(shelf, first)
+def serve(shelf: Shelf, first: str, host: str, bound: socket.socket, ready: Callable[[str], None]) -> None:
+    """Calls `ready` with the page's address once it answers; `host` is what `bound` was opened for."""
+    server = server_of(shelf, first, homes(host, bound))
     started = server.startup
 
     async def startup(sockets: list[socket.socket] | None = None) -> None:
@@ -52,6 +70,6 @@ def serve(shelf: Shelf, first: str, bound: socket.socket, ready: Callable[[str],
     server.run(sockets=[bound])
 
 
-def server_of(shelf: Shelf, first: str) -> uvicorn.Server:
-    return uvicorn.Server(uvicorn.Config(app_of(shelf, first), log_level="warning", access_log=False,
+def server_of(shelf: Shelf, first: str, at_home: Callable[[str], bool]) -> uvicorn.Server:
+    return uvicorn.Server(uvicorn.Config(app_of(shelf, first, at_home), log_level="warning", access_log=False,
                                          timeout_graceful_shutdown=2))

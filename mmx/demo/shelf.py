@@ -45,9 +45,10 @@ class Shelf:
         if name in self.names:
             return
         # A hub id that is a folder here as well would be opened as the folder.
-        if not self.allow_hub or not _HUB_ID.fullmatch(name) or Path(name).exists():
+        if not self.allow_hub or not isinstance(name, str) or not _HUB_ID.fullmatch(name) or Path(name).exists():
             more = ", or type a hub id, owner/name" if self.allow_hub else ""
-            raise UsageError(f"The page has no checkpoint named '{name[:100]}'.", f"Choose one from the list{more}.")
+            raise UsageError(f"The page has no checkpoint named '{str(name)[:100]}'.",
+                             f"Choose one from the list{more}.")
 
     def _make_room(self) -> None:
         while len(self._loaded) > 1 and sum(map(_size, self._loaded.values())) > self._most_bytes:

@@ -22,8 +22,9 @@ def test_it_listens_here_alone_unless_told_otherwise(mmx: Command, tiny_vit: Pat
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # it sets that itself, for good
     called: dict[str, Any] = {}
 
-    def serve(shelf: Any, first: str, bound: socket.socket, ready: Any) -> None:
-        called.update(names=shelf.names, hub=shelf.allow_hub, first=first, host=bound.getsockname()[0])
+    def serve(shelf: Any, first: str, host: str, bound: socket.socket, ready: Any) -> None:
+        assert host == bound.getsockname()[0]
+        called.update(names=shelf.names, hub=shelf.allow_hub, first=first, host=host)
         bound.close()
         ready("http://there/")
 

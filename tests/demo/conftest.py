@@ -41,11 +41,11 @@ def served(checkpoints: dict[str, str], tmp_path_factory: pytest.TempPathFactory
     uploads = tmp_path_factory.mktemp("uploads")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(uploads))
-        from mmx.demo.serve import address_of, bound_socket, server_of
+        from mmx.demo.serve import address_of, bound_socket, homes, server_of
 
         shelf = Shelf(list(checkpoints.values()), "cpu")
         bound = bound_socket("127.0.0.1", 0)
-        server = server_of(shelf, checkpoints["lxmert"])
+        server = server_of(shelf, checkpoints["lxmert"], homes("127.0.0.1", bound))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
         thread.start()
         for _ in range(600):
