@@ -47,6 +47,14 @@ class OutputError(MmxError):
     """A result cannot be written."""
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, with what is kept and how to go on. Exit code 130."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(f"{message} {hint}" if hint else message)
+        self.message, self.hint = message, hint
+
+
 def unknown_name(kind: str, name: str, known: Sequence[str], also: Sequence[str] = ()) -> UsageError:
     """The error for a name that is not there, with the nearest one that is (`also` holds unlisted aliases)."""
     close = get_close_matches(name.lower(), [*known, *also], n=1, cutoff=0.5)

@@ -72,6 +72,16 @@ def _picture_from_file(path: str | Path) -> Picture:
     return Picture(image, str(path), digest, notes)
 
 
+def hash_of_file(path: str | Path) -> str | None:
+    """What `Picture.sha256` is of this file, without decoding it; None where it cannot be read."""
+    try:
+        _refuse_all_but_files(path, "")
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError, ImageError):
+        return None
+
+
 def picture_from_bytes(content: bytes, name: str) -> Picture:
     """Reads the content of a picture's file, which is called `name`."""
     with _refusals(shown_path(name)):

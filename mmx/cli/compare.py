@@ -5,12 +5,14 @@ from typing import Annotated
 
 import typer
 
-from mmx.cli.options import Debug, JsonFlag, Out
+from mmx.cli.options import OUTPUT, Debug, JsonFlag, Out
 
 
 def compare(
     folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Finished runs of 'mmx perturb'.")],
     out: Out = Path("mmx-compare"),
+    overwrite: Annotated[bool, typer.Option(
+        "--overwrite", rich_help_panel=OUTPUT, help="Replace a comparison of other runs.")] = False,
     as_json: JsonFlag = False,
     debug: Debug = False,
 ) -> None:
@@ -24,7 +26,6 @@ def compare(
     from mmx.cli.results import result_folder
     from mmx.studies.perturb.compare import compare as compared
 
-    study = compared(*folders)
     with result_folder(out):
-        study.save(out)
+        study = compared(*folders, out=out, overwrite=overwrite)
     print_perturbation(study.to_dict(), out, as_json)

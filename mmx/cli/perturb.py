@@ -79,6 +79,8 @@ def perturb(
     out: Out = Path("mmx-perturb"),
     resume: Annotated[bool, typer.Option(
         "--resume", rich_help_panel=OUTPUT, help="Go on with the run in --out.")] = False,
+    overwrite: Annotated[bool, typer.Option(
+        "--overwrite", rich_help_panel=OUTPUT, help="Replace the run in --out.")] = False,
     as_json: JsonFlag = False,
     device: Device = "auto",
     dtype: Dtype = "auto",
@@ -99,8 +101,10 @@ def perturb(
     from mmx.datasets.vqa import read_vqa
     from mmx.errors import UsageError
     from mmx.perturbation.protocol import MODALITIES, chosen_names, growing_shares
+    from mmx.studies.folders import check_out
     from mmx.studies.world import joined_world
 
+    check_out(out, resume=resume, overwrite=overwrite)
     names, shares = method or ["relevance"], _shares(steps)
     check_choices(names, device, dtype)
     chosen_names("modality", modality or (), MODALITIES)
@@ -123,7 +127,7 @@ def perturb(
             loaded, data, annotations=annotations, images=images, methods=names, modalities=modality or ["all"],
             signs=_signs(positive, negative), protocol=protocol, control=control, steps=shares,
             num_samples=num_samples, seed=seed, cache=not no_cache and (cache or True), batch_size=batch_size, out=out,
-            resume=resume, progress=OnTerminal(quiet))
+            resume=resume, overwrite=overwrite, progress=OnTerminal(quiet))
     if not world.leads:
         return
     print_perturbation(study.to_dict(), out, as_json)

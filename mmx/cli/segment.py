@@ -55,6 +55,8 @@ def segment(
     out: Out = Path("mmx-segment"),
     resume: Annotated[bool, typer.Option(
         "--resume", rich_help_panel=OUTPUT, help="Go on with the run in --out.")] = False,
+    overwrite: Annotated[bool, typer.Option(
+        "--overwrite", rich_help_panel=OUTPUT, help="Replace the run in --out.")] = False,
     as_json: JsonFlag = False,
     device: Device = "auto",
     dtype: Dtype = "auto",
@@ -74,9 +76,11 @@ def segment(
     from mmx.cli.reporter import OnTerminal
     from mmx.cli.results import result_folder
     from mmx.datasets.coco import read_instances
+    from mmx.studies.folders import check_out
     from mmx.studies.segment.data import check_given
     from mmx.studies.world import joined_world
 
+    check_out(out, resume=resume, overwrite=overwrite)
     memory = parse_memory(max_memory)
     check_choices(method or [], device, dtype)
     check_given(images, annotations, limit, seed)
@@ -96,7 +100,7 @@ def segment(
         loaded = load(model or DETECTOR, world.device(device), dtype, revision=revision)
         study = segmented(loaded, images, annotations, methods=method, protocol=protocol, threshold=threshold,
                           limit=limit, seed=seed, batch_size=batch_size, max_memory=memory, out=out, resume=resume,
-                          progress=OnTerminal(quiet))
+                          overwrite=overwrite, progress=OnTerminal(quiet))
     if not world.leads:
         return
     print_summary(study.to_dict(), out, as_json)

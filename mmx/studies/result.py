@@ -15,9 +15,8 @@ from PIL import Image
 from mmx.errors import MmxError, UsageError, shown_path
 from mmx.files import write_together
 from mmx.results import json_bytes
+from mmx.studies.folders import SUMMARY, TABLE
 from mmx.studies.world import World
-
-SUMMARY, TABLE = "summary.json", "summary.csv"
 
 
 @dataclass(frozen=True, repr=False, eq=False)

@@ -6,14 +6,13 @@ A run's folder holds `run.json`, its parameters, and `records.<rank>-of-<size>.j
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
-from mmx.errors import OutputError, UsageError, shown_path
+from mmx.errors import Interrupted, MmxError, OutputError, UsageError, shown_path
 from mmx.files import write_atomically
 from mmx.schema import SCHEMA_VERSION
+from mmx.studies.folders import PARAMETERS, SUMMARY, TABLE, refuse_replacing, shards
 from mmx.studies.reporting import Reporter
 from mmx.studies.world import World
 
@@ -22,26 +21,20 @@ Record = dict[str, Any]
 Sample = TypeVar("Sample")
 Numbered = tuple[int, Sample]
 """The id of a sample's record, and the sample."""
-
-
-@contextmanager
-def study_folder(out: str | Path | None, world: World, *, resume: bool) -> Iterator[Path]:
-    """The folder `out`, or a temporary one that is gone afterwards. Raises UsageError where that cannot do."""
-    if out is not None:
-        yield Path(out)
-        return
-    if resume or world.size > 1:
-        raise UsageError("A run in a temporary folder cannot be gone on with or shared.", "Name a folder with out.")
-    with TemporaryDirectory(prefix="mmx-") as folder:
-        yield Path(folder)
+Fault = Callable[[Record], str | None]
+"""What is wrong with a record, None where it can be of this run."""
 
 
 class Run:
-    """The records of one run, by id; opened by `open_run`."""
+    """The records of one run, by id; opened by `open_run`.
 
-    def __init__(self, folder: Path, world: World) -> None:
-        self.folder, self.world = folder, world
-        self.done = set(_places(folder))
+    Raises:
+        UsageError: a line is no record of it.
+    """
+
+    def __init__(self, folder: Path, world: World, fault: Fault = lambda record: None) -> None:
+        self.folder, self.world, self.fault = folder, world, fault
+        self.done = set(_places(folder, fault))
 
     def append(self, record: Record) -> None:
         """Writes one record, with an "id", to disk at once."""
@@ -57,58 +50,93 @@ class Run:
 
     def records(self, failed: bool = False) -> Iterator[Record]:
         """Of all processes, in order of id, read one by one: those that hold a result, or else an "error"."""
-        places = _places(self.folder, failed)
+        places = _places(self.folder, self.fault, failed)
         for _, (path, offset) in sorted(places.items()):
             with path.open("rb") as file:
                 file.seek(offset)
                 yield json.loads(file.readline())
 
 
-def open_run(folder: Path, parameters: Record, world: World, *, resume: bool) -> Run:
-    """Begins a run in `folder`, or with `resume` goes on with the one that is there.
+def open_run(folder: Path, parameters: Record, world: World, *, resume: bool, overwrite: bool = False,
+             fault: Fault = lambda record: None, picture: Callable[[Record], str | None] | None = None) -> Run:
+    """Begins a run in `folder`, with `resume` goes on with the one that is there, with `overwrite` replaces it.
+
+    Args:
+        picture: the hash of a record's picture as it is now, None where it cannot be read; compared with "image_hash".
 
     Raises:
-        UsageError: the run that is there had other parameters.
+        UsageError: a run is there, and neither is asked for; or it had other parameters or pictures, or its records
+            are none of this run's.
     """
     parameters = {"schema_version": SCHEMA_VERSION, **parameters}
     if world.leads:
-        path = folder / "run.json"
+        refuse_replacing(folder, resume=resume, overwrite=overwrite)
+        path = folder / PARAMETERS
         if resume and path.is_file():
             _check_same(_read(path), json.loads(json.dumps(parameters)), folder)
+            if picture is not None:
+                _check_pictures(Run(folder, world, fault), picture)
         else:
-            for old in [*_shards(folder), folder / "summary.json", folder / "summary.csv"]:
+            for old in [*shards(folder), folder / SUMMARY, folder / TABLE]:
                 old.unlink(missing_ok=True)
             write_atomically(path, (json.dumps(parameters, indent=2) + "\n").encode())
     world.wait()
-    run = Run(folder, world)
+    run = Run(folder, world, fault)
     world.wait()  # nobody writes while somebody still reads what is done
     return run
 
 
 def go_through(run: Run, groups: Sequence[Sequence[Numbered[Sample]]],
-               records: Callable[[Sequence[Numbered[Sample]]], Iterable[Record]], reporter: Reporter,
+               records: Callable[[Sequence[Numbered[Sample]]], Iterable[Record]],
+               failed: Callable[[Numbered[Sample], str], Record], reporter: Reporter,
                seen: Callable[[Record], None] = lambda record: None) -> None:
     """Puts down the records of this process's share of the groups, those that are not done yet.
 
-    A group of which a sample is not done yet goes through the model as a whole, for the same digits.
+    A group of which a sample is not done yet goes through the model as a whole, for the same digits. Where that fails,
+    its samples go through one by one.
 
     Args:
         records: of the samples of a group, one each.
+        failed: the record of a sample that cannot be used, for that reason.
         seen: called with every record that was made.
+
+    Raises:
+        Interrupted: Ctrl-C was pressed; what is done is kept.
     """
     mine = groups[run.world.rank::run.world.size]
     left = [group for group in mine if any(number not in run.done for number, _ in group)]
-    with reporter.progress(sum(map(len, left))) as advance:
-        for group in left:
-            for record in records(group):
-                if "error" in record:
-                    named = f"{record['sample']}: " if "sample" in record else ""
-                    reporter.line("error", f"{named}{record['error']}")
-                seen(record)
-                if record["id"] not in run.done:
-                    run.append(record)
-            advance(len(group))
+    done = {number for group in mine for number, _ in group if number in run.done}
+    try:
+        with reporter.progress(sum(map(len, left))) as advance:
+            for group in left:
+                for record in _records_of(group, records, failed):
+                    if "error" in record:
+                        named = f"{record['sample']}: " if "sample" in record else ""
+                        reporter.line("error", f"{named}{record['error']}")
+                    seen(record)
+                    if record["id"] not in run.done:
+                        run.append(record)
+                        done.add(record["id"])
+                advance(len(group))
+    except KeyboardInterrupt as error:
+        raise Interrupted(f"Interrupted; {len(done)} of {sum(map(len, mine))} records are kept in "
+                          f"{shown_path(run.folder)}.", "Go on with --resume.") from error
     run.world.wait()
+
+
+def _records_of(group: Sequence[Numbered[Sample]],
+                records: Callable[[Sequence[Numbered[Sample]]], Iterable[Record]],
+                failed: Callable[[Numbered[Sample], str], Record]) -> list[Record]:
+    """What no other sample could do better ends the run."""
+    try:
+        return list(records(group))
+    except (UsageError, OutputError):
+        raise
+    except Exception as error:
+        reason = str(error) if isinstance(error, MmxError) else f"{type(error).__name__}: {error}"
+    if len(group) == 1:
+        return [failed(group[0], " ".join(reason.split()))]
+    return [record for one in group for record in _records_of([one], records, failed)]
 
 
 def _check_same(before: Record, now: Record, folder: Path) -> None:
@@ -129,32 +157,53 @@ def _read(path: Path) -> Record:
     return found
 
 
-def _shards(folder: Path) -> list[Path]:
-    return sorted(folder.glob("records.*-of-*.jsonl"))
+def _check_pictures(run: Run, picture: Callable[[Record], str | None]) -> None:
+    changed = [record["id"] for record in run.records() if picture(record) not in (None, record["image_hash"])]
+    if changed:
+        more = f" and {len(changed) - 1} more" if changed[1:] else ""
+        raise UsageError(f"The picture or the features of sample {changed[0]}{more} are no longer what they were when "
+                         f"the run in {shown_path(run.folder)} began.",
+                         "Put them back, or begin anew with --overwrite or in another folder.")
 
 
-def _places(folder: Path, failed: bool = False) -> dict[int, tuple[Path, int]]:
+def _places(folder: Path, fault: Fault, failed: bool = False) -> dict[int, tuple[Path, int]]:
     """File and offset of the record of each id. One that failed and went well later counts as done."""
     found: dict[bool, dict[int, tuple[Path, int]]] = {True: {}, False: {}}
-    for path in _shards(folder):
+    for path in shards(folder):
         offset = 0
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 if line.endswith(b"\n"):
-                    record = _parsed(line, path, number)
-                    found["error" in record][record["id"]] = (path, offset)
+                    key, is_error = _checked(line, fault, found[False], f"{shown_path(path)}, line {number}")
+                    found[is_error][key] = (path, offset)
                 offset += len(line)
     return {key: place for key, place in found[failed].items() if not failed or key not in found[False]}
 
 
-def _parsed(line: bytes, path: Path, number: int) -> Record:
+def _checked(line: bytes, fault: Fault, done: Iterable[int], place: str) -> tuple[int, bool]:
+    """A record's id, and whether it is of a failure. Raises UsageError where it is no record of the run."""
     try:
         record = json.loads(line)
-        record["id"] + 0
-    except (ValueError, TypeError, KeyError) as error:
-        raise UsageError(f"{shown_path(path)}, line {number}, is broken.",
-                         "Take that line out, or begin anew without --resume.") from error
-    return record
+    except (ValueError, RecursionError):
+        record = "no JSON"
+    try:
+        wrong = _wrong(record, fault, done)
+    except (TypeError, ValueError, LookupError, AttributeError, OverflowError) as error:
+        wrong = f"it lacks {error}" if isinstance(error, KeyError) else "its values are of another kind"
+    if wrong is not None:
+        raise UsageError(f"{place}, is no record of this run: {wrong}.",
+                         "Take that line out and go on with --resume, or begin anew with --overwrite.")
+    return record["id"], "error" in record
+
+
+def _wrong(record: Any, fault: Fault, done: Iterable[int]) -> str | None:
+    if not isinstance(record, dict):
+        return "it is no JSON object"
+    if type(record.get("id")) is not int:
+        return "it has no id that is a whole number"
+    if "error" in record:
+        return None if isinstance(record["error"], str) else "its error is no text"
+    return f"there is another one of {record['id']}" if record["id"] in done else fault(record)
 
 
 def _drop_torn_line(path: Path) -> None:

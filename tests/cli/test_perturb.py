@@ -67,7 +67,7 @@ def test_a_run(perturb: Command, tmp_path: Path, protocol: str) -> None:
     assert outcome.out.count("lower AUC is better") == outcome.out.count("higher AUC is better") == 2
     out = tmp_path / "out"
     assert {path.name for path in out.iterdir()} == {
-        "summary.json", "summary.csv", "run.json", "curves.png", "records.0-of-1.jsonl"}
+        ".run.lock", "summary.json", "summary.csv", "run.json", "curves.png", "records.0-of-1.jsonl"}
     found, methods = summary(out), ["relevance", "rollout", *(["random"] if protocol == "clean" else [])]
     assert found["parameters"]["methods"] == methods and found["protocol"] == protocol
     assert {(modality, sign) for modality, signs in found["panels"].items() for sign in signs} == {
@@ -120,11 +120,48 @@ def test_other_parameters_are_not_mixed_in(perturb: Command) -> None:
     assert outcome.code == 2 and 'had protocol "iccv21", not "clean"' in outcome.error
 
 
+def test_a_run_is_not_replaced_unasked(perturb: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    perturb()
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    with monkeypatch.context() as early:
+        early.setattr("mmx.model.by_name.loading.resolve", lambda *name: pytest.fail("began to load a model"))
+        for options in ((), ("--seed", 7)):
+            outcome = perturb(*options)
+            assert outcome.code == 2 and "--resume" in outcome.error and "--overwrite" in outcome.error
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    assert perturb("--overwrite", "-n", 2).code == 0
+    assert len(records(tmp_path / "out")) == 2
+
+
+@pytest.mark.parametrize(("change", "wrong"), [
+    ({"accuracy": 7}, "an accuracy is no number from 0 to 1"), ({"accuracy": None}, "an accuracy is no number"),
+    ({"id": 99}, "there is no sample 99"), ({"sample": "q99"}, "sample 0 is '"), ({"target": 3}, "is no text"),
+    ({"curves": {}}, "it lacks 'relevance'"), ({"curves": 3}, "its values are of another kind"),
+])
+def test_a_record_that_was_edited_is_named(perturb: Command, tmp_path: Path, change: dict, wrong: str) -> None:
+    perturb()
+    path = tmp_path / "out" / "records.0-of-1.jsonl"
+    first, *more = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([json.dumps(json.loads(first) | change) + "\n", *more]))
+    outcome = perturb("--resume")
+    assert outcome.code == 2 and f"{path}, line 1, is no record of this run: " in outcome.error
+    assert wrong in outcome.error
+
+
+def test_a_picture_that_was_replaced_is_noticed_on_resume(perturb: Command, data: Path, tmp_path: Path) -> None:
+    perturb()
+    path = tmp_path / "out" / "records.0-of-1.jsonl"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    Image.new("RGB", (30, 30), "green").save(data / "2.png")
+    outcome = perturb("--resume")
+    assert outcome.code == 2 and "are no longer what they were" in outcome.error
+
+
 def test_a_picture_that_is_missing_is_a_line_and_done_on_resume(perturb: Command, data: Path, tmp_path: Path) -> None:
     perturb()
     straight = (tmp_path / "out/summary.json").read_bytes()
     hidden = (data / "3.png").rename(tmp_path / "hidden.png")
-    outcome = perturb()
+    outcome = perturb("--overwrite")
     assert outcome.code == 1 and "8 samples, 1 failed" in outcome.out
     [line] = outcome.err.splitlines()
     assert line.startswith("error: q3: ") and "3.png does not exist" in line
@@ -287,6 +324,11 @@ def test_compare_puts_runs_side_by_side(perturb: Command, mmx: Command, tmp_path
     assert {path.name for path in (tmp_path / "c").iterdir()} == {"summary.json", "summary.csv", "curves.png"}
     document = mmx("compare", tmp_path / "both", tmp_path / "a", *mmx_arguments, "--json").out
     assert json.loads(document) == found
+    assert "holds a run" in mmx("compare", tmp_path / "both", tmp_path / "a", "--out", tmp_path / "a").error
+    assert summary(tmp_path / "a")["parameters"]["kind"] == "perturb"
+    turned = ("compare", tmp_path / "a", tmp_path / "both", *mmx_arguments)
+    assert "holds another comparison" in mmx(*turned).error and summary(tmp_path / "c") == found
+    assert mmx(*turned, "--overwrite").code == 0 and summary(tmp_path / "c") != found
 
 
 @pytest.mark.parametrize(("options", "said"), [

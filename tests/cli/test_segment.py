@@ -76,7 +76,7 @@ def test_a_run(score: Command, tmp_path: Path, protocol: str, first: str) -> Non
     assert outcome.out.count("(boxes)") == 2
     assert outcome.out.index(f"{first}, %") == min(outcome.out.index(f"{low} to 0.95, %") for low in ("0.20", "0.50"))
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "summary.json", "summary.csv", "run.json", "gallery.png", "boxes.json", "records.0-of-1.jsonl",
+        ".run.lock", "summary.json", "summary.csv", "run.json", "gallery.png", "boxes.json", "records.0-of-1.jsonl",
         "predictions.relevance.json", "predictions.rollout.json"}
     found = summary(tmp_path / "out")
     assert found["protocol"] == found["parameters"]["protocol"] == protocol
@@ -135,6 +135,43 @@ def test_other_parameters_are_not_mixed_in(score: Command) -> None:
     assert "had threshold 0.5, not 0.6" in outcome.error
 
 
+def test_a_run_is_not_replaced_unasked(score: Command, tmp_path: Path) -> None:
+    score()
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    outcome = score("--threshold", "0.6")
+    assert outcome.code == 2 and "--resume" in outcome.error and "--overwrite" in outcome.error
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+
+@pytest.mark.parametrize(("change", "wrong"), [
+    ({"id": 99}, "there is no picture 99"), ({"height": 3}, "picture 0 is "), ({"kept": [0, 99]}, "what is kept"),
+    ({"masks": {"relevance": ["zzzz"], "rollout": ["zzzz"]}, "kept": [0]}, "a mask is no run-length code"),
+    ({"masks": {"relevance": ["0"], "rollout": [3]}, "kept": [0]}, "a mask is no run-length code"),
+    ({"masks": {"relevance": [], "rollout": []}, "kept": [0]}, "has not one mask for each"),
+    ({"masks": {}}, "it lacks 'relevance'"), ({"scores": [7]}, "has not a score, a class and a finite box"),
+    ({"scores": [7] * 6}, "a score is no number from 0 to 1"), ({"indices": [99] * 6}, "a class is no number below"),
+    ({"boxes_xywh_px": [[0, 0, 1e999, 1]] * 6}, "a finite box"), ({"boxes_xywh_px": [["a"] * 4] * 6}, "is no record"),
+])
+def test_a_record_that_was_edited_is_named(score: Command, tmp_path: Path, change: dict, wrong: str) -> None:
+    score()
+    path = tmp_path / "out" / "records.0-of-1.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    place = next(place for place, one in enumerate(lines) if one["id"] == 0)
+    lines[place] |= change
+    path.write_text("".join(json.dumps(one) + "\n" for one in lines))
+    outcome = score("--resume")
+    assert outcome.code == 2 and f"{path}, line {place + 1}, is no record of this run: " in outcome.error
+    assert wrong in outcome.error
+
+
+def test_a_picture_that_was_replaced_is_noticed_on_resume(score: Command, data: Path, tmp_path: Path) -> None:
+    score()
+    picture = Image.open(data / "scene-1.png")
+    picture.transpose(Image.Transpose.ROTATE_180).save(data / "scene-1.png")
+    outcome = score("--resume")
+    assert outcome.code == 2 and "features of sample 1 are no longer what they were" in outcome.error
+
+
 def test_pictures_that_are_missing_or_torn_are_a_line_each(score: Command, data: Path, tmp_path: Path) -> None:
     (data / "scene-1.png").unlink()
     (data / "scene-2.png").write_bytes(b"no picture")
@@ -150,7 +187,7 @@ def test_a_picture_that_came_back_is_done_on_resume(score: Command, data: Path, 
     score()
     straight = (tmp_path / "out/summary.json").read_bytes()
     hidden = (data / "scene-1.png").rename(tmp_path / "hidden.png")
-    assert score().code == 1
+    assert score("--overwrite").code == 1
     hidden.rename(data / "scene-1.png")
     assert score("--resume").code == 0
     assert (tmp_path / "out/summary.json").read_bytes() == straight
@@ -175,7 +212,7 @@ def test_nothing_evaluated_is_a_failure(score: Command, data: Path, tmp_path: Pa
 
 def test_limit_takes_the_first_and_seed_draws(score: Command, tmp_path: Path) -> None:
     def ids(*options: object) -> list[int]:
-        score(*options)
+        score("--overwrite", *options)
         return sorted({one["image_id"] for one in json.loads((tmp_path / "out/boxes.json").read_text())})
 
     assert ids("--limit", 2) == [0, 1]

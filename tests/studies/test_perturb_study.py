@@ -56,7 +56,7 @@ def test_rows_are_the_summary_in_long_form(model: Model, rows: list[dict]) -> No
 def test_what_is_written_is_what_is_returned(model: Model, rows: list[dict], tmp_path: Path) -> None:
     out = tmp_path / "out"
     study = perturbed(model, rows, out=out)
-    assert {path.name for path in out.iterdir()} == set(FILES)
+    assert {path.name for path in out.iterdir()} == {*FILES, ".run.lock"}
     assert json.loads((out / "summary.json").read_text()) == study.to_dict()
     with (out / "summary.csv").open(newline="") as file:
         written = list(csv.DictReader(file))

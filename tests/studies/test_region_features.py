@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
 from vqa_networks import NETWORKS
 
 import mmx
@@ -43,10 +45,10 @@ def test_a_picture_is_looked_at_once_and_one_that_fails_is_an_error(model: Answe
                                                                    monkeypatch: pytest.MonkeyPatch) -> None:
     provider, seen = model.pictures.source_of_regions, []
     monkeypatch.setattr(provider, "regions", lambda images, run=provider.regions: seen.extend(images) or run(images))
-    found = looked(ProvidedRegions(model.pictures, data.picture, None), data)
+    found = looked(ProvidedRegions(model.pictures, data, None), data)
     assert set(found) == {"a1", "a2", "b1", "b2"} and len(seen) == 2
     assert found["a1"].picture == found["a2"].picture != found["b1"].picture
-    errors = [one for one in ProvidedRegions(model.pictures, data.picture, None).look_up(data.samples)
+    errors = [one for one in ProvidedRegions(model.pictures, data, None).look_up(data.samples)
               if isinstance(one, ImageError)]
     assert len(errors) == 1 and "gone.png" in str(errors[0])
 
@@ -54,10 +56,10 @@ def test_a_picture_is_looked_at_once_and_one_that_fails_is_an_error(model: Answe
 def test_what_was_seen_is_read_from_the_cache(model: AnsweringModel, data: VqaData, tmp_path: Path,
                                               monkeypatch: pytest.MonkeyPatch) -> None:
     cache = tmp_path / "cache"
-    first = looked(ProvidedRegions(model.pictures, data.picture, cache), data)
+    first = looked(ProvidedRegions(model.pictures, data, cache), data)
     assert len(list(cache.rglob("*.safetensors"))) == 2
     monkeypatch.setattr(model.pictures.source_of_regions, "regions", lambda images: pytest.fail("looked again"))
-    again = looked(ProvidedRegions(model.pictures, data.picture, cache), data)
+    again = looked(ProvidedRegions(model.pictures, data, cache), data)
     for name, one in first.items():
         assert torch.equal(one.prepared.tensors["features"], again[name].prepared.tensors["features"])
         assert torch.equal(one.prepared.tensors["boxes"], again[name].prepared.tensors["boxes"])
@@ -67,23 +69,35 @@ def test_what_was_seen_is_read_from_the_cache(model: AnsweringModel, data: VqaDa
 def test_the_cache_goes_by_the_pictures_content_and_the_providers_options(
         model: AnsweringModel, data: VqaData, tmp_path: Path, tiny_lxmert: Path) -> None:
     cache = tmp_path / "cache"
-    looked(ProvidedRegions(model.pictures, data.picture, cache), data)
+    looked(ProvidedRegions(model.pictures, data, cache), data)
     Image.new("RGB", (20, 10), (0, 0, 90)).save(tmp_path / "a.png")
-    looked(ProvidedRegions(model.pictures, data.picture, cache), data)
+    looked(ProvidedRegions(model.pictures, data, cache), data)
     assert len(list(cache.rglob("*.safetensors"))) == 3
     other = AnsweringModel(mmx.load(tiny_lxmert, regions={"provider": "grid", "rows": 1, "columns": 2}))
-    seen = looked(ProvidedRegions(other.pictures, data.picture, cache), data)["a1"]
+    seen = looked(ProvidedRegions(other.pictures, data, cache), data)["a1"]
     assert len(seen.prepared.tensors["features"]) == 2
     assert len(list(cache.rglob("*.safetensors"))) == 5
+
+
+def test_what_is_not_finite_in_the_cache_is_made_anew(model: AnsweringModel, data: VqaData, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    first = looked(ProvidedRegions(model.pictures, data, cache), data)
+    for path in cache.rglob("*.safetensors"):
+        with safe_open(path, framework="pt") as file:
+            tensors, told = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+        tensors["features"][0, 0] = np.nan
+        save_file(tensors, path, told)
+    again = looked(ProvidedRegions(model.pictures, data, cache), data)
+    assert torch.equal(first["a1"].prepared.tensors["features"], again["a1"].prepared.tensors["features"])
 
 
 @pytest.mark.parametrize("content", [b"", b"no tensors", b"\x08\0\0\0\0\0\0\0{}      "])
 def test_a_broken_cache_file_is_made_anew(model: AnsweringModel, data: VqaData, tmp_path: Path, content: bytes) -> None:
     cache = tmp_path / "cache"
-    first = looked(ProvidedRegions(model.pictures, data.picture, cache), data)
+    first = looked(ProvidedRegions(model.pictures, data, cache), data)
     for path in cache.rglob("*.safetensors"):
         path.write_bytes(content)
-    again = looked(ProvidedRegions(model.pictures, data.picture, cache), data)
+    again = looked(ProvidedRegions(model.pictures, data, cache), data)
     assert torch.equal(first["a1"].prepared.tensors["features"], again["a1"].prepared.tensors["features"])
     assert all(path.read_bytes() != content for path in cache.rglob("*.safetensors"))
 
@@ -96,14 +110,49 @@ def test_features_of_a_file_are_the_models_or_refused(tiny_lxmert: Path, tmp_pat
     path.write_text("\n".join("\t".join([name, "5", "5", "", coded(2), "", "", "2", coded(8), coded(2 * size)])
                               for name, size in (("fits", 12), ("other", 7))))
     given = AnsweringModel(mmx.load(tiny_lxmert, features=path))
-    regions = pictures_of(given, lambda sample: pytest.fail("opened a picture"), None)
+    regions = pictures_of(given, VqaData((), *[lambda sample: pytest.fail("opened a picture")] * 2, {}, 1), None)
     assert isinstance(regions, FileRegions)
     fits, other, absent = (VqaSample("1", name, "?", truth_of_one("red")) for name in ("fits", "other", "absent"))
     seen, error = regions.look_up([fits, absent])
     assert isinstance(seen, Seen) and seen.prepared.tensors["features"].shape == (2, 12)
     assert isinstance(error, ImageError)
+    assert regions.hash_of(fits) == seen.picture and regions.hash_of(absent) is None
     with pytest.raises(UsageError, match="7 numbers a region; the model takes 12"):
         regions.look_up([other])
+
+
+@pytest.mark.parametrize(("place", "bad"), [("features", np.nan), ("features", -np.inf), ("boxes", np.inf)])
+def test_features_that_are_not_finite_are_one_samples_error(tiny_lxmert: Path, tmp_path: Path, place: str,
+                                                           bad: float) -> None:
+    def coded(array: np.ndarray) -> str:
+        return base64.b64encode(array.astype("<f4").tobytes()).decode()
+
+    rows = []
+    for name in ("fits", "bad"):
+        values = {"boxes": np.ones((2, 4)), "features": np.ones((2, 12))}
+        if name == "bad":
+            values[place][1, 2] = bad
+        rows.append("\t".join([name, "5", "5", "", coded(np.ones(2)), "", "", "2", *map(coded, values.values())]))
+    (tmp_path / "f.tsv").write_text("\n".join(rows))
+    regions = pictures_of(AnsweringModel(mmx.load(tiny_lxmert, features=tmp_path / "f.tsv")), VqaData(
+        (), *[lambda sample: pytest.fail("opened a picture")] * 2, {}, 1), None)
+    seen, error = regions.look_up([VqaSample("1", name, "?", truth_of_one("red")) for name in ("fits", "bad")])
+    assert isinstance(seen, Seen)
+    assert isinstance(error, ImageError)
+    assert error.message == f"Region 2 of bad in {tmp_path / 'f.tsv'} is not finite."
+
+
+def test_the_hash_of_features_is_over_their_content(tiny_lxmert: Path, tmp_path: Path) -> None:
+    """MMF's files are known by their names and sizes alone."""
+    hashes = []
+    for value in (1.0, 1.0, 2.0):
+        np.save(tmp_path / "a.npy", np.full((2, 12), value, dtype=np.float32))
+        np.save(tmp_path / "a_info.npy", {"bbox": np.ones((2, 4)), "image_width": 5, "image_height": 5},
+                allow_pickle=True)
+        given = AnsweringModel(mmx.load(tiny_lxmert, features=tmp_path))
+        regions = pictures_of(given, VqaData((), *[lambda sample: pytest.fail("opened")] * 2, {}, 1), None)
+        hashes.append(regions.hash_of(VqaSample("1", "a", "?", truth_of_one("red"))))
+    assert hashes[0] == hashes[1] != hashes[2]
 
 
 def test_the_order_is_the_references_shuffle(tmp_path: Path, model: AnsweringModel) -> None:

@@ -1,16 +1,20 @@
 """Runs that are broken off, gone on with, or shared out."""
 
 import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from recorder import Recorder
 
-from mmx.errors import MmxError, UsageError
+from mmx.errors import ImageError, Interrupted, MmxError, OutputError, UsageError
+from mmx.studies.folders import check_out, study_folder
 from mmx.studies.perturb.study import PerturbationStudy
 from mmx.studies.reporting import reporter_of
 from mmx.studies.result import finished
-from mmx.studies.runs import Run, open_run, study_folder
+from mmx.studies.runs import Numbered, Record, Run, go_through, open_run
 from mmx.studies.world import World, fix_threads, world_of
 
 ALONE = World()
@@ -99,20 +103,141 @@ def test_a_parameter_that_is_gone_is_a_difference(tmp_path: Path) -> None:
         opened(tmp_path)
 
 
-def test_without_resume_everything_begins_anew(tmp_path: Path) -> None:
+@pytest.mark.parametrize("file", ["run.json", "records.1-of-2.jsonl", "summary.json"])
+def test_what_is_there_is_neither_deleted_nor_gone_on_with_unasked(tmp_path: Path, file: str) -> None:
+    (tmp_path / file).write_text("{}\n")
+    for look in (lambda: check_out(tmp_path, resume=False, overwrite=False), lambda: opened(tmp_path, resume=False)):
+        with pytest.raises(UsageError, match="holds a run already") as caught:
+            look()
+        assert "--resume" in str(caught.value) and "--overwrite" in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == [file] and (tmp_path / file).read_text() == "{}\n"
+
+
+def test_what_is_there_is_replaced_where_that_is_asked_for(tmp_path: Path) -> None:
     opened(tmp_path)
     begun(tmp_path, range(3), World(1, 2))
     (tmp_path / "summary.json").write_text("{}")
-    assert opened(tmp_path, resume=False, threshold=0.1).done == set()
-    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+    run = open_run(tmp_path, {"threshold": 0.1}, ALONE, resume=False, overwrite=True)
+    assert run.done == set() and [path.name for path in tmp_path.iterdir()] == ["run.json"]
 
 
-@pytest.mark.parametrize("line", ["{\n", "[]\n", '{"value": 1}\n', '{"id": "x"}\n'])
-def test_a_line_broken_in_the_middle_is_named(tmp_path: Path, line: str) -> None:
+def test_records_of_which_nothing_is_known_are_not_gone_on_with(tmp_path: Path) -> None:
+    begun(tmp_path, range(2))
+    with pytest.raises(UsageError, match=r"records but no run\.json"):
+        opened(tmp_path)
+    assert ids(Run(tmp_path, ALONE)) == [0, 1]
+
+
+def test_to_resume_and_to_overwrite_exclude_each_other(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="Give one of them"):
+        check_out(tmp_path, resume=True, overwrite=True)
+
+
+@pytest.mark.parametrize("asked", [{"resume": True, "overwrite": False}, {"resume": False, "overwrite": True}])
+def test_a_second_run_is_refused_while_one_is_writing(tmp_path: Path, asked: dict[str, bool]) -> None:
+    with study_folder(tmp_path / "out", ALONE, resume=False, overwrite=False) as folder:
+        with pytest.raises(UsageError, match="Another run is writing to"):
+            check_out(folder, **asked)
+        with pytest.raises(UsageError, match="Another run is writing to"), study_folder(folder, ALONE, **asked):
+            pass
+        with study_folder(folder, World(1, 2), **asked):  # of the same run
+            opened(folder)
+    check_out(folder, **asked)
+    with study_folder(folder, ALONE, **asked):
+        pass
+
+
+def test_a_lock_whose_owner_was_killed_holds_nobody_up(tmp_path: Path) -> None:
+    code = ("import os, sys; from mmx.studies.folders import study_folder; from mmx.studies.world import World; "
+            "held = study_folder(sys.argv[1], World(), resume=False, overwrite=False); held.__enter__(); "
+            "os.kill(os.getpid(), 9)")
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False).returncode == -9
+    assert [path.name for path in tmp_path.iterdir()] == [".run.lock"]
+    with study_folder(tmp_path, ALONE, resume=False, overwrite=False):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def through(run: Run, records: object, told: Recorder | None = None) -> None:
+    groups = [[(0, "a"), (1, "b")], [(2, "c"), (3, "d")]]
+    go_through(run, groups, records, lambda one, why: {"id": one[0], "sample": one[1], "error": why},
+               told or Recorder())
+
+
+def test_a_sample_that_fails_its_batch_fails_alone(tmp_path: Path) -> None:
+    tried: list[int] = []
+
+    def records(group: Sequence[Numbered[str]]) -> Iterator[Record]:
+        tried.append(len(group))
+        for number, name in group:
+            if name == "c":
+                raise ValueError("c is\nspoilt")
+            yield {"id": number, "value": name}
+
+    told, run = Recorder(), opened(tmp_path)
+    through(run, records, told)
+    assert tried == [2, 2, 1, 1] and told.lines == [("error", "c: ValueError: c is spoilt")]
+    assert ids(run) == [0, 1, 3]
+    [failure] = run.records(failed=True)
+    assert failure == {"id": 2, "sample": "c", "error": "ValueError: c is spoilt"}
+
+
+@pytest.mark.parametrize(("error", "ends"), [(ImageError("no"), False), (UsageError("no"), True),
+                                             (OutputError("no"), True)])
+def test_what_was_asked_wrongly_or_cannot_be_written_ends_the_run(tmp_path: Path, error: MmxError, ends: bool) -> None:
+    def records(group: Sequence[Numbered[str]]) -> list[Record]:
+        raise error
+
+    run = opened(tmp_path)
+    if ends:
+        with pytest.raises(type(error)):
+            through(run, records)
+    else:
+        through(run, records)
+    assert [one["error"] for one in run.records(failed=True)] == ([] if ends else ["no"] * 4)
+
+
+def test_what_is_interrupted_says_how_far_it_came_and_how_to_go_on(tmp_path: Path) -> None:
+    def records(group: Sequence[Numbered[str]]) -> list[Record]:
+        if group[0][0] == 2:
+            raise KeyboardInterrupt
+        return [{"id": number} for number, _ in group]
+
+    with pytest.raises(Interrupted, match=r"2 of 4 records are kept in .* Go on with --resume"):
+        through(opened(tmp_path), records)
+    with pytest.raises(Interrupted, match="nothing is kept"), study_folder(None, ALONE, resume=False,
+                                                                           overwrite=False) as folder:
+        through(opened(folder), records)
+    with pytest.raises(Interrupted, match=r"the records in .* are kept"), study_folder(tmp_path, ALONE, resume=True,
+                                                                                      overwrite=False):
+        raise KeyboardInterrupt
+
+
+def test_pictures_that_were_replaced_are_noticed(tmp_path: Path) -> None:
+    run = opened(tmp_path)
+    for number in range(3):
+        run.append({"id": number, "image_hash": f"hash {number}"})
+
+    def again(now: dict[int, str | None]) -> Run:
+        return open_run(tmp_path, PARAMETERS, ALONE, resume=True, picture=lambda record: now[record["id"]])
+
+    assert again({0: "hash 0", 1: None, 2: "hash 2"}).done == {0, 1, 2}
+    with pytest.raises(UsageError, match="of sample 1 and 1 more are no longer what they were"):
+        again({0: "hash 0", 1: "other", 2: "hash 1"})
+
+
+@pytest.mark.parametrize(("line", "wrong"), [
+    ("{\n", "it is no JSON"), ("[]\n", "it is no JSON object"), ('{"value": 1}\n', "no id that is a whole number"),
+    ('{"id": "x"}\n', "no id"), ('{"id": true}\n', "no id"), ('{"id": 1}\n', "there is another one of 1"),
+    ('{"id": 7, "error": 1}\n', "its error is no text"), ('{"id": 9}\n', "nine"), ('{"id": 8}\n', "lacks 'key'"),
+    ("[" * 100_000 + "\n", "it is no JSON"),
+])
+def test_a_line_that_is_no_record_is_named(tmp_path: Path, line: str, wrong: str) -> None:
     opened(tmp_path)
     (tmp_path / "records.0-of-1.jsonl").write_text('{"id": 1}\n' + line + '{"id": 2}\n')
-    with pytest.raises(UsageError, match=r"records.0-of-1.jsonl, line 2, is broken"):
-        opened(tmp_path)
+    with pytest.raises(UsageError, match=rf"records.0-of-1.jsonl, line 2, is no record of this run: .*{wrong}"):
+        open_run(tmp_path, PARAMETERS, ALONE, resume=True,
+                 fault=lambda record: {9: "nine"}.get(record["id"]) or (record["key"] if record["id"] == 8 else None))
 
 
 def test_the_world_that_torchrun_sets() -> None:
@@ -161,10 +286,10 @@ def test_a_process_that_does_not_lead_says_errors_alone() -> None:
 
 
 def test_processes_that_share_a_run_need_a_folder(tmp_path: Path) -> None:
-    with study_folder(tmp_path / "out", World(0, 2), resume=True) as folder:
+    with study_folder(tmp_path / "out", World(0, 2), resume=True, overwrite=False) as folder:
         assert folder == tmp_path / "out"
-    with pytest.raises(UsageError, match="cannot be gone on with or shared"), study_folder(None, World(0, 2),
-                                                                                           resume=False):
+    with pytest.raises(UsageError, match="cannot be gone on with or shared"), study_folder(
+            None, World(0, 2), resume=False, overwrite=False):
         pass
 
 

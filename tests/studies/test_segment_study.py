@@ -61,7 +61,7 @@ def test_what_is_written_is_what_is_returned(model: Model, data: tuple[Path, Pat
     out = tmp_path / "out"
     study = segmented(model, data, out=out, protocol="clean")
     assert {path.name for path in out.iterdir()} == {
-        "summary.json", "summary.csv", "run.json", "gallery.png", "boxes.json", "records.0-of-1.jsonl",
+        ".run.lock", "summary.json", "summary.csv", "run.json", "gallery.png", "boxes.json", "records.0-of-1.jsonl",
         "predictions.relevance.json", "predictions.rollout.json"}
     assert json.loads((out / "summary.json").read_text()) == study.to_dict()
     with (out / "summary.csv").open(newline="") as file:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import numpy as np
 
 from mmx.errors import UsageError, shown_path
 from mmx.results import SCHEMA_VERSION
-from mmx.studies.perturb.curves import Curves
+from mmx.studies.folders import PARAMETERS, SUMMARY
+from mmx.studies.perturb.curves import Curves, fault_of
 from mmx.studies.perturb.figure import curves_png
 from mmx.studies.perturb.result import KIND, PerturbationStudy
 from mmx.studies.runs import Run
@@ -32,17 +34,17 @@ class Finished:
     @classmethod
     def read(cls, folder: Path) -> "Finished":
         try:
-            summary = json.loads((folder / "summary.json").read_bytes())
+            summary = json.loads((folder / SUMMARY).read_bytes())
             parameters = summary["parameters"]
             is_one = parameters["kind"] == KIND and summary["schema_version"] == SCHEMA_VERSION
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise _no_run(folder) from error
         if not is_one:
             raise _no_run(folder)
-        return cls(folder, summary, Curves.read(Run(folder, World()), parameters))
+        return cls(folder, summary, Curves.read(Run(folder, World(), fault_of(parameters)), parameters))
 
 
-def compare(*folders: str | Path, out: str | Path | None = None) -> PerturbationStudy:
+def compare(*folders: str | Path, out: str | Path | None = None, overwrite: bool = False) -> PerturbationStudy:
     """Finished runs of `mmx.perturb` or `mmx perturb` in one table and one figure.
 
     A method that several runs have is told apart by their folders.
@@ -50,18 +52,35 @@ def compare(*folders: str | Path, out: str | Path | None = None) -> Perturbation
     Args:
         folders: of two runs or more.
         out: where summary.json, summary.csv and curves.png are written, if anywhere.
+        overwrite: replaces the comparison of other runs in `out`.
 
     Raises:
-        UsageError: data, protocol or model of two runs differ; the message names the difference.
+        UsageError: data, protocol or model of two runs differ; the message names the difference. Or `out` holds a run,
+            or a comparison of others.
     """
     distinct = list({Path(folder).resolve(): Path(folder) for folder in folders}.values())
     if len(distinct) < 2:
         raise UsageError("One run has nothing to be compared with.", "Give two folders or more.")
+    if out is not None:
+        _refuse_replacing(Path(out), distinct, overwrite)
     summary = _compared([Finished.read(folder) for folder in distinct])
     study = PerturbationStudy(summary, curves_png(summary))
     if out is not None:
         study.save(out)
     return study
+
+
+def _refuse_replacing(out: Path, folders: Sequence[Path], overwrite: bool) -> None:
+    """A run is never replaced by a comparison, and one of other runs only where that is asked for."""
+    if (out / PARAMETERS).is_file():
+        raise UsageError(f"{shown_path(out)} holds a run.", "Choose another folder with --out.")
+    if overwrite or not (out / SUMMARY).is_file():
+        return
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        if json.loads((out / SUMMARY).read_bytes())["runs"] == [str(folder) for folder in folders]:
+            return
+    raise UsageError(f"{shown_path(out)} holds another comparison.",
+                     "Replace it (--overwrite, overwrite=True), or choose another folder with --out.")
 
 
 def _compared(runs: Sequence[Finished]) -> dict[str, Any]:

@@ -1,13 +1,14 @@
 """Accuracy curves of finished runs, and what they come to: means, areas, intervals and paired differences."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from mmx.datasets.vqa import VqaSample
 from mmx.metrics import area_under, bootstrap_means
-from mmx.studies.runs import Run
+from mmx.studies.runs import Fault, Record, Run
 
 _UNIT = 1_000_000  # accuracies are summed in whole millionths: exact, so the same bytes come out anywhere
 _LEVELS = (0.025, 0.975)
@@ -22,6 +23,30 @@ def keys_of(parameters: Mapping[str, Any]) -> list[Key]:
     """Method, modality and sign of every curve of a run with these parameters."""
     return [(method, modality, sign) for modality in parameters["modalities"] for sign in parameters["signs"]
             for method in parameters["methods"]]
+
+
+def fault_of(parameters: Mapping[str, Any], samples: Sequence[VqaSample] | None = None) -> Fault:
+    """What is wrong with a record of a run with these parameters, and of these samples where they are at hand."""
+    steps = {modality: len(shares) for modality, shares in parameters["steps"].items()}
+    keys = keys_of(parameters)
+
+    def fault(record: Record) -> str | None:
+        number, texts = record["id"], [record[key] for key in ("sample", "image", "image_hash", "question", "target")]
+        if not all(isinstance(text, str) for text in texts):
+            return "a name or an answer in it is no text"
+        if number < 0 or (samples is not None and number >= len(samples)):
+            return f"there is no sample {number}"
+        if samples is not None and (samples[number].id, samples[number].question) != (texts[0], texts[3]):
+            return f"sample {number} is '{samples[number].id}' and asks '{samples[number].question}'"
+        curves = {key: record["curves"][key[0]][key[1]][key[2]] for key in keys}
+        if not all(len(curve["answers"]) == len(curve["accuracies"]) == steps[key[1]] for key, curve in curves.items()):
+            return "a curve has not one answer and one accuracy for each step"
+        found = [record["accuracy"], *(value for curve in curves.values() for value in curve["accuracies"])]
+        if not all(type(value) in (int, float) and 0 <= value <= 1 for value in found):
+            return "an accuracy is no number from 0 to 1"
+        return None
+
+    return fault
 
 
 @dataclass(frozen=True)

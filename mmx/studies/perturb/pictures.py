@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,9 +21,11 @@ from mmx.elements.providers.base import RegionSet
 from mmx.elements.regions import RegionEncoder
 from mmx.errors import MmxError, UsageError
 from mmx.files import write_atomically
+from mmx.images import hash_of_file
 from mmx.results import Picture
 from mmx.studies.models import versions
 from mmx.studies.perturb.answering import AnsweringModel
+from mmx.studies.perturb.samples import VqaData
 
 
 @dataclass(frozen=True)
@@ -44,32 +47,40 @@ class Pictures(Protocol):
     def look_up(self, samples: Sequence[VqaSample]) -> Looked:
         """In order; one that fails is an error."""
 
+    def hash_of(self, sample: VqaSample) -> str | None:
+        """What the picture is now, as in `Seen`, without running anything; None where it cannot be read or changed."""
+
 
 class OpenedPictures:
     """Pictures that are opened, and encoded each once."""
 
-    def __init__(self, encoder: Encoder, picture: Callable[[VqaSample], Picture]) -> None:
-        self._encoder, self._picture = encoder, picture
+    def __init__(self, encoder: Encoder, data: VqaData) -> None:
+        self._encoder, self._data = encoder, data
+        self._hash = cache(hash_of_file)
         self.parameters: Mapping[str, Any] = {"provider": None}
 
     def look_up(self, samples: Sequence[VqaSample]) -> Looked:
         """A picture that several questions are about is looked at once."""
-        pictures = [_tried(self._picture, sample) for sample in samples]
+        pictures = [_tried(self._data.picture, sample) for sample in samples]
         distinct = {picture.sha256: picture for picture in pictures if isinstance(picture, Picture)}
         prepared = self._prepared(distinct)
         return [Seen(prepared[picture.sha256], picture.sha256) if isinstance(picture, Picture) else picture
                 for picture in pictures]
+
+    def hash_of(self, sample: VqaSample) -> str | None:
+        path = _tried(self._data.path, sample)
+        return self._hash(path) if isinstance(path, Path) else None
 
     def _prepared(self, pictures: Mapping[str, Picture]) -> dict[str, Prepared]:
         return dict(zip(pictures, self._encoder.prepare(list(pictures.values())), strict=True))
 
 
 class ProvidedRegions(OpenedPictures):
-    """What the model's region provider finds. `cache` is a folder, None for no cache."""
+    """What the model's region provider finds. `kept_in` is the cache's folder, None for no cache."""
 
-    def __init__(self, encoder: RegionEncoder, picture: Callable[[VqaSample], Picture], cache: Path | None) -> None:
-        super().__init__(encoder, picture)
-        self._regions_of, self._cache = encoder, cache
+    def __init__(self, encoder: RegionEncoder, data: VqaData, kept_in: Path | None) -> None:
+        super().__init__(encoder, data)
+        self._regions_of, self._cache = encoder, kept_in
         self.parameters = {"provider": encoder.provider, "options": encoder.options,
                            "sha256": _hash_of_folders(encoder.options)}
         made_by = {name: versions()[name] for name in ("mmx", "torch", "torchvision", "transformers", "pillow")}
@@ -107,20 +118,27 @@ class FileRegions:
     def look_up(self, samples: Sequence[VqaSample]) -> Looked:
         return [_tried(self._seen, sample) for sample in samples]
 
+    def hash_of(self, sample: VqaSample) -> str | None:
+        seen = _tried(self._seen, sample)
+        return seen.picture if isinstance(seen, Seen) else None
+
     def _seen(self, sample: VqaSample) -> Seen:
-        picture = hashlib.sha256(sample.image.encode()).hexdigest()
-        return Seen(self._encoder.prepared(self._file.named(sample.image)), picture)
+        regions = self._file.named(sample.image)
+        told = hashlib.sha256(sample.image.encode())
+        for tensor in (regions.features, regions.boxes_xyxy_unit):
+            told.update(tensor.contiguous().numpy().tobytes())
+        return Seen(self._encoder.prepared(regions), told.hexdigest())
 
 
-def pictures_of(model: AnsweringModel, picture: Callable[[VqaSample], Picture], cache: Path | None) -> Pictures:
+def pictures_of(model: AnsweringModel, data: VqaData, kept_in: Path | None) -> Pictures:
     """Where what a model sees comes from."""
     encoder = model.pictures
     if not isinstance(encoder, RegionEncoder):
-        return OpenedPictures(encoder, picture)
+        return OpenedPictures(encoder, data)
     provider = encoder.source_of_regions
     if isinstance(provider, PrecomputedRegions):
         return FileRegions(encoder, provider)
-    return ProvidedRegions(encoder, picture, cache)
+    return ProvidedRegions(encoder, data, kept_in)
 
 
 def _tried(read: Callable[[VqaSample], Any], sample: VqaSample) -> Any:
@@ -150,8 +168,9 @@ def _read(path: Path | None) -> RegionSet | None:
         return None
     with suppress(OSError, SafetensorError, ValueError, KeyError, TypeError), safe_open(path, "pt") as file:
         told = json.loads(file.metadata()["told"])
-        return RegionSet(file.get_tensor("features"), file.get_tensor("boxes_xyxy_unit"), tuple(told["labels"]),
-                         tuple(told["confidences"]))
+        features, boxes = file.get_tensor("features"), file.get_tensor("boxes_xyxy_unit")
+        if bool(features.isfinite().all()) and bool(boxes.isfinite().all()):
+            return RegionSet(features, boxes, tuple(told["labels"]), tuple(told["confidences"]))
     return None
 
 

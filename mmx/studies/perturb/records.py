@@ -12,7 +12,8 @@ from mmx.images import alike
 from mmx.methods import Method
 from mmx.studies.models import seed_of
 from mmx.studies.perturb.answering import AnsweringModel
-from mmx.studies.perturb.combinations import Combinations, Key
+from mmx.studies.perturb.combinations import Combinations
+from mmx.studies.perturb.curves import Key
 from mmx.studies.perturb.pictures import Pictures, Seen
 from mmx.studies.runs import Numbered, Record
 
@@ -41,7 +42,7 @@ class PerturbationTest:
         for numbered, seen in zip(samples, self.pictures.look_up([one for _, one in samples]), strict=True):
             error = seen if isinstance(seen, MmxError) else self.model.refusal(numbered[1].question)
             if error is not None:
-                yield {"id": numbered[0], "sample": numbered[1].id, "error": str(error)}
+                yield failed(numbered, str(error))
             elif isinstance(seen, Seen):
                 usable.append((numbered, seen))
         for indices in alike(seen.prepared.size for _, seen in usable):
@@ -67,6 +68,11 @@ class PerturbationTest:
             curves.setdefault(method, {}).setdefault(modality, {})[sign] = {
                 "answers": texts, "accuracies": [_accuracy(sample, text) for text in texts]}
         return curves
+
+
+def failed(numbered: Numbered[VqaSample], error: str) -> Record:
+    """The record of a sample that cannot be used."""
+    return {"id": numbered[0], "sample": numbered[1].id, "error": error}
 
 
 def _accuracy(sample: VqaSample, answer: str) -> float:

@@ -30,10 +30,16 @@ PlainRows = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class VqaData:
-    """The samples of a run in order, how a sample's picture is opened, and what they are, among the parameters."""
+    """The samples of a run in order, and what they are, among the parameters.
+
+    Attributes:
+        picture: opens a sample's picture.
+        path: where its file is, None for a picture that has none.
+    """
 
     samples: tuple[VqaSample, ...]
     picture: Callable[[VqaSample], Picture]
+    path: Callable[[VqaSample], Path | None]
     parameters: Mapping[str, Any]
     divisor: int
     """What sums of accuracies are divided by, if every sample can be evaluated."""
@@ -84,7 +90,7 @@ def drawn_data(number: int, seed: int, protocol: RemovalProtocol) -> VqaData:
     """One question about each of some scenes that no shipped model was trained on."""
     scenes = random.Random(seed).sample(FRESH_SCENES, number + int(protocol.takes_one_more))
     parameters = {"kind": "drawn scenes", "sha256": None, "num_samples": number, "seed": seed}
-    return VqaData(tuple(map(_drawn_sample, scenes)), _drawn_picture, parameters, number)
+    return VqaData(tuple(map(_drawn_sample, scenes)), _drawn_picture, lambda sample: None, parameters, number)
 
 
 def _taken(samples: Sequence[VqaSample], pictures: "_Pictures", kind: str, sha256: str, number: int | None, seed: int,
@@ -94,7 +100,8 @@ def _taken(samples: Sequence[VqaSample], pictures: "_Pictures", kind: str, sha25
     wanted = len(order) if number is None else number
     taken = order[:wanted + int(protocol.takes_one_more)]
     parameters = {"kind": kind, "sha256": sha256, "num_samples": number, "seed": seed}
-    return VqaData(tuple(samples[index] for index in taken), pictures.open, parameters, min(len(taken), wanted))
+    return VqaData(tuple(samples[index] for index in taken), pictures.open, pictures.path, parameters,
+                   min(len(taken), wanted))
 
 
 def _truth(answers: Any) -> Truth:
@@ -125,14 +132,19 @@ class _Pictures:
     opened: Mapping[str, Picture] = field(default_factory=dict)
 
     def open(self, sample: VqaSample) -> Picture:
+        path = self.path(sample)
+        return self.opened[sample.id] if path is None else open_picture(path)
+
+    def path(self, sample: VqaSample) -> Path | None:
+        """None for one that is open. Raises UsageError or ImageError where there is none."""
         if sample.id in self.opened:
-            return self.opened[sample.id]
+            return None
         if sample.path is not None:
-            return open_picture(sample.path)
+            return sample.path
         if self.folder is None:
             raise UsageError("The data name pictures, but not where they are.",
                              "Add --images DIR, or --features FILE with features of their regions.")
-        return open_picture(self._find(sample.image, self.folder))
+        return self._find(sample.image, self.folder)
 
     def _find(self, name: str, folder: Path) -> Path:
         _, _, rest = name.partition("_")

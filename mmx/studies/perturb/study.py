@@ -9,19 +9,20 @@ from mmx.errors import MmxError
 from mmx.perturbation.memory import samples_at_once, tokens_at_once
 from mmx.perturbation.protocol import MODALITIES, SIGNS, chosen_names, protocol_named
 from mmx.results import SCHEMA_VERSION
+from mmx.studies.folders import study_folder
 from mmx.studies.models import Model, fitting_methods, identity_of
 from mmx.studies.perturb.answering import AnsweringModel
 from mmx.studies.perturb.combinations import Combinations
-from mmx.studies.perturb.curves import Curves
+from mmx.studies.perturb.curves import Curves, fault_of
 from mmx.studies.perturb.figure import curves_png
 from mmx.studies.perturb.pictures import cache_folder, pictures_of
 from mmx.studies.perturb.published import EarlyWarning, accuracy_warning
-from mmx.studies.perturb.records import PerturbationTest
+from mmx.studies.perturb.records import PerturbationTest, failed
 from mmx.studies.perturb.result import KIND, PerturbationStudy
 from mmx.studies.perturb.samples import PlainRows, VqaData, read_data
 from mmx.studies.reporting import Reporter, reporter_of
 from mmx.studies.result import finished
-from mmx.studies.runs import Run, go_through, open_run, study_folder
+from mmx.studies.runs import Run, go_through, open_run
 from mmx.studies.world import fix_threads, joined_world
 
 __all__ = ["PerturbationStudy", "perturb"]
@@ -34,7 +35,8 @@ def perturb(model: Model, data: str | Path | PlainRows | None = None, *, annotat
             modalities: Sequence[str] = MODALITIES, signs: Sequence[str] = SIGNS, protocol: str = "iccv21",
             control: bool | None = None, steps: Sequence[float] | None = None, num_samples: int | None = None,
             seed: int = 1234, cache: str | Path | bool = True, batch_size: int | None = None,
-            out: str | Path | None = None, resume: bool = False, progress: Reporter | None = None) -> PerturbationStudy:
+            out: str | Path | None = None, resume: bool = False, overwrite: bool = False,
+            progress: Reporter | None = None) -> PerturbationStudy:
     """Follows a model's accuracy as words or regions are removed in the order of their relevance.
 
     Under `torchrun`, the processes share the samples and all get the result.
@@ -57,14 +59,17 @@ def perturb(model: Model, data: str | Path | PlainRows | None = None, *, annotat
         batch_size: samples that are explained at once; None for as many as fit.
         out: where run.json, a line for each sample, the summary and curves.png go; None for a temporary folder.
         resume: goes on with the run in `out`.
+        overwrite: replaces the run in `out`.
         progress: hears how far it is.
 
     Raises:
-        UsageError: something that is asked for makes no sense, or the run in `out` had other parameters.
+        UsageError: something that is asked for makes no sense, there is a run in `out` and neither `resume`
+            nor `overwrite`, another one is writing there, or it had other parameters, pictures or records.
         MmxError: no sample could be evaluated.
         OutputError: `out` cannot be written.
     """
-    with joined_world() as world, study_folder(out, world, resume=resume) as folder:
+    with joined_world() as world, study_folder(out, world, resume=resume,
+                                                         overwrite=overwrite) as folder:
         reporter = reporter_of(progress, world.leads)
         answering = AnsweringModel(model)
         added = (_CONTROL,) if (protocol == "clean" if control is None else control) else ()
@@ -72,7 +77,7 @@ def perturb(model: Model, data: str | Path | PlainRows | None = None, *, annotat
         plan = protocol_named(protocol, answering.removal.reference, steps)
         found = read_data(data, annotations and Path(annotations), images and Path(images), num_samples, seed, plan)
         kept_in = (cache_folder() if cache is True else Path(cache)) if cache else None
-        seen = pictures_of(answering, found.picture, kept_in)
+        seen = pictures_of(answering, found, kept_in)
         threads = fix_threads(world) if answering.on_cpu else None
         combinations = Combinations(answering.removal, plan, chosen_names("modality", modalities, MODALITIES),
                                     chosen_names("sign", signs, SIGNS), tokens_at_once(model.network))
@@ -80,11 +85,14 @@ def perturb(model: Model, data: str | Path | PlainRows | None = None, *, annotat
         size = batch_size or samples_at_once(model.network)
         parameters = {**_parameters(test, found), "left_out": left_out, "images": images and str(images),
                       "batch_size": size, "threads": threads}
-        run = open_run(folder, parameters, world, resume=resume)
+        fault = fault_of(parameters, found.samples)
+        run = open_run(folder, parameters, world, resume=resume, overwrite=overwrite, fault=fault,
+                       picture=lambda record: seen.hash_of(found.samples[record["id"]]))
         numbered = list(enumerate(found.samples))
         groups = [numbered[start:start + size] for start in range(0, len(numbered), size)]
-        go_through(run, groups, test.records, reporter, EarlyWarning(model.info.name, reporter))
-        return finished(PerturbationStudy, folder, world, lambda: _summed_up(Run(folder, world), parameters, found))
+        go_through(run, groups, test.records, failed, reporter, EarlyWarning(model.info.name, reporter))
+        return finished(PerturbationStudy, folder, world,
+                        lambda: _summed_up(Run(folder, world, fault), parameters, found))
 
 
 def _parameters(test: PerturbationTest, data: VqaData) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from mmx.images import open_picture
 from mmx.methods import Method, all_methods, get_method
 from mmx.results import Picture
 from mmx.studies.masks import MaskProtocol, masks_from_relevance
-from mmx.studies.runs import Numbered, Record
+from mmx.studies.runs import Fault, Numbered, Record
 from mmx.studies.segment.detector import UNIT, Detector, Found
 
 DEFAULT_METHODS: dict[MaskProtocol, tuple[str, ...]] = {"iccv21": ("ours_no_lrp",), "clean": ("relevance",)}
@@ -41,23 +41,59 @@ class Segmentation:
             try:
                 opened.append((image, _open(image)))
             except MmxError as error:
-                yield {"id": image.id, "error": str(error)}
+                yield failed((image.id, image), str(error))
         if not opened:
             return
         found = self.detector.find([picture for _, picture in opened], self.methods)
-        for (image, _), one in zip(opened, found, strict=True):
-            yield self._record(image, one)
+        for (image, picture), one in zip(opened, found, strict=True):
+            yield self._record(image, picture, one)
 
-    def _record(self, image: CocoImage, found: Found) -> Record:
+    def _record(self, image: CocoImage, picture: Picture, found: Found) -> Record:
         size = image.height, image.width
         masks = {method.name: encode_masks(masks_from_relevance(
             found.relevance[method.name], input_size=found.input_size, image_size=size, protocol=self.protocol))
             for method in self.methods}
         left, top, right, bottom = found.boxes_xyxy_px.T
-        return {"id": image.id, "height": image.height, "width": image.width, "scores": found.scores.tolist(),
-                "unit": UNIT, "indices": found.labels.tolist(),
+        return {"id": image.id, "image_hash": picture.sha256, "height": image.height, "width": image.width,
+                "scores": found.scores.tolist(), "unit": UNIT, "indices": found.labels.tolist(),
                 "boxes_xywh_px": torch.stack([left, top, right - left, bottom - top], 1).tolist(),
                 "kept": found.kept.tolist(), "masks": masks}
+
+
+def failed(numbered: Numbered[CocoImage], error: str) -> Record:
+    """The record of a picture that cannot be used."""
+    name = shown_path(numbered[1].path)
+    return {"id": numbered[0], "error": error if name in error else f"{name}: {error}"}
+
+
+def fault_of(images: Sequence[CocoImage], methods: Sequence[Method], classes: int) -> Fault:
+    """What is wrong with a record of a run with these pictures and methods, by a detector of so many classes."""
+    sizes = {image.id: (image.height, image.width) for image in images}
+
+    def fault(record: Record) -> str | None:
+        if record["id"] not in sizes:
+            return f"there is no picture {record['id']}"
+        height, width = sizes[record["id"]]
+        if (record["height"], record["width"]) != (height, width) or not isinstance(record["image_hash"], str):
+            return f"picture {record['id']} is {width} x {height} pixels"
+        scores, indices, kept = record["scores"], record["indices"], record["kept"]
+        boxes = np.array(record["boxes_xywh_px"], dtype=np.float64).reshape(-1, 4)
+        if not len(scores) == len(indices) == len(boxes) or not np.isfinite(boxes).all():
+            return "it has not a score, a class and a finite box for each object query"
+        if not all(type(score) in (int, float) and 0 <= score <= 1 for score in scores):
+            return "a score is no number from 0 to 1"
+        if not all(type(index) is int and 0 <= index < classes for index in indices):
+            return f"a class is no number below {classes}"
+        if not all(type(query) is int and 0 <= query < len(scores) for query in kept) or sorted(set(kept)) != kept:
+            return f"what is kept are no numbers of object queries below {len(scores)}, in order"
+        masks = [record["masks"][method.name] for method in methods]
+        if not all(len(one) == len(kept) for one in masks):
+            return "a method has not one mask for each detection that is kept"
+        if not all(_pixels_of(counts) == height * width for one in masks for counts in one):
+            return f"a mask is no run-length code of {width} x {height} pixels"
+        return None
+
+    return fault
 
 
 def methods_named(names: Sequence[str], protocol: MaskProtocol) -> tuple[Method, ...]:
@@ -116,6 +152,23 @@ def encode_masks(masks: Tensor) -> list[str]:
     """Masks (n, height, width) as the counts of COCO's compressed run-length code."""
     columns_first = np.asfortranarray(masks.cpu().numpy().astype(np.uint8).transpose(1, 2, 0))
     return [one["counts"].decode() for one in rle.encode(columns_first)] if len(masks) else []
+
+
+def _pixels_of(counts: str) -> int | None:
+    """How many pixels a compressed run-length code tells of, None where it is none."""
+    runs: list[int] = []
+    number = shift = 0
+    for code in (ord(char) - 48 for char in counts):
+        if not 0 <= code < 64:
+            return None
+        number |= (code & 31) << shift
+        shift += 5
+        if code & 32:
+            continue
+        number -= (code & 16) >> 4 << shift
+        runs.append(number + (runs[-2] if len(runs) > 2 else 0))
+        number = shift = 0
+    return sum(runs) if not shift and min(runs, default=0) >= 0 else None
 
 
 def _open(image: CocoImage) -> Picture:

@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from mmx.errors import UsageError
+from mmx.images import hash_of_file
+from mmx.studies.folders import study_folder
 from mmx.studies.masks import MaskProtocol
 from mmx.studies.models import Model, able_methods, identity_of
 from mmx.studies.reporting import Reporter, reporter_of
 from mmx.studies.result import DrawnStudy, finished
-from mmx.studies.runs import Run, go_through, open_run, study_folder
+from mmx.studies.runs import Run, go_through, open_run
 from mmx.studies.segment.categories import match_categories
 from mmx.studies.segment.data import CocoData, read_data
 from mmx.studies.segment.detector import Detector
 from mmx.studies.segment.gallery import gallery_png
-from mmx.studies.segment.records import DEFAULT_METHODS, Segmentation, batches, methods_named
+from mmx.studies.segment.records import DEFAULT_METHODS, Segmentation, batches, failed, fault_of, methods_named
 from mmx.studies.segment.summary import summed_up
 from mmx.studies.world import fix_threads, joined_world
 
@@ -54,7 +56,8 @@ class SegmentationStudy(DrawnStudy):
 def segment(model: Model, images: str | Path | None = None, annotations: str | Path | None = None, *,
             methods: Sequence[str] | None = None, protocol: MaskProtocol = "iccv21", threshold: float = 0.5,
             limit: int | None = None, seed: int | None = None, batch_size: int = 8, max_memory: int | None = None,
-            out: str | Path | None = None, resume: bool = False, progress: Reporter | None = None) -> SegmentationStudy:
+            out: str | Path | None = None, resume: bool = False, overwrite: bool = False,
+            progress: Reporter | None = None) -> SegmentationStudy:
     """Figures masks made of a detector's relevance against COCO annotations.
 
     Under `torchrun`, the processes share the pictures and all get the result.
@@ -72,16 +75,19 @@ def segment(model: Model, images: str | Path | None = None, annotations: str | P
         out: where run.json, a line for each picture, results in COCO's format, the summary and gallery.png go; None
             for a temporary folder.
         resume: goes on with the run in `out`.
+        overwrite: replaces the run in `out`.
         progress: hears how far it is.
 
     Raises:
-        UsageError: something that is asked for makes no sense, or the run in `out` had other parameters.
+        UsageError: something that is asked for makes no sense, there is a run in `out` and neither `resume`
+            nor `overwrite`, another one is writing there, or it had other parameters, pictures or records.
         MmxError: no picture could be evaluated.
         OutputError: `out` cannot be written.
     """
     if protocol not in DEFAULT_METHODS:
         raise UsageError(f"There is no protocol '{protocol}'.", f"There are: {', '.join(DEFAULT_METHODS)}.")
-    with joined_world() as world, study_folder(out, world, resume=resume) as folder:
+    with joined_world() as world, study_folder(out, world, resume=resume,
+                                                         overwrite=overwrite) as folder:
         reporter = reporter_of(progress, world.leads)
         detector = Detector(model, threshold, max_memory, reference_sizes=protocol == "iccv21")
         named = methods_named(methods or DEFAULT_METHODS[protocol], protocol)
@@ -92,11 +98,13 @@ def segment(model: Model, images: str | Path | None = None, annotations: str | P
         threads = fix_threads(world) if detector.on_cpu else None
         size = 1 if protocol == "iccv21" else batch_size
         parameters = {**_parameters(work, data, size), "left_out": left_out, "threads": threads}
-        run = open_run(folder, parameters, world, resume=resume)
-        go_through(run, batches(data.images, protocol, size), work.records, reporter)
+        fault, paths = fault_of(data.images, able, len(classes.ids)), {image.id: image.path for image in data.images}
+        run = open_run(folder, parameters, world, resume=resume, overwrite=overwrite, fault=fault,
+                       picture=lambda record: hash_of_file(paths[record["id"]]))
+        go_through(run, batches(data.images, protocol, size), work.records, failed, reporter)
 
         def sum_up() -> SegmentationStudy:
-            whole = Run(folder, world)
+            whole = Run(folder, world, fault)
             document = summed_up(whole, data.instances, classes, parameters)
             return SegmentationStudy(document, gallery_png(whole, data, classes, work))
 
