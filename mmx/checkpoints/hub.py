@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 MARKERS = ("config.json", "config.yaml")
 WEIGHT_FILES = ("*.safetensors", "pytorch_model*.bin")
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt")
-_SMALL_FILES = ("*.json", "*.txt", "*.yaml", "*.model")
+SETTINGS_FILES = ("*.json", "*.txt", "*.yaml", "*.model")
+"""Config, tokenizer, processor, regions, indices of shards: all beside the weights that decides what comes out."""
 _PATIENCE_S = 5
 
 
@@ -112,7 +113,7 @@ def _wanted_files(names: Sequence[str], kinds: Sequence[str]) -> list[str]:
     """Settings, and what of the first of the kinds there is, of what lies at the top of a checkpoint."""
     top = [name for name in names if "/" not in name]
     others = next((found for kind in kinds if (found := [name for name in top if fnmatch(name, kind)])), [])
-    return [*(name for name in top if any(fnmatch(name, kind) for kind in _SMALL_FILES)), *others]
+    return [*(name for name in top if any(fnmatch(name, kind) for kind in SETTINGS_FILES)), *others]
 
 
 def fetch_names(names: Names) -> list[str]:

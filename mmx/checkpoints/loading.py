@@ -17,7 +17,7 @@ from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer, PreTrain
 from mmx.checkpoints import hub
 from mmx.checkpoints.catalog import known_checkpoint
 from mmx.checkpoints.choices import DTYPE_NAMES, Source, check_dtype, kind_of_device, resolve
-from mmx.checkpoints.hub import WEIGHT_FILES
+from mmx.checkpoints.hub import SETTINGS_FILES, WEIGHT_FILES
 from mmx.errors import CheckpointError, MmxError, UsageError
 
 __all__ = ["DTYPES", "Source", "check_dtype", "resolve"]
@@ -121,12 +121,17 @@ def read_extra(source: Source, file_name: str) -> dict[str, Any] | None:
     return found
 
 
-@cache
 def content_hash(folder: Path) -> str:
-    """ "sha256:..." over the names and bytes of a local checkpoint's config and weights."""
+    """ "sha256:..." over the names and bytes of all files of a local checkpoint that decide what comes out of it."""
+    files = sorted({path for kind in (*SETTINGS_FILES, *WEIGHT_FILES) for path in folder.glob(kind) if path.is_file()})
+    return _hash_of(tuple((path, path.stat().st_size, path.stat().st_mtime_ns) for path in files))
+
+
+@cache
+def _hash_of(files: tuple[tuple[Path, int, int], ...]) -> str:
+    """Weights have gigabytes: they are read again only where size or time changed."""
     total = hashlib.sha256()
-    files = [folder / "config.json", *sorted(path for kind in WEIGHT_FILES for path in folder.glob(kind))]
-    for path in files:
+    for path, *_ in files:
         total.update(path.name.encode())
         with path.open("rb") as file:
             total.update(hashlib.file_digest(file, "sha256").digest())

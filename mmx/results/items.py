@@ -120,7 +120,7 @@ class ModelInfo:
 
     Attributes:
         family: name of its family's file; `architecture`: of its `transformers` class.
-        revision: a hub commit, or "sha256:..." over a local folder's weights.
+        revision: a hub commit, or "sha256:..." over a local folder's weights, config, tokenizer and other settings.
     """
 
     name: str

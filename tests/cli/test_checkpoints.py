@@ -12,6 +12,8 @@ import torch
 from cli_outcome import Command
 from safetensors.torch import load_file, save_file
 
+from mmx.checkpoints.loading import content_hash
+
 CODE = "open({!r}, 'w').close()\nclass Config: pass\n"
 
 
@@ -95,6 +97,18 @@ def test_a_family_that_mmx_does_not_know(ask: Command, picture: Path, checkpoint
     assert outcome.code == 2
     assert "'bert'" in outcome.error
     assert "LxmertForQuestionAnswering" in outcome.error
+
+
+@pytest.mark.parametrize(("file", "decides"), [
+    ("config.json", True), ("tokenizer.json", True), ("tokenizer_config.json", True), ("vocab.txt", True),
+    ("preprocessor_config.json", True), ("regions.json", True), ("model.safetensors", True), ("spiece.model", True),
+    ("model.safetensors.index.json", True), ("README.md", False), ("training.log", False)])
+def test_a_revision_is_over_all_that_decides(checkpoint: Path, file: str, decides: bool) -> None:
+    before = content_hash(checkpoint)
+    assert content_hash(checkpoint) == before
+    path = checkpoint / file
+    path.write_bytes((path.read_bytes() if path.is_file() else b"") + b" ")
+    assert (content_hash(checkpoint) != before) is decides
 
 
 class Hostile:
