@@ -69,7 +69,7 @@ def test_explanation_of_a_sample_saves_and_shows_itself(model: Model, tmp_path: 
     assert mmx.Explanation.from_dict(document).to_dict() == document == explanation.to_dict()
     [words] = document["elements"]["text"]
     assert len(words["tokens"]) == len(item.scores["text"])
-    assert explanation._repr_png_().startswith(b"\x89PNG")
+    assert explanation._repr_jpeg_().startswith(b"\xff\xd8")
     assert "circle" in explanation._repr_html_()
 
 

@@ -11,7 +11,7 @@ from mmx.cli.results import finished_files
 from mmx.methods import Method
 from mmx.model import Job, Model
 from mmx.results import Asked, Explanation
-from mmx.show.saving import save_page, save_sheet
+from mmx.show.saving import Drawing, save_explanation, save_page, save_sheet
 
 Opened = tuple[Request, Job]
 
@@ -28,6 +28,7 @@ class Batch:
     asked: Asked = field(default_factory=Asked)
     max_memory: int | None = None
     html: bool = False
+    drawing: Drawing = field(default_factory=Drawing)
 
     def run(self, requests: Sequence[Request], batch_size: int) -> None:
         with progress_bar(len(requests), self.report.quiet) as advance:
@@ -48,7 +49,8 @@ class Batch:
         except Exception as error:
             self.report.fail(request, error)
             return None
-        done = finished_files(self.model, job, request.stem, self.methods, self.out, self.html) if self.resume else None
+        done = finished_files(self.model, job, request.stem, self.methods, self.out, self.drawing,
+                              self.html) if self.resume else None
         if done is None:
             return job
         self.report.skip(request, done)
@@ -70,9 +72,10 @@ class Batch:
 
     def _save(self, request: Request, explanations: Sequence[Explanation]) -> None:
         try:
-            files = [explanation.save(self.out, request.stem) for explanation in explanations]
-            sheet = save_sheet(explanations, self.out, request.stem) if len(explanations) > 1 else None
-            page = save_page(explanations, self.out, request.stem) if self.html else None
+            files = [save_explanation(one, self.out, request.stem, self.drawing) for one in explanations]
+            together = len(explanations) > 1 and self.drawing.kind == "sheet"
+            sheet = save_sheet(explanations, self.out, request.stem, self.drawing)[0] if together else None
+            page = save_page(explanations, self.out, request.stem, self.drawing.look) if self.html else None
         except Exception as error:
             self.report.fail(request, error)
             return

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 from mmx.checkpoints.catalog import Default
 from mmx.checkpoints.choices import Source, check_dtype, kind_of_device, resolve
@@ -11,6 +12,9 @@ from mmx.checkpoints.families import check_given, family_of
 from mmx.cli.opening import chosen_model, parse_regions
 from mmx.errors import UsageError, shown_path
 from mmx.methods import named_methods
+
+if TYPE_CHECKING:
+    from mmx.show.saving import Drawing
 
 _SOON = 16 * 2**20  # bytes
 
@@ -38,6 +42,15 @@ def check_model(name: str | None, revision: str | None, default: Default | None 
         raise UsageError(f"{shown_path(features)} does not exist.", "Check the path.")
     if answers is not None:
         check_file(answers)
+
+
+def drawing_of(kind: str, formats: Sequence[str] | None, cmap: str | None, alpha: float | None,
+               cells: bool) -> "Drawing":
+    """What is drawn and how. Raises UsageError for what there is not."""
+    from mmx.show.colors import Look
+    from mmx.show.saving import Drawing
+
+    return Drawing(kind, tuple(dict.fromkeys(formats or ["png"])), Look(cmap, alpha, cells))
 
 
 def check_file(path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmx.cli.options import ASKED, OUTPUT, Debug, Out
+from mmx.cli.options import ASKED, DRAWING, OUTPUT, Alpha, Cells, Cmap, Debug, FigureKind, Formats, Out
 from mmx.errors import UsageError, shown_path
 
 if TYPE_CHECKING:
@@ -17,10 +17,15 @@ def draw(
     image: Annotated[Path | None, typer.Option(
         "--image", metavar="FILE", rich_help_panel=ASKED, help="The picture, where it is no longer at its old place.",
     )] = None,
-    sheet: Annotated[bool, typer.Option(
-        "--sheet", rich_help_panel=OUTPUT, help="One figure with the methods side by side.")] = False,
+    together: Annotated[bool, typer.Option(
+        "--together", rich_help_panel=DRAWING, help="One figure with the methods side by side.")] = False,
     html: Annotated[bool, typer.Option(
-        "--html", rich_help_panel=OUTPUT, help="A page with all of it inside, in the place of a PNG.")] = False,
+        "--html", rich_help_panel=DRAWING, help="A page with all of it inside, in the place of pictures.")] = False,
+    figure: FigureKind = "sheet",
+    file_format: Formats = None,
+    cmap: Cmap = None,
+    alpha: Alpha = None,
+    cells: Cells = False,
     out: Out = Path("mmx-draw"),
     overwrite: Annotated[bool, typer.Option(
         "--overwrite", rich_help_panel=OUTPUT, help="Replace figures that are there.")] = False,
@@ -30,32 +35,36 @@ def draw(
 
     Examples:
 
-    mmx draw mmx-out/scene-5029.relevance.json
+    mmx draw mmx-out/scene-5029.relevance.json --format pdf
 
-    mmx draw mmx-out/scene-5029.*.json --sheet --html
+    mmx draw mmx-out/scene-5029.relevance.json --figure overlay --cmap viridis --cells
+
+    mmx draw mmx-out/scene-5029.*.json --together --html
     """
     from rich.text import Text
 
+    from mmx.cli.beforehand import drawing_of
     from mmx.cli.output import print_result
     from mmx.files import write_together
     from mmx.images import open_picture
     from mmx.show.html import html_page
-    from mmx.show.saving import png_bytes, to_image
 
+    drawing = drawing_of(figure, file_format, cmap, alpha, cells)
     given = None if image is None else open_picture(image)
     explanations = [_read(path, given) for path in files]
-    groups = [("methods", explanations)] if sheet else [(path.stem, [one]) for path, one in
-                                                        zip(files, explanations, strict=True)]
-    ending = "html" if html else "png"
-    paths = [out / f"{stem}.{ending}" for stem, _ in groups]
+    groups = [("methods", explanations)] if together else [(path.stem, [one]) for path, one in
+                                                           zip(files, explanations, strict=True)]
+    named = [[f"{stem}.html"] if html else drawing.names(stem, len(group[0])) for stem, group in groups]
+    paths = [out / name for names in named for name in names]
     for path in paths:
         if paths.count(path) > 1:
             raise UsageError(f"Several files would be drawn as {shown_path(path)}.", "Draw them into several folders.")
         if path.exists() and not overwrite:
             raise UsageError(f"{shown_path(path)} is there already.",
                              "Choose another folder with --out, or --overwrite.")
-    drawn = [html_page(group).encode() if html else png_bytes(to_image(group)) for _, group in groups]
-    write_together(dict(zip(paths, drawn, strict=True)))
+    drawn = [{f"{stem}.html": html_page(group, drawing.look).encode()} if html else drawing.files(group, stem)
+             for stem, group in groups]
+    write_together({out / name: content for one in drawn for name, content in one.items()})
     for path in paths:
         print_result(Text.assemble(("wrote ", "dim"), shown_path(path)))
 

@@ -10,12 +10,17 @@ from mmx.cli.options import (
     ASKED,
     MODEL,
     OUTPUT,
+    Alpha,
     Answers,
     BatchSize,
+    Cells,
+    Cmap,
     Debug,
     Device,
     Dtype,
     Features,
+    FigureKind,
+    Formats,
     JsonFlag,
     MaxMemory,
     ModelName,
@@ -73,6 +78,11 @@ def explain(
     html: Annotated[bool, typer.Option(
         "--html", rich_help_panel=OUTPUT, help="Write an HTML file for each picture as well, with all of it inside: "
         "to read, mail or print.")] = False,
+    figure: FigureKind = "sheet",
+    file_format: Formats = None,
+    cmap: Cmap = None,
+    alpha: Alpha = None,
+    cells: Cells = False,
     resume: Annotated[bool, typer.Option(
         "--resume", rich_help_panel=OUTPUT, help="Leave out what is in --out already.")] = False,
     as_json: JsonFlag = False,
@@ -99,7 +109,7 @@ def explain(
     No picture at hand? 'mmx shapes draw' draws some, with questions.
     """
     from mmx.checkpoints.catalog import default_for
-    from mmx.cli.beforehand import check_choices, check_model
+    from mmx.cli.beforehand import check_choices, check_model, drawing_of
     from mmx.cli.opening import open_model, parse_memory
     from mmx.cli.output import print_note
     from mmx.cli.report import BatchReport
@@ -115,6 +125,7 @@ def explain(
         names, memory = method or ["relevance"], parse_memory(max_memory)
         default = default_for(name for name, given in vars(asked).items() if given not in (None, (), {}))
         check_choices(names, device, dtype)
+        drawing = drawing_of(figure, file_format, cmap, alpha, cells)
         check_model(model, revision, default, regions=regions, features=features, answers=answers)
         with result_folder(out):
             unread = unreadable(requests)
@@ -129,7 +140,8 @@ def explain(
                 for note in () if quiet else notes:
                     print_note(note)
                 report.expect(requests, [one.name for one in methods])
-                Batch(loaded, methods, out, resume, report, asked, memory, html).run(requests, batch_size)
+                Batch(loaded, methods, out, resume, report, asked, memory, html,
+                      drawing).run(requests, batch_size)
     except Exception as error:
         raise typer.Exit(report.stop(error)) from error
     report.close(out)

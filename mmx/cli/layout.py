@@ -17,6 +17,7 @@ from mmx.results import Explanation, Item
 from mmx.show import wording
 from mmx.show.wording import plain
 
+_MOST_ENDINGS = 6
 _WIDEST_NAME, _WIDEST_QUESTION, _ANSWER, _METHOD = 26, 30, 16, 23
 
 
@@ -27,10 +28,12 @@ def print_block(results: Sequence[Explanation], files: Sequence[Files], sheet: P
     print_result(Text.assemble(shown_path(first.picture.source), "  ", (one_line(plain(title)), "bold")))
     for table in body:
         print_result(Padding.indent(table, 2))
-    picture, report = files[0]
-    if len(files) > 1:
-        picture = picture.with_name(picture.name.removesuffix(f"{first.method}.png") + "*.png")
-    print_result(Text.assemble(("  wrote    ", "dim"), f"{shown_path(picture)} and {report.suffix}"))
+    *pictures, report = files[0]
+    method = "*" if len(files) > 1 else first.method
+    name = report.with_name(f"{report.name.removesuffix(f'{first.method}.json')}{method}")
+    endings = list(dict.fromkeys(path.name.removeprefix(report.stem) for path in pictures))
+    shown = endings if len(pictures) <= _MOST_ENDINGS else [endings[0], "\u2026", endings[-1]]
+    print_result(Text.assemble(("  wrote    ", "dim"), f"{shown_path(name)}{', '.join(shown)} and {report.suffix}"))
     for what, path in (("together", sheet), ("page", page)):
         if path is not None:
             print_result(Text.assemble((f"  {what:<8} ", "dim"), shown_path(path)))

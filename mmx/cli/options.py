@@ -8,8 +8,9 @@ from typer.core import TyperCommand, TyperGroup
 
 from mmx.cli.completion import complete_method, complete_model
 
-ASKED, MODEL, REGIONS, OUTPUT, MACHINE = "What is asked", "Model", "Regions", "Output", "Machine"
-PANELS = (None, ASKED, MODEL, REGIONS, OUTPUT, MACHINE)
+ASKED, MODEL, REGIONS, OUTPUT = "What is asked", "Model", "Regions", "Output"
+DRAWING, MACHINE = "How it is drawn", "Machine"
+PANELS = (None, ASKED, MODEL, REGIONS, OUTPUT, DRAWING, MACHINE)
 
 
 def methods_option(default: str, panel: str = ASKED) -> Any:
@@ -46,6 +47,18 @@ Features = Annotated[Path | None, typer.Option(
 Out = Annotated[Path, typer.Option(
     "--out", "-o", metavar="DIR", rich_help_panel=OUTPUT, help="Where results are written.")]
 JsonFlag = Annotated[bool, typer.Option("--json", rich_help_panel=OUTPUT, help="One JSON document on stdout.")]
+FigureKind = Annotated[str, typer.Option(
+    "--figure", metavar="KIND", rich_help_panel=DRAWING, help="sheet: all of it with words and scales; overlay: the "
+    "picture alone with its map, at its own size, a file for each item.")]
+Formats = Annotated[list[str] | None, typer.Option(
+    "--format", metavar="NAME", rich_help_panel=DRAWING, callback=_parted,
+    help="png, svg or pdf; several as 'png,pdf' or one by one (default: png).")]
+Cmap = Annotated[str | None, typer.Option(
+    "--cmap", metavar="NAME", rich_help_panel=DRAWING, help="One of matplotlib's colour maps, as 'viridis'.")]
+Alpha = Annotated[float | None, typer.Option(
+    "--alpha", metavar="SHARE", rich_help_panel=DRAWING, help="How much the strongest colour covers, from 0 to 1.")]
+Cells = Annotated[bool, typer.Option(
+    "--cells", rich_help_panel=DRAWING, help="Show the patches themselves, each in its own colour.")]
 Quiet = Annotated[bool, typer.Option("--quiet", rich_help_panel=OUTPUT, help="No notes and no progress on stderr.")]
 Debug = Annotated[bool, typer.Option("--debug", rich_help_panel=OUTPUT, help="Show the traceback of an error.")]
 Device = Annotated[str, typer.Option(

@@ -6,18 +6,18 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mmx.errors import OutputError, shown_path
 from mmx.methods import Method
 from mmx.results import SCHEMA_VERSION
-from mmx.show.saving import page_path, sheet_path
+from mmx.show.saving import Drawing, page_path, sheet_paths
 
 if TYPE_CHECKING:
     from mmx.model import Job, Model
 
-Files = tuple[Path, Path]
-"""A PNG and the JSON file beside it."""
+Files = tuple[Path, ...]
+"""Pictures, and the JSON file beside them."""
 
 
 @contextmanager
@@ -41,30 +41,34 @@ def result_folder(folder: Path) -> Iterator[None]:
 
 
 def finished_files(model: "Model", job: "Job", stem: str, methods: Sequence[Method], out: Path,
-                   html: bool = False) -> list[Files] | None:
+                   drawing: Drawing, html: bool = False) -> list[Files] | None:
     """The files that answer this very question with this very model, or None if one of them is not there."""
     asked = json.loads(json.dumps(model.settled(job.asked).to_dict()))
     found: list[Files] = []
     missing, left_out = set(), dict[str, str]()
     for method in methods:
-        files = out / f"{stem}.{method.name}.png", out / f"{stem}.{method.name}.json"
-        others = _answers(*files, asked, job, model)
-        left_out |= others or {}
-        missing |= {method.name} if others is None else set()
-        found += [] if others is None else [files]
-    beside = [*([sheet_path(out, stem)] if len(found) > 1 else []), *([page_path(out, stem)] if html else [])]
+        name = f"{stem}.{method.name}"
+        written = _answer(out / f"{name}.json", asked, job, model)
+        pictures = [] if written is None else [out / one for one in drawing.names(name, len(written["items"]))]
+        if written is None or not all(path.is_file() for path in pictures):
+            missing.add(method.name)
+            continue
+        left_out |= written["left_out"]
+        found.append((*pictures, out / f"{name}.json"))
+    beside = [*(sheet_paths(out, stem, drawing) if len(found) > 1 else []), *([page_path(out, stem)] if html else [])]
     return found if found and missing <= set(left_out) and all(path.is_file() for path in beside) else None
 
 
-def _answers(picture: Path, report: Path, asked: dict, job: "Job", model: "Model") -> Mapping[str, str] | None:
-    """The methods that were left out beside this one, where its files answer what is asked; else None."""
+def _answer(report: Path, asked: dict, job: "Job", model: "Model") -> Mapping[str, Any] | None:
+    """What is written there, if that answers what is asked."""
     try:
         written = json.loads(report.read_text(encoding="utf-8"))
-        same = (picture.is_file() and written["schema_version"] == SCHEMA_VERSION and written["asked"] == asked
+        same = (written["schema_version"] == SCHEMA_VERSION and written["asked"] == asked
                 and written["question"] == job.asked.question
                 and [one["sha256"] for one in written["images"]] == [job.picture.sha256]
                 and written["model"]["revision"] == model.info.revision
-                and written["model"]["dtype"] == model.info.dtype)
-        return written["left_out"] if same else None
+                and written["model"]["dtype"] == model.info.dtype
+                and isinstance(written["items"], list) and isinstance(written["left_out"], dict))
+        return written if same else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

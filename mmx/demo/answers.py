@@ -16,7 +16,9 @@ from mmx.model.batching import Job
 from mmx.results import SCHEMA_VERSION, Explanation, json_bytes
 from mmx.show import side_by_side
 from mmx.show.html import html_page
-from mmx.show.typeset import clean
+from mmx.show.plotting import png_bytes
+from mmx.show.saving import to_image
+from mmx.show.text import clean
 from mmx.show.wording import listed, plain, title
 
 Choice = tuple[str, int]
@@ -80,9 +82,9 @@ def _objects(result: Explanation) -> tuple[Choice, ...]:
 
 def _downloads(results: Sequence[Explanation]) -> str:
     """Files inside the page itself: nothing is written on the machine that serves it."""
-    first, shown = results[0], side_by_side(results)
+    first = results[0]
     name = f"{Path(first.picture.source).stem or 'picture'}.{first.method if len(results) == 1 else 'methods'}"
-    files = {"png": (shown._repr_png_(), "image/png"), "json": (_json(results), "application/json"),
+    files = {"png": (png_bytes(to_image(results)), "image/png"), "json": (_json(results), "application/json"),
              "html": (html_page(results).encode(), "text/html")}
     links = [f'<a download="{text(f"{name}.{ending}")}" href="{data_url(content, kind)}">{ending.upper()}</a>'
              for ending, (content, kind) in files.items()]

@@ -48,6 +48,11 @@ class Method:
     last_only: bool = False
     differs_across_streams_from: str = ""
 
+    @property
+    def knows_target(self) -> bool:
+        """Whether its scores depend on what is explained, and not on what is attended to alone."""
+        return "gradient" in self.needs or "lrp" in self.needs
+
     def sites(self, need: str, schedule: Schedule, readout_streams: Iterable[str]) -> tuple[Site, ...]:
         """The sites whose attention, gradient or LRP relevance this method reads."""
         if need not in self.needs:

@@ -2,7 +2,7 @@
 
 import hashlib
 import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from importlib.metadata import version
@@ -24,6 +24,8 @@ from mmx.results import Asked, Explanation, Item, ModelInfo, Picture
 # sharing a forward, those with few targets would only pay for those with many.
 _CPU_PIXELS = 2**20
 _GPU_BYTES_A_PIXEL = 2**10
+
+_BLIND = "{} reads attention alone, whatever the target: it shows where the model looks, not what speaks for an answer"
 
 
 @dataclass(frozen=True)
@@ -140,10 +142,11 @@ class Group:
         found = self.attributed(methods, max_memory)
         scores = {name: {part: rows.cpu().numpy() for part, rows in by_part.items()}
                   for name, by_part in found.scores.items()}
-        return [self._of_job(place, found, scores, warnings) for place in range(len(self.jobs))]
+        blind = {method.name for method in methods if method.needs and not method.knows_target}
+        return [self._of_job(place, found, scores, warnings, blind) for place in range(len(self.jobs))]
 
     def _of_job(self, place: int, found: Attribution, scores: Mapping[str, Mapping[str, np.ndarray]],
-                warnings: tuple[str, ...]) -> list[Explanation]:
+                warnings: tuple[str, ...], blind: Collection[str]) -> list[Explanation]:
         job, answer = self.jobs[place], self.parts.model.asking.answer(found.outputs, found.chosen, self.batch, place)
         sample, shared = self.batch.samples[place][0], [self.located(place, found.outputs)]
         own: list[Located] = []
@@ -156,7 +159,9 @@ class Group:
             self.parts.info, name, (job.picture,), job.asked, {one.part: one.elements for one in shared},
             tuple(_with_scores(item, by_part, index, shared, own[number:number + 1])
                   for number, (index, item) in enumerate(answer.items)),
-            answer.predictions, answer.others, found.left_out, versions(), notes) for name, by_part in scores.items()]
+            answer.predictions, answer.others, found.left_out, versions(),
+            (*notes, _BLIND.format(name)) if name in blind and answer.items else notes)
+            for name, by_part in scores.items()]
 
     def _text(self, place: int, number: int, outputs: Outputs) -> Located:
         """The text of that number of a job."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from mmx.results.items import Asked, Item, ModelInfo, Picture, Prediction
 from mmx.schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from PIL.Image import Image
 
 
@@ -169,32 +170,39 @@ class Explanation:
                 for item in self.items for block in self.blocks(item)
                 for position, named in enumerate(documents.named_tokens(block.element))]
 
-    def heatmap(self, item: int | Item = 0, picture: int = 0) -> np.ndarray:
+    def heatmap(self, item: int | Item = 0, picture: int = 0, *, cells: bool = False) -> np.ndarray:
         """Raw relevance at the picture's size, (height, width) float32: of patches spread smoothly, of regions painted.
 
-        Where several lie over a pixel it has the score of the largest size; beside them all it is 0.
+        A patch keeps its score at its middle. Where several lie over a pixel it has the score of the largest size;
+        beside them all it is 0.
 
         Args:
             item: one of the items, or its place among them.
             picture: the picture's place.
+            cells: give each patch one value, instead of going smoothly from one to the next.
 
         Raises:
             UsageError: nothing of that picture has relevance.
         """
-        return self.drawn_by["heatmap"](self, self._chosen(item), picture)
+        return self.drawn_by["heatmap"](self, self._chosen(item), picture, cells)
 
     def overlay(self, item: int | Item = 0, picture: int = 0, *, cmap: str | None = None,
-                alpha: float | None = None) -> "Image":
+                alpha: float | None = None, cells: bool = False) -> "Image":
         """The picture alone, at its own size, under the colours of `heatmap`.
 
         Args:
             cmap: the name of one of matplotlib's colour maps; None is mmx's own.
             alpha: how much the strongest colour covers, from 0 to 1; None is mmx's own.
+            cells: as in `heatmap`.
 
         Raises:
             UsageError: as `heatmap`, or the picture is no longer there.
         """
-        return self.drawn_by["overlay"](self, self._chosen(item), picture, cmap, alpha)
+        return self.drawn_by["overlay"](self, self._chosen(item), picture, cmap, alpha, cells)
+
+    def figure(self, *, cmap: str | None = None, alpha: float | None = None, cells: bool = False) -> "Figure":
+        """The whole figure as one of matplotlib's, to change or to `savefig`; arguments are those of `overlay`."""
+        return self.drawn_by["figure"]([self], cmap, alpha, cells)
 
     def _chosen(self, item: int | Item) -> Item:
         try:
@@ -206,12 +214,24 @@ class Explanation:
         """The whole figure: the picture, a panel for each item, its words, and where it all comes from."""
         return self.drawn_by["image"]([self])
 
-    def save(self, folder: str | Path, stem: str | None = None) -> tuple[Path, Path]:
-        """Writes `<stem>.<method>.png` and `.json` into `folder` (made if absent) and returns their paths."""
-        return self.drawn_by["save"](self, Path(folder), stem)
+    def save(self, folder: str | Path, stem: str | None = None, *, formats: Sequence[str] = ("png",),
+             figure: Literal["sheet", "overlay"] = "sheet", cmap: str | None = None, alpha: float | None = None,
+             cells: bool = False) -> tuple[Path, ...]:
+        """Writes `<stem>.<method>.png` and `.json` into `folder` (made if absent) and returns their paths.
 
-    def _repr_png_(self) -> bytes:
-        return self.drawn_by["png"]([self])
+        Args:
+            stem: None is the name of the picture's file.
+            formats: some of "png", "svg" and "pdf".
+            figure: "sheet" is the whole figure; "overlay" the picture alone with its map, a file for each item.
+            cmap, alpha, cells: as in `overlay`.
+
+        Raises:
+            OutputError: the files cannot be written.
+        """
+        return self.drawn_by["save"](self, Path(folder), stem, tuple(formats), figure, cmap, alpha, cells)
 
     def _repr_html_(self) -> str:
         return self.drawn_by["html"]([self])
+
+    def _repr_jpeg_(self) -> bytes:
+        return self.drawn_by["jpeg"]([self])

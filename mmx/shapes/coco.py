@@ -10,7 +10,7 @@ from pycocotools import mask as rle
 
 from mmx.files import write_atomically
 from mmx.shapes.world import CLASSES, Picture, Scene, draw_scene, render
-from mmx.show.png import png_bytes
+from mmx.show.plotting import png_bytes
 
 ANNOTATIONS = "instances.json"
 

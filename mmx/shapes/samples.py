@@ -8,7 +8,7 @@ from pathlib import Path
 from mmx.files import write_atomically
 from mmx.shapes.questions import draw_question
 from mmx.shapes.world import draw_scene, render
-from mmx.show.png import png_bytes
+from mmx.show.plotting import png_bytes
 
 
 def write_samples(folder: Path, seeds: Iterable[int], size: int) -> list[Path]:

@@ -1,11 +1,20 @@
 """Raw scores become display strengths and colours here, and nowhere else.
 
-A strength is in [0, 1], or in [-1, 1] if some score of its stream is negative. Zero is always white.
+A strength is in [0, 1], or in [-1, 1] if some score of its stream is negative. Zero leaves its ground as it is: what
+lies under relevance turns pale, and is tinted the more the stronger it is. Maps, regions, words and legends go through
+the same blend, `Colors.over`.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from mmx.errors import UsageError
+
+if TYPE_CHECKING:
+    from matplotlib.colors import Colormap
 
 RGB = tuple[int, int, int]
 
@@ -15,49 +24,146 @@ GREY: RGB = (98, 106, 120)
 PALE: RGB = (241, 242, 245)
 RULE: RGB = (222, 225, 230)
 
+# Okabe and Ito's colours, which colour-blind readers tell apart.
+DISTINCT: tuple[RGB, ...] = ((0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233), (213, 94, 0),
+                             (240, 228, 66), (40, 40, 40))
+
+SEQUENTIAL, DIVERGING = "mmx", "mmx-signed"
+# Both lose luminance steadily away from zero, so they keep their order in grey print and for colour-blind readers.
+_ANCHORS = {SEQUENTIAL: (WHITE, (254, 228, 140), (253, 168, 62), (236, 84, 38), (182, 10, 30)),
+            DIVERGING: ((24, 72, 150), (118, 172, 216), WHITE, (244, 152, 118), (182, 16, 36))}
+_LEVELS = 1024
+_ALPHA = 0.6
+_WASH = 0.72  # how far what lies under relevance goes to pale grey
+_LIGHTEN = 0.4  # how much lighter that grey is
+_GAMMA = 0.7  # weak relevance is seen a little sooner
+# Scores below it are products that have underflowed on their way.
+_NOISE = {"float64": 1e-290, "float32": 1e-30, "bfloat16": 1e-30, "float16": 1e-6}
+
 
 @dataclass(frozen=True)
-class Colormap:
-    """Evenly spaced anchor colours from strength `low` to strength 1."""
+class Look:
+    """How relevance is drawn, as a user may ask for it.
 
-    low: float
-    anchors: tuple[RGB, ...]
+    Attributes:
+        cmap: one of matplotlib's colour maps by name; None is mmx's own.
+        alpha: how much the strongest colour covers, from 0 to 1; None is mmx's own.
+        cells: whether a map shows its patches, each in its own colour, and is not spread smoothly.
 
-    def __call__(self, strengths: np.ndarray | float) -> np.ndarray:
-        """Colours as uint8, (..., 3); strengths outside the scale take its end colour."""
-        positions = np.linspace(self.low, 1, len(self.anchors))
-        channels = [np.interp(strengths, positions, levels) for levels in zip(*self.anchors, strict=True)]
-        return np.stack(channels, axis=-1).round().astype(np.uint8)
+    Raises:
+        UsageError: alpha is not in its range, or there is no such colour map.
+    """
+
+    cmap: str | None = None
+    alpha: float | None = None
+    cells: bool = False
+
+    def __post_init__(self) -> None:
+        if self.alpha is not None and not 0 <= self.alpha <= 1:
+            raise UsageError(f"An alpha of {self.alpha:g} makes no sense.", "It is from 0 to 1.")
+        if self.cmap is not None:
+            colormap(self.cmap)
 
 
-# Both lose luminance steadily away from zero, so they keep their order in grey print and for colour-blind readers.
-SEQUENTIAL = Colormap(0, (WHITE, (254, 228, 140), (253, 168, 62), (236, 84, 38), (182, 10, 30)))
-DIVERGING = Colormap(-1, ((24, 72, 150), (118, 172, 216), WHITE, (244, 152, 118), (182, 16, 36)))
+@dataclass(frozen=True)
+class Colors:
+    """The colours of a stream: of `cmap` by name, from strength 0, or if `signed` from -1, to 1."""
+
+    cmap: str
+    signed: bool = False
+    alpha: float = _ALPHA
+
+    @property
+    def low(self) -> int:
+        return -1 if self.signed else 0
+
+    def at(self, strengths: np.ndarray | float) -> np.ndarray:
+        """The colour map alone as uint8, (..., 3); strengths outside it take its end colour."""
+        places = (np.asarray(strengths, dtype=np.float64) - self.low) / (1 - self.low)
+        return (np.asarray(colormap(self.cmap)(places))[..., :3] * 255).round().astype(np.uint8)
+
+    def over(self, ground: np.ndarray, strengths: np.ndarray) -> np.ndarray:
+        """Strengths (...) over a ground (..., 3) in [0, 255], as uint8."""
+        ground = np.asarray(ground, dtype=np.float32)
+        grey = luminance(ground)[..., None]
+        pale = ground + _WASH * (grey + _LIGHTEN * (255 - grey) - ground)
+        tint = (self.alpha * np.abs(strengths).clip(0, 1)**_GAMMA)[..., None]
+        return (pale + tint * (self.at(strengths) - pale)).round().clip(0, 255).astype(np.uint8)
+
+    def on_white(self, strength: float) -> RGB:
+        """One strength over white: the ground of words."""
+        red, green, blue = self.over(np.array(WHITE), np.array(strength)).tolist()
+        return red, green, blue
+
+    def pure(self, strength: float) -> RGB:
+        """One strength through and through: of outlines."""
+        red, green, blue = self.at(strength).tolist()
+        return red, green, blue
 
 
 @dataclass(frozen=True)
 class Shades:
-    """One stream ready for display; `largest` is the raw size of score that has strength 1 (0: all are zero)."""
+    """One stream ready for display.
+
+    Attributes:
+        largest: the raw size of score that has strength 1; 0 where all are zero.
+        negligible: scores there are, but none above the noise of their dtype; they have no strength.
+    """
 
     strengths: np.ndarray
-    colormap: Colormap
+    colors: Colors
     largest: float
+    negligible: bool = False
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The raw scores at the ends of the colours."""
+        return self.colors.low * self.largest, self.largest
 
 
-def shades_of(scores: np.ndarray) -> Shades:
-    """Scales one stream by its largest absolute score; diverging if any score is negative."""
-    scores = np.asarray(scores, dtype=np.float64)
+def shades_of(scores: np.ndarray, dtype: str = "float64", look: Look | None = None) -> Shades:
+    """Scales one stream by its largest absolute score; centred on zero if any score is negative.
+
+    Args:
+        dtype: of the model, which says below what size a score is noise.
+
+    Raises:
+        ValueError: a score is not finite.
+    """
+    scores, look = np.asarray(scores, dtype=np.float64), look or Look()
     if not np.isfinite(scores).all():
         raise ValueError("Scores to be drawn must be finite.")
-    largest = float(np.abs(scores).max(initial=0.0))
-    colormap = DIVERGING if (scores < 0).any() else SEQUENTIAL
-    return Shades(scores / largest if largest else np.zeros_like(scores), colormap, largest)
+    largest, signed = float(np.abs(scores).max(initial=0.0)), bool((scores < 0).any())
+    negligible = 0 < largest < _NOISE.get(dtype, 0)
+    colors = Colors(look.cmap or (DIVERGING if signed else SEQUENTIAL), signed,
+                    _ALPHA if look.alpha is None else look.alpha)
+    strengths = scores / largest if largest and not negligible else np.zeros_like(scores)
+    return Shades(strengths, colors, largest, negligible)
 
 
-def rgb(colormap: Colormap, strength: float) -> RGB:
-    """One colour, as Pillow wants it."""
-    red, green, blue = colormap(strength).tolist()
-    return red, green, blue
+@lru_cache
+def colormap(name: str) -> "Colormap":
+    """mmx's own or one of matplotlib's. Raises UsageError where there is none of that name."""
+    from matplotlib import colormaps
+    from matplotlib.colors import LinearSegmentedColormap
+
+    if name in _ANCHORS:
+        return LinearSegmentedColormap.from_list(name, [unit(color) for color in _ANCHORS[name]], _LEVELS)
+    if name not in colormaps:
+        raise UsageError(f"matplotlib has no colour map '{name}'.", "There are viridis, magma, coolwarm and others.")
+    return colormaps[name]
+
+
+def legend(colors: Colors, width: int, height: int) -> np.ndarray:
+    """What strengths look like, weakest to strongest from left to right, over white (top) to black grounds; uint8."""
+    ground = np.linspace(255, 0, height)[:, None, None] * np.ones((1, width, 3))
+    return colors.over(ground, np.tile(np.linspace(colors.low, 1, width), (height, 1)))
+
+
+def unit(color: RGB) -> tuple[float, float, float]:
+    """As matplotlib wants it, from 0 to 1."""
+    red, green, blue = color
+    return red / 255, green / 255, blue / 255
 
 
 def luminance(colors: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 from mmx.errors import UsageError
 from mmx.results import Explanation, Patches, Picture, Regions, Words
 from mmx.show import wording
-from mmx.show.colors import DIVERGING, RGB, SEQUENTIAL, Shades
+from mmx.show.colors import RGB, Look, Shades
 from mmx.show.panels import (
     Outlines,
     Panel,
@@ -17,6 +17,7 @@ from mmx.show.panels import (
     all_elements,
     chip,
     frames,
+    is_same_for_all,
     item_panel,
     method_panel,
     numbered,
@@ -66,7 +67,7 @@ class Figure:
     small_print: tuple[str, ...]
 
 
-def figure_of(explanations: Sequence[Explanation]) -> Figure:
+def figure_of(explanations: Sequence[Explanation], look: Look | None = None) -> Figure:
     """The figure of one explanation, or of several of the same items by different methods.
 
     Raises:
@@ -74,8 +75,8 @@ def figure_of(explanations: Sequence[Explanation]) -> Figure:
         ValueError: scores do not fit what they are scores of, or are not finite.
     """
     require_one_subject(explanations)
-    first, alone = explanations[0], len(explanations) == 1
-    rows = _items(first) if alone else _items_by_method(explanations)
+    first, alone, look = explanations[0], len(explanations) == 1, look or Look()
+    rows = _items(first, look) if alone else _items_by_method(explanations, look)
     overview = _overview(first, rows, alone)
     question, title_text = first.asked.question, None
     if question is not None and len(first) == 1:
@@ -84,7 +85,8 @@ def figure_of(explanations: Sequence[Explanation]) -> Figure:
         title=wording.file_name(first) if question is None else question, title_text=title_text,
         lines=() if question is None else tuple(filter(None, wording.answer_lines(first))),
         origin=_origin(explanations), pictures=first.pictures, columns=tuple(one.method for one in explanations),
-        overview=overview, rows=rows, remarks=_remarks(first, len(rows), alone),
+        overview=overview, rows=rows,
+        remarks=_remarks(first, len(first) if alone and is_same_for_all(first) else len(rows), alone),
         scales=() if alone else _shared_scales(rows), small_print=_small_print(explanations))
 
 
@@ -102,17 +104,28 @@ def _subject(one: Explanation) -> tuple[object, ...]:
     return tuple(picture.sha256 for picture in one.pictures), one.model, one.asked.question, items
 
 
-def _items(explanation: Explanation) -> tuple[Row, ...]:
-    panels = [item_panel(explanation, index) for index in range(min(len(explanation), MOST_ROWS))]
+def _items(explanation: Explanation, look: Look) -> tuple[Row, ...]:
+    """One panel of what is the same for every item."""
+    if is_same_for_all(explanation):
+        titles = wording.listed([wording.title(item, explanation.asked) for item in explanation.items[:MOST_ROWS]])
+        panel = replace(item_panel(explanation, 0, look), heading=f"the same for all {len(explanation)}: {titles}")
+        return (Row(panel.heading, (panel,)),)
+    panels = [item_panel(explanation, index, look) for index in range(min(len(explanation), MOST_ROWS))]
     return tuple(Row(panel.heading, (panel,), color=panel.color) for panel in panels)
 
 
-def _items_by_method(explanations: Sequence[Explanation]) -> tuple[Row, ...]:
-    first = explanations[0]
-    return tuple(
-        Row(numbered(first, index), tuple(method_panel(one, index) for one in explanations),
-            plain_panel(first, index) if first.pictures else None, chip(first[index], index))
-        for index in range(min(len(first), MOST_ROWS_OF_METHODS)))
+def _items_by_method(explanations: Sequence[Explanation], look: Look) -> tuple[Row, ...]:
+    """What a method says of every item alike is shown with the first."""
+    first, same = explanations[0], [one.method for one in explanations if is_same_for_all(one)]
+    rows = []
+    for index in range(min(len(first), MOST_ROWS_OF_METHODS)):
+        shown = [one for one in explanations if not index or one.method not in same]
+        plain = plain_panel(first, index) if first.pictures else None
+        if plain and index and same:
+            plain = replace(plain, caption=f"As above, whatever the target: {wording.listed(same)}")
+        rows.append(Row(numbered(first, index), tuple(method_panel(one, index, look) for one in shown), plain,
+                        chip(first[index], index)))
+    return tuple(rows)
 
 
 def _overview(first: Explanation, rows: Sequence[Row], alone: bool) -> Panel | None:
@@ -159,10 +172,9 @@ def _remarks(first: Explanation, shown: int, alone: bool) -> tuple[str, ...]:
 
 def _shared_scales(rows: Sequence[Row]) -> tuple[Scale, ...]:
     """A scale for each kind of colours in use."""
-    used = {layer.shades.colormap for row in rows for panel in row.panels for view in panel.views
-            for layer in view.layers if layer.shades.largest}
-    return tuple(Scale("share of the largest score", Shades(np.ones(1), colormap, 1.0))
-                 for colormap in (SEQUENTIAL, DIVERGING) if colormap in used)
+    used = dict.fromkeys(layer.shades.colors for row in rows for panel in row.panels for view in panel.views
+                         for layer in view.layers if layer.shades.strengths.any())
+    return tuple(Scale("share of the largest score", Shades(np.ones(1), colors, 1.0)) for colors in used)
 
 
 def _small_print(explanations: Sequence[Explanation]) -> tuple[str, ...]:

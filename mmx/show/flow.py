@@ -1,12 +1,13 @@
-"""Words are set into lines: nothing is ever cut, lines are added instead."""
+"""Words are set into lines, as many as it takes; what would fill pages is said to go on."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from PIL import Image
+from mmx.show.lettering import Style, text_width
+from mmx.show.text import clean, has_digits, is_right_to_left
 
-from mmx.show.canvas import blank, stacked
-from mmx.show.typeset import Style, clean, draw_text, has_digits, is_right_to_left, text_width
+_MOST_LINES = 100
+_LONGEST_WORD = 1000
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ def broken_into_lines(words: Sequence[Word], style: Style, width: int, padding: 
                 used = gap = 0
             lines[-1].append(piece)
             used += gap + piece_width
+        if len(lines) > _MOST_LINES:
+            return [*lines[:_MOST_LINES], [Word("\u2026")]]
     return lines
 
 
@@ -69,24 +72,6 @@ def placed_line(line: Sequence[Word], style: Style, width: int, padding: int, ri
     return [replace(word, x=word.x + shift) for word in placed]
 
 
-def paragraph(text: str, style: Style, width: int) -> Image.Image:
-    """A block of text, `width` wide and as high as it takes."""
-    words = words_in(text)
-    lines = broken_into_lines(words, style, width)
-    right_aligned = reads_from_the_right(words)
-    canvas = blank(width, len(lines) * style.line_height)
-    for number, line in enumerate(lines):
-        baseline = number * style.line_height + style.ascent
-        for placed in placed_line(line, style, width, 0, right_aligned):
-            draw_text(canvas, placed.x, baseline, placed.word.text, style)
-    return canvas
-
-
-def paragraphs(texts: Iterable[str], style: Style, width: int) -> Image.Image:
-    """Blocks of text, one beneath the other."""
-    return stacked([(0, paragraph(text, style, width)) for text in texts], margin=0)
-
-
 def reads_from_the_right(words: Iterable[Word]) -> bool:
     """Whether the first word with a direction is of a right-to-left script."""
     return next((found for word in words if (found := is_right_to_left(word.text)) is not None), False)
@@ -102,13 +87,16 @@ def _unspaced_groups(words: Sequence[Word]) -> list[list[Word]]:
 
 
 def _pieces(word: Word, style: Style, room: int) -> list[Word]:
-    if text_width(word.text, style) <= room:
+    if text_width(word.text[:_LONGEST_WORD], style) <= room:
         return [word]
-    pieces = [word.text[0]]
-    for char in word.text[1:]:
-        if text_width(pieces[-1] + char, style) > room:
+    pieces, used = [""], 0
+    for char in word.text:
+        width = text_width(char, style)
+        if pieces[-1] and used + width > room:
             pieces.append("")
+            used = 0
         pieces[-1] += char
+        used += width
     return [replace(word, text=piece, spaced=word.spaced and not number) for number, piece in enumerate(pieces)]
 
 

@@ -2,14 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageChops, ImageFilter
 
-from mmx.show.canvas import blank, rounded_box, stacked
-from mmx.show.colors import GREY, PALE, RGB, RULE, WHITE
-from mmx.show.flow import paragraph
-from mmx.show.typeset import Style, draw_text, text_width
+from mmx.show.blocks import column, filled, on_matte, paragraph, picture, rounded, row, space
+from mmx.show.colors import DISTINCT, GREY, RGB, RULE, WHITE
+from mmx.show.lettering import Style, text_width, written
+from mmx.show.plotting import own_style, plot_of, to_image
+
+if TYPE_CHECKING:
+    from matplotlib.offsetbox import DrawingArea, OffsetBox
 
 _MARGIN = 40
 _GUTTER = 14
@@ -19,11 +23,10 @@ _CHIP, _GAP = 12, 18
 _TITLE = Style(26, bold=True)
 _COLUMN = Style(15, bold=True)
 _NAME = Style(15, color=GREY)
-_COLORS: tuple[RGB, ...] = ((214, 39, 40), (31, 119, 180), (44, 160, 44), (148, 103, 189), (255, 127, 14),
-                            (23, 190, 207), (227, 119, 194), (140, 86, 75), (188, 189, 34), (64, 64, 64))
-_PALER = 0.55  # of the way to white, where no mask lies
-_TINT = 0.45
-_RIM = 5  # pixels across, of a mask's edge
+_PALER = 0.7  # of the way to white, where no mask lies
+_RIM = 9  # pixels across, of a mask's edge: half of it is white
+_NAMED = {"blue": 0, "orange": 1, "green": 2, "purple": 3, "pink": 3, "red": 5, "yellow": 6, "black": 7}
+"""A class that is called by a colour has that colour, by its place in DISTINCT."""
 
 
 @dataclass(frozen=True)
@@ -45,63 +48,68 @@ class GalleryRow:
 
 def gallery(title: str, columns: Sequence[str], rows: Sequence[GalleryRow], caption: str) -> Image.Image:
     """A row for each picture and a column for the truth and each method; one colour is one class in a row."""
+    with own_style():
+        return to_image(plot_of(_sheet(title, columns, rows, caption), _MARGIN))
+
+
+def _sheet(title: str, columns: Sequence[str], rows: Sequence[GalleryRow], caption: str) -> "OffsetBox":
     cell = next(side for most, side in _CELLS if len(columns) <= most)
     width = len(columns) * (cell + _GUTTER) - _GUTTER
-    blocks = [(0, paragraph(title, _TITLE, width))]
-    blocks += [(18, _side_by_side([paragraph(name, _COLUMN, cell) for name in columns], cell))]
-    for row in rows:
-        blocks += [(10, _pictures(row, cell)), (6, _key(row, width)), (12, blank(width, 1, RULE))]
-    return stacked([*blocks, (14, paragraph(caption, _NAME, width))], _MARGIN)
+    blocks: list[tuple[int, OffsetBox]] = [(0, paragraph(title, _TITLE, width))]
+    blocks += [(18, row([paragraph(name, _COLUMN, cell) for name in columns], _GUTTER, align="bottom"))]
+    for one in rows:
+        blocks += [(10, _pictures(one, cell)), (6, _key(one, width)), (12, filled(width, 1, RULE))]
+    return column([*blocks, (14, paragraph(caption, _NAME, width))])
 
 
-def _pictures(row: GalleryRow, cell: int) -> Image.Image:
+def colors_of(labels: Sequence[str]) -> dict[str, RGB]:
+    """By class: its own colour where its name tells one, else the next that is free; more classes than colours share.
+    """
+    names = dict.fromkeys(labels)
+    own = {name: DISTINCT[place] for name in names for word in name.lower().split()
+           if (place := _NAMED.get(word)) is not None}
+    free = [color for color in DISTINCT if color not in own.values()] or [*DISTINCT]
+    others = [name for name in names if name not in own]
+    return {name: own[name] if name in own else free[others.index(name) % len(free)] for name in names}
+
+
+def _pictures(one: GalleryRow, cell: int) -> "OffsetBox":
     """The picture once for each column, centred on a matte."""
-    scale = cell / max(row.image.size)
-    small = row.image.resize([max(1, round(side * scale)) for side in row.image.size], Image.Resampling.LANCZOS)
-    mattes = []
-    for column in row.columns:
-        mattes.append(blank(cell, small.height, PALE))
-        mattes[-1].paste(_painted(small, column, _colors(row)), ((cell - small.width) // 2, 0))
-    return _side_by_side(mattes, cell)
-
-
-def _side_by_side(blocks: Sequence[Image.Image], cell: int) -> Image.Image:
-    canvas = blank(len(blocks) * (cell + _GUTTER) - _GUTTER, max(block.height for block in blocks))
-    for place, block in enumerate(blocks):
-        canvas.paste(block, (place * (cell + _GUTTER), canvas.height - block.height))
-    return canvas
+    scale = cell / max(one.image.size)
+    small = one.image.convert("RGB").resize([max(1, round(side * scale)) for side in one.image.size],
+                                            Image.Resampling.LANCZOS)
+    colors = colors_of([label for found in one.columns for label in found.labels])
+    painted = [picture(np.asarray(_painted(small, found, colors)), *small.size) for found in one.columns]
+    return row([on_matte(block, cell) for block in painted], _GUTTER)
 
 
 def _painted(picture: Image.Image, found: Masks, colors: dict[str, RGB]) -> Image.Image:
-    """The picture, pale but for the masks, which are tinted and edged; small ones lie on top."""
-    painted = Image.blend(picture, blank(*picture.size, WHITE), _PALER)
+    """The picture, pale but for the masks, which keep its own colours and are edged; small ones lie on top."""
+    painted = Image.blend(picture, Image.new("RGB", picture.size, WHITE), _PALER)
     for index in sorted(range(len(found.masks)), key=lambda number: -int(found.masks[number].sum())):
-        color = colors[found.labels[index]]
         mask = Image.fromarray(found.masks[index].astype(np.uint8) * 255).resize(picture.size, Image.Resampling.BOX)
-        painted.paste(Image.blend(picture, blank(*picture.size, color), _TINT), (0, 0), mask)
-        painted.paste(color, (0, 0), ImageChops.subtract(mask, mask.filter(ImageFilter.MinFilter(_RIM))))
+        painted.paste(picture, (0, 0), mask)
+        painted.paste(colors[found.labels[index]], (0, 0), _edge(mask, _RIM // 2 + 1))
+        painted.paste(WHITE, (0, 0), ImageChops.subtract(_edge(mask, _RIM), _edge(mask, _RIM // 2 + 1)))
     return painted
 
 
-def _colors(row: GalleryRow) -> dict[str, RGB]:
-    """By class, in order of first appearance; more classes than colours share them."""
-    names = dict.fromkeys(label for column in row.columns for label in column.labels)
-    return {name: _COLORS[place % len(_COLORS)] for place, name in enumerate(names)}
+def _edge(mask: Image.Image, across: int) -> Image.Image:
+    return ImageChops.subtract(mask, mask.filter(ImageFilter.MinFilter(across)))
 
 
-def _key(row: GalleryRow, width: int) -> Image.Image:
+def _key(one: GalleryRow, width: int) -> "DrawingArea":
     """The picture's name and the colour of each class, on as many lines as it takes."""
-    x, places = text_width(row.name, _NAME) + _GAP, []
-    y = 0
-    for label, color in _colors(row).items():
+    x, y, places = text_width(one.name, _NAME) + _GAP, 0, []
+    for label, color in colors_of([label for found in one.columns for label in found.labels]).items():
         wide = _CHIP + 6 + text_width(label, _NAME) + _GAP
         if x and x + wide - _GAP > width:
             x, y = 0, y + _NAME.line_height
         places.append((x, y, label, color))
         x += wide
-    canvas = blank(width, y + _NAME.line_height)
-    draw_text(canvas, 0, _NAME.ascent, row.name, _NAME)
+    block = space(width, y + _NAME.line_height)
+    block.add_artist(written(0, block.height - _NAME.ascent, one.name, _NAME))
     for x, y, label, color in places:
-        rounded_box(canvas, (x, y + 5, x + _CHIP, y + 5 + _CHIP), 3, color)
-        draw_text(canvas, x + _CHIP + 6, y + _NAME.ascent, label, _NAME)
-    return canvas
+        block.add_artist(rounded((x, block.height - y - 5 - _CHIP, _CHIP, _CHIP), 3, color))
+        block.add_artist(written(x + _CHIP + 6, block.height - y - _NAME.ascent, label, _NAME))
+    return block

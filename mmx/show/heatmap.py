@@ -6,17 +6,15 @@ import numpy as np
 
 from mmx.errors import UsageError
 from mmx.results import Explanation, Item, Patches, Regions
-from mmx.show.colors import Colormap, shades_of
-from mmx.show.overlay import MAP_OPACITY, WASH, painted, pixel_boxes, spread, strongest, tinted
+from mmx.show.colors import Look, shades_of
+from mmx.show.overlay import blended, painted, pixel_boxes, spread, strongest
 from mmx.show.view import image_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_COLORS = 256
 
-
-def heatmap(explanation: Explanation, item: Item, picture: int = 0) -> np.ndarray:
+def heatmap(explanation: Explanation, item: Item, picture: int = 0, cells: bool = False) -> np.ndarray:
     """See `Explanation.heatmap`."""
     if not 0 <= picture < len(explanation.pictures):
         raise UsageError(f"There is no picture {picture}: the explanation has {len(explanation.pictures)}.")
@@ -25,7 +23,8 @@ def heatmap(explanation: Explanation, item: Item, picture: int = 0) -> np.ndarra
     for block in explanation.blocks(item):
         element = block.element
         if isinstance(element, Patches) and element.picture == picture:
-            fields.append(spread(block.scores.reshape(element.rows, element.columns), element.box_xyxy_px, size))
+            grid = block.scores.reshape(element.rows, element.columns)
+            fields.append(spread(grid, element.box_xyxy_px, size, cells))
         elif isinstance(element, Regions) and element.picture == picture:
             boxes = np.array([region.box_xyxy_px for region in element.regions])
             fields.append(painted(pixel_boxes(boxes, size), block.scores, size))
@@ -34,22 +33,8 @@ def heatmap(explanation: Explanation, item: Item, picture: int = 0) -> np.ndarra
     return strongest(fields, size)
 
 
-def overlay(explanation: Explanation, item: Item, picture: int = 0, cmap: str | None = None,
-            alpha: float | None = None) -> "Image":
+def overlay(explanation: Explanation, item: Item, picture: int = 0, look: Look | None = None) -> "Image":
     """See `Explanation.overlay`."""
-    if alpha is not None and not 0 <= alpha <= 1:
-        raise UsageError(f"An alpha of {alpha:g} makes no sense.", "It is from 0 to 1.")
-    shades = shades_of(heatmap(explanation, item, picture))
-    colormap = shades.colormap if cmap is None else _named(cmap, shades.colormap.low)
-    return tinted(image_of(explanation.pictures[picture]), shades.strengths, colormap,
-                  MAP_OPACITY if alpha is None else alpha, WASH)
-
-
-def _named(name: str, low: float) -> Colormap:
-    """One of matplotlib's; its middle is zero where there are negative scores."""
-    from matplotlib import colormaps
-
-    if name not in colormaps:
-        raise UsageError(f"matplotlib has no colour map '{name}'.", "There are viridis, magma, coolwarm and others.")
-    sampled = (colormaps[name](np.linspace(0, 1, _COLORS))[:, :3] * 255).round().astype(int).tolist()
-    return Colormap(low, tuple((red, green, blue) for red, green, blue in sampled))
+    look = look or Look()
+    shades = shades_of(heatmap(explanation, item, picture, look.cells), explanation.model.dtype, look)
+    return blended(image_of(explanation.pictures[picture]), shades.strengths, shades.colors)

@@ -14,30 +14,32 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from mmx.results import Explanation
-from mmx.show.colors import RGB, rgb, text_color_on
+from mmx.show.colors import RGB, Look, Shades, legend, text_color_on
 from mmx.show.figure import Figure, figure_of
-from mmx.show.layout import ends
 from mmx.show.panels import Text, View
-from mmx.show.typeset import clean
-from mmx.show.view import Pictures, draw_view
+from mmx.show.plotting import own_style, plot_of, to_image
+from mmx.show.text import clean
+from mmx.show.view import Pictures, view_block
+from mmx.show.wording import number
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-_QUALITY = 90
+_QUALITY = 80
 _FAINT = 0.05  # of the largest score: a paler chip would be the brightest thing on a dark page
 _SHARP = 1.5  # picture pixels for one of the page
+_LEGEND = (96, 13)
 _SIZES = {"large": (560, 700), "card": (360, 480), "small": (240, 360)}  # on the page
 
 
-def html_figure(explanations: Sequence[Explanation]) -> str:
+def html_figure(explanations: Sequence[Explanation], look: Look | None = None) -> str:
     """One explanation, or methods side by side, as a `figure` element. Raises what `figure_of` does."""
-    return _template("figure.html", figure_of(explanations))
+    return _template("figure.html", figure_of(explanations, look))
 
 
-def html_page(explanations: Sequence[Explanation]) -> str:
+def html_page(explanations: Sequence[Explanation], look: Look | None = None) -> str:
     """A whole document that can be mailed: everything inside it, light and dark, printable."""
-    first, figure = explanations[0], figure_of(explanations)
+    first, figure = explanations[0], figure_of(explanations, look)
     made = [f"{first.model.name} {first.model.revision}",
             ", ".join(f"{name} {version}" for name, version in first.versions.items())]
     return _template("page.html", figure, made=made)
@@ -47,7 +49,9 @@ def _template(name: str, figure: Figure, **more: Any) -> str:
     pictures = Pictures(figure.pictures)
 
     def source(view: View, size: str) -> str:
-        return _webp(draw_view(view, pictures, *(round(_SHARP * side) for side in _SIZES[size])))
+        with own_style():
+            plot = plot_of(view_block(view, pictures, *(round(_SHARP * side) for side in _SIZES[size])), 0)
+        return _url(to_image(plot))
 
     panels = [panel for row in figure.rows for panel in (row.plain, *row.panels) if panel]
     html = _environment().get_template(name).render(
@@ -63,8 +67,7 @@ def _environment() -> "Environment":
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
-    environment.filters.update(line=clean, css=_css, chips=_chips)
-    environment.globals.update(ends=ends)
+    environment.filters.update(line=clean, css=_css, chips=_chips, number=number, legend=_legend)
     return environment
 
 
@@ -72,7 +75,7 @@ def _chips(text: Text) -> list[tuple[str, str, str, str]]:
     """Of each word: the space before it, its score, the style that shades it, and itself."""
     chips = []
     for word, strength in zip(text.words, text.shades.strengths.tolist(), strict=True):
-        fill = rgb(text.shades.colormap, strength)
+        fill = text.shades.colors.on_white(strength)
         shade = f"background:{_css(fill)};color:{_css(text_color_on(fill))}" if abs(strength) >= _FAINT else ""
         chips.append((" " if word.spaced and chips else "", f"{word.score:.3g}", shade, word.text))
     return chips
@@ -82,7 +85,11 @@ def _css(color: RGB) -> str:
     return f"rgb({','.join(map(str, color))})"
 
 
-def _webp(image: Image.Image) -> str:
+def _legend(shades: Shades) -> str:
+    return _url(Image.fromarray(legend(shades.colors, *_LEGEND)), lossless=True)
+
+
+def _url(image: Image.Image, **options: bool) -> str:
     buffer = BytesIO()
-    image.save(buffer, "WEBP", quality=_QUALITY)
+    image.save(buffer, "WEBP", quality=_QUALITY, **options)
     return f"data:image/webp;base64,{b64encode(buffer.getvalue()).decode('ascii')}"

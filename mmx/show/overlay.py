@@ -1,36 +1,17 @@
-"""Relevance on a picture: what matters takes on colour, the rest turns pale but stays recognisable."""
+"""Relevance at a picture's size: patches spread over their part of it, regions painted, all blended in one way."""
 
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from mmx.results import Box
-from mmx.show.colors import GREY, Colormap, luminance, rgb
-
-WASH = 0.72
-_LIGHTEN = 0.4
-_REGION_OPACITY = 0.4
-MAP_OPACITY = 0.66
-_FAINT = 0.08
+from mmx.show.colors import Colors
 
 
-def overlay_regions(image: Image.Image, boxes_xyxy_px: np.ndarray, strengths: np.ndarray,
-                    colormap: Colormap) -> Image.Image:
-    """Colours each pixel by the strongest region over it, and outlines the regions.
-
-    Args:
-        image: RGB.
-        boxes_xyxy_px: (regions, 4), in the picture's pixels.
-        strengths: (regions,), in [-1, 1].
-    """
-    boxes, weakest_first = pixel_boxes(boxes_xyxy_px, image.size), _weakest_first(strengths)
-    field = painted(boxes, strengths, image.size)
-    # A strong region is known by its outline, so its own colours may show through; a map has nothing but its tint.
-    canvas = tinted(image, field, colormap, _REGION_OPACITY * (1 - np.abs(field) / 2), WASH * (1 - field**2))
-    for index in weakest_first:
-        _outline(canvas, boxes[index], float(strengths[index]), colormap)
-    return canvas
+def blended(image: Image.Image, field: np.ndarray, colors: Colors) -> Image.Image:
+    """A picture under its strengths (height, width)."""
+    return Image.fromarray(colors.over(np.asarray(image.convert("RGB")), field))
 
 
 def painted(boxes: np.ndarray, values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -40,26 +21,14 @@ def painted(boxes: np.ndarray, values: np.ndarray, size: tuple[int, int]) -> np.
         boxes: (regions, 4), whole pixels, as `pixel_boxes` gives them.
     """
     field = np.zeros(size[::-1], dtype=np.float32)
-    for index in _weakest_first(values):
+    for index in weakest_first(values):
         left, top, right, bottom = boxes[index]
         field[top:bottom, left:right] = values[index]
     return field
 
 
-def _weakest_first(values: np.ndarray) -> np.ndarray:
+def weakest_first(values: np.ndarray) -> np.ndarray:
     return np.argsort(np.abs(values), kind="stable")
-
-
-def overlay_maps(image: Image.Image, maps: Sequence[tuple[np.ndarray, Box]], colormap: Colormap) -> Image.Image:
-    """Colours a picture by coarse maps, each spread smoothly over its part of it; the stronger shows where two meet.
-
-    Args:
-        image: RGB.
-        maps: (rows, columns) in [-1, 1], and the part in the picture's pixels, which may reach beyond its edge.
-            What no map covers turns pale.
-    """
-    field = strongest([spread(strengths, box, image.size) for strengths, box in maps], image.size)
-    return tinted(image, field, colormap, MAP_OPACITY, WASH)
 
 
 def strongest(fields: Sequence[np.ndarray], size: tuple[int, int]) -> np.ndarray:
@@ -70,39 +39,37 @@ def strongest(fields: Sequence[np.ndarray], size: tuple[int, int]) -> np.ndarray
     return found
 
 
-def spread(strengths: np.ndarray, box: Box, size: tuple[int, int]) -> np.ndarray:
-    """A map at the picture's size, 0 beside its box; what lies beyond the picture is never made."""
+def spread(values: np.ndarray, box: Box, size: tuple[int, int], cells: bool = False) -> np.ndarray:
+    """A grid (rows, columns) at the picture's size, 0 beside its box; what lies beyond the picture is never made.
+
+    A patch keeps its value at its middle. In between it goes smoothly from one to the next by monotone cubic
+    interpolation (Fritsch & Carlson 1980), which makes no peak that is not in the values; with `cells` each patch has
+    one value.
+    """
     left, top, right, bottom = map(round, box)
     right, bottom = max(right, left + 1), max(bottom, top + 1)
-    seen = max(left, 0), max(top, 0), min(right, size[0]), min(bottom, size[1])
-    field = Image.new("F", size)
-    if seen[0] < seen[2] and seen[1] < seen[3]:
-        coarse = Image.fromarray(np.asarray(strengths, dtype=np.float32))
-        across, down = coarse.width / (right - left), coarse.height / (bottom - top)
-        part = ((seen[0] - left) * across, (seen[1] - top) * down, (seen[2] - left) * across, (seen[3] - top) * down)
-        field.paste(coarse.resize((seen[2] - seen[0], seen[3] - seen[1]), Image.Resampling.BILINEAR, part), seen[:2])
-    return np.asarray(field)
+    first, last = (max(left, 0), max(top, 0)), (min(right, size[0]), min(bottom, size[1]))
+    field = np.zeros(size[::-1], dtype=np.float32)
+    if first[0] < last[0] and first[1] < last[1]:
+        down = (np.arange(first[1], last[1]) + 0.5 - top) * values.shape[0] / (bottom - top)
+        across = (np.arange(first[0], last[0]) + 0.5 - left) * values.shape[1] / (right - left)
+        between = _stepped if cells else _smooth
+        field[first[1]:last[1], first[0]:last[0]] = between(between(values, down, 0), across, 1)
+    return field
 
 
-def tinted(image: Image.Image, field: np.ndarray, colormap: Colormap,
-            opacity: float | np.ndarray, wash: float | np.ndarray) -> Image.Image:
-    pixels = np.asarray(image.convert("RGB"), dtype=np.float32)
-    grey = luminance(pixels)[..., None]
-    pale = pixels + np.asarray(wash)[..., None] * (grey + _LIGHTEN * (255 - grey) - pixels)
-    tinted = pale + (opacity * np.abs(field)**0.7)[..., None] * (colormap(field) - pale)
-    return Image.fromarray(tinted.round().clip(0, 255).astype(np.uint8))
+def _stepped(values: np.ndarray, places: np.ndarray, axis: int) -> np.ndarray:
+    return np.take(values, places.astype(int).clip(0, values.shape[axis] - 1), axis)
 
 
-def _outline(canvas: Image.Image, box: np.ndarray, strength: float, colormap: Colormap) -> None:
-    size = abs(strength)
-    faint = size < _FAINT
-    color = GREY if faint else rgb(colormap, np.sign(strength) * (0.4 + 0.6 * size))
-    opacity = 0.22 if faint else 0.35 + 0.65 * size
-    width = 1 if faint else 1 + round(size * max(canvas.size) / 320)
-    left, top, right, bottom = box.tolist()
-    mask = Image.new("L", (right - left, bottom - top))
-    ImageDraw.Draw(mask).rectangle((0, 0, mask.width - 1, mask.height - 1), outline=round(255 * opacity), width=width)
-    canvas.paste(color, (left, top), mask)
+def _smooth(values: np.ndarray, places: np.ndarray, axis: int) -> np.ndarray:
+    from scipy.interpolate import PchipInterpolator
+
+    count = values.shape[axis]
+    if count == 1:
+        return np.repeat(values, len(places), axis)
+    middles = np.arange(count) + 0.5
+    return PchipInterpolator(middles, values, axis=axis)(places.clip(middles[0], middles[-1]))
 
 
 def pixel_boxes(boxes_xyxy_px: np.ndarray, size: tuple[int, int]) -> np.ndarray:

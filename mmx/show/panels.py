@@ -7,20 +7,23 @@ import numpy as np
 
 from mmx.results import Block, Box, Element, Explanation, Item, Patches, Region, Regions, Words
 from mmx.show import wording
-from mmx.show.colors import GREY, INK, RGB, Shades, shades_of
+from mmx.show.colors import DISTINCT, GREY, INK, RGB, Look, Shades, shades_of
 from mmx.show.flow import Word
-from mmx.show.tags import color_of
-from mmx.show.typeset import clean
+from mmx.show.text import clean
 
 _NEARLY_ALL = 0.97
 
 
 @dataclass(frozen=True)
 class Map:
-    """Relevance over a grid of patches: shades (rows, columns) over the part `box_xyxy_px` of the picture."""
+    """Relevance over a grid of patches: shades (rows, columns) over the part `box_xyxy_px` of the picture.
+
+    `cells` shows each patch in its own colour, where they are not spread smoothly.
+    """
 
     shades: Shades
     box_xyxy_px: Box
+    cells: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,13 @@ class Scale:
     label: str
     shades: Shades
 
+    @property
+    def without(self) -> str:
+        """Why there are no colours; empty where there are."""
+        if self.shades.negligible:
+            return f"all but zero: none is over {wording.number(self.shades.largest)}, which is rounding noise"
+        return "" if self.shades.largest else "all zero" if self.shades.strengths.size else "none"
+
 
 @dataclass(frozen=True)
 class Panel:
@@ -88,23 +98,23 @@ class Panel:
         return any(mark.tag for view in self.views for mark in view.marks)
 
 
-def item_panel(explanation: Explanation, index: int) -> Panel:
+def item_panel(explanation: Explanation, index: int, look: Look) -> Panel:
     """An item with its relevance, its scales and the strongest regions."""
     item = explanation[index]
     blocks = explanation.blocks(item)
-    views, scales = _views(explanation, item, blocks)
+    views, scales = _views(explanation, item, blocks, look)
     rankings = [wording.region_ranking(block.element, block.scores, explanation.pictures[block.element.picture].size)
                 for block in blocks if isinstance(block.element, Regions) and block.scores.any()]
     shows_label = any(isinstance(block.element, Words) and block.element.text == item.label for block in blocks)
-    return Panel(numbered(explanation, index, named=not shows_label), views, _texts(blocks), scales,
+    return Panel(numbered(explanation, index, named=not shows_label), views,
+                 _texts(blocks, explanation.model.dtype, look), scales,
                  f"strongest: {'; '.join(rankings)}" if rankings else "", chip(item, index))
 
 
-def method_panel(explanation: Explanation, index: int) -> Panel:
+def method_panel(explanation: Explanation, index: int, look: Look) -> Panel:
     """An item with its relevance, under the method's name; its largest score is told, for its colours are shared."""
-    panel = item_panel(explanation, index)
-    largest = [f"largest {wording.number(one.shades.largest)}" if one.shades.largest else "all zero"
-               for one in panel.scales]
+    panel = item_panel(explanation, index, look)
+    largest = [one.without or f"largest {wording.number(one.shades.largest)}" for one in panel.scales]
     return replace(panel, heading=explanation.method, scales=(), caption=", ".join(largest), color=None)
 
 
@@ -121,11 +131,25 @@ def overview_panel(explanation: Explanation) -> Panel:
         for index, item in enumerate(explanation) if item.box_xyxy_px is not None))
 
 
+def color_of(number: int) -> RGB:
+    """Of the item with this number, from 0; after the last colour the first follows."""
+    return DISTINCT[number % len(DISTINCT)]
+
+
 def numbered(explanation: Explanation, index: int, named: bool = True) -> str:
     """The title of an item, behind its number where it has a box."""
     item = explanation[index]
     title = wording.title(item, explanation.asked, named)
     return title if item.box_xyxy_px is None else f"{index + 1} {title}"
+
+
+def is_same_for_all(explanation: Explanation) -> bool:
+    """Whether several items have the same relevance of the same things, since the method does not know the target."""
+    first, *others = explanation.items or (None,)
+    return first is not None and bool(others) and bool(first.scores) and all(
+        item.box_xyxy_px is None and item.elements == first.elements and item.scores.keys() == first.scores.keys()
+        and all(np.array_equal(item.scores[stream], first.scores[stream]) for stream in item.scores)
+        for item in others)
 
 
 def chip(item: Item, index: int) -> RGB | None:
@@ -160,38 +184,40 @@ def _plain(explanation: Explanation, marks: tuple[Mark, ...]) -> Panel:
     return Panel("picture" if len(views) == 1 else "pictures", views)
 
 
-def _views(explanation: Explanation, item: Item, blocks: Sequence[Block]) -> tuple[tuple[View, ...], tuple[Scale, ...]]:
+def _views(explanation: Explanation, item: Item, blocks: Sequence[Block],
+           look: Look) -> tuple[tuple[View, ...], tuple[Scale, ...]]:
     """A view for each stream and picture that it looks at; the plain picture where it looks at none."""
     alt = f"{explanation.asked.question or ''} {wording.title(item, explanation.asked)}".strip()
     box = () if item.box_xyxy_px is None else (Mark(item.box_xyxy_px, INK),)
     views, scales = [], []
     for kind, label in ((Patches, "relevance"), (Regions, "relevance of regions")):
         for group in _by_stream(blocks, kind):
-            shades = _on_one_scale([block.scores for block in group])
-            layers = [(block.element.picture, _layer(block, one)) for block, one in zip(group, shades, strict=True)]
+            whole, shades = _on_one_scale([block.scores for block in group], explanation.model.dtype, look)
+            layers = [(block.element.picture, _layer(block, one, look.cells))
+                      for block, one in zip(group, shades, strict=True)]
             for picture in dict.fromkeys(picture for picture, _ in layers):
                 over = tuple(layer for place, layer in layers if place == picture and layer.shades.strengths.size)
                 views.append(View(picture, over, (*frames(explanation, picture), *(() if picture else box)), alt))
-            scales.append(Scale(label, shades_of(np.concatenate([block.scores for block in group]))))
+            scales.append(Scale(label, whole))
     if not views and explanation.pictures:
         views = [View(0, (), (*frames(explanation, 0), *box), alt)]
     return tuple(views), tuple(scales)
 
 
-def _layer(block: Block, shades: Shades) -> Map | Outlines:
+def _layer(block: Block, shades: Shades, cells: bool) -> Map | Outlines:
     element = block.element
     if isinstance(element, Patches):
         grid = shades.strengths.reshape(element.rows, element.columns)
-        return Map(replace(shades, strengths=grid), element.box_xyxy_px)
+        return Map(replace(shades, strengths=grid), element.box_xyxy_px, cells)
     assert isinstance(element, Regions)
     return Outlines(shades, element.regions)
 
 
-def _texts(blocks: Sequence[Block]) -> tuple[Text, ...]:
+def _texts(blocks: Sequence[Block], dtype: str, look: Look) -> tuple[Text, ...]:
     texts = []
     for group in _by_stream(blocks, Words):
         words = [tuple(wording.words_of(block)) for block in group]
-        shades = _on_one_scale([np.array([word.score for word in one]) for one in words])
+        _, shades = _on_one_scale([np.array([word.score for word in one]) for one in words], dtype, look)
         texts += [Text(one, shade) for one, shade in zip(words, shades, strict=True) if one]
     return tuple(texts)
 
@@ -204,8 +230,8 @@ def _by_stream(blocks: Iterable[Block], kind: type) -> list[list[Block]]:
     return list(streams.values())
 
 
-def _on_one_scale(parts: Sequence[np.ndarray]) -> list[Shades]:
-    """Shades of each part, scaled by the largest score of them all."""
-    whole = shades_of(np.concatenate(parts))
+def _on_one_scale(parts: Sequence[np.ndarray], dtype: str, look: Look) -> tuple[Shades, list[Shades]]:
+    """Shades of all parts together, and of each, scaled by the largest score of them all."""
+    whole = shades_of(np.concatenate(parts), dtype, look)
     ends = np.cumsum([len(part) for part in parts])[:-1]
-    return [replace(whole, strengths=part) for part in np.split(whole.strengths, ends)]
+    return whole, [replace(whole, strengths=part) for part in np.split(whole.strengths, ends)]

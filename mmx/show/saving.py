@@ -1,56 +1,139 @@
-"""Explanations as files: a picture and a JSON file beside it, methods side by side, and all of it as one HTML file."""
+"""Explanations as files: figures and a JSON file beside them, methods side by side, and all of it as one HTML file."""
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 from PIL import Image
 
-from mmx.errors import UsageError
+from mmx.errors import UsageError, unknown_name
 from mmx.files import write_atomically, write_together
 from mmx.results import Explanation
+from mmx.show import plotting
+from mmx.show.blocks import picture
+from mmx.show.colors import Look
 from mmx.show.figure import figure_of
+from mmx.show.heatmap import overlay
 from mmx.show.html import html_page
-from mmx.show.png import draw, png_bytes
+from mmx.show.plotting import FORMATS, VECTOR_DENSITY, own_style, plot_of, png_bytes
+from mmx.show.sheet import sheet
 
-__all__ = ["page_path", "png_bytes", "save_explanation", "save_page", "save_sheet", "sheet_path", "to_image"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Plot
+
+KINDS = ("sheet", "overlay")
+_MARGIN = 48
 
 
-def to_image(explanations: Sequence[Explanation]) -> Image.Image:
-    """The drawn figure of one explanation, or of several methods side by side. Raises what `figure_of` does."""
-    return draw(figure_of(explanations))
+@dataclass(frozen=True)
+class Drawing:
+    """What is drawn of an explanation, and how.
+
+    Attributes:
+        kind: "sheet", all of it with words and scales, or "overlay", the picture alone with its map, at its own size.
+        formats: some of "png", "svg" and "pdf".
+
+    Raises:
+        UsageError: a kind or format that there is not.
+    """
+
+    kind: str = "sheet"
+    formats: tuple[str, ...] = ("png",)
+    look: Look = Look()  # noqa: RUF009 - it is frozen
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise unknown_name("figure", self.kind, KINDS)
+        if not self.formats:
+            raise UsageError("There is no format to draw in.", f"There are {', '.join(FORMATS)}.")
+        for one in self.formats:
+            if one not in FORMATS:
+                raise unknown_name("format", one, FORMATS)
+
+    def files(self, explanations: Sequence[Explanation], stem: str) -> dict[str, bytes]:
+        """File name → bytes: `<stem>.<format>`, and of several items' overlays `<stem>.<number>.<format>`."""
+        drawn, overlays = dict[str, bytes](), self._overlays(explanations) if self.kind == "overlay" else []
+        for one in self.formats:
+            density = 1 if one == "png" else VECTOR_DENSITY
+            if self.kind == "sheet":
+                drawn[f"{stem}.{one}"] = plotting.to_bytes(to_plot(explanations, self.look, density), one, density)
+                continue
+            names = replace(self, formats=(one,)).names(stem, len(explanations[0]))
+            drawn |= {name: _alone(image, one) for name, image in zip(names, overlays, strict=True)}
+        return drawn
+
+    def names(self, stem: str, count: int = 1) -> list[str]:
+        """The file names that `files` gives to an explanation of so many items, without drawing."""
+        parts = [""] if self.kind == "sheet" or count == 1 else [f".{number + 1}" for number in range(count)]
+        return [f"{stem}{part}.{one}" for one in self.formats for part in parts]
+
+    def _overlays(self, explanations: Sequence[Explanation]) -> list[Image.Image]:
+        if len(explanations) > 1:
+            raise UsageError("Methods side by side are drawn as a sheet.", "Leave out --figure overlay.")
+        return [overlay(explanations[0], item, look=self.look) for item in explanations[0]]
 
 
-def save_explanation(explanation: Explanation, folder: Path, stem: str | None = None) -> tuple[Path, Path]:
-    """Writes `<stem>.<method>.png` and `.json` into `folder` and returns their paths.
+def _alone(image: Image.Image, file_format: str) -> bytes:
+    if file_format == "png":
+        return png_bytes(image)
+    with own_style():
+        plot = plot_of(picture(np.asarray(image), *image.size), 0)
+    return plotting.to_bytes(plot, file_format)
+
+
+def to_plot(explanations: Sequence[Explanation], look: Look | None = None, density: int = 1) -> "Plot":
+    """The sheet of one explanation, or of several methods side by side, as a figure of matplotlib.
+
+    Raises what `figure_of` does.
+    """
+    figure = figure_of(explanations, look)
+    with own_style():
+        return plot_of(sheet(figure, density), _MARGIN)
+
+
+def to_image(explanations: Sequence[Explanation], look: Look | None = None) -> Image.Image:
+    """The same in pixels."""
+    return plotting.to_image(to_plot(explanations, look))
+
+
+def save_explanation(explanation: Explanation, folder: Path, stem: str | None = None,
+                     drawing: Drawing | None = None) -> tuple[Path, ...]:
+    """Writes `<stem>.<method>.png`, or as `drawing` says, and `.json` into `folder` and returns their paths.
 
     `stem` defaults to the name of the picture's file. Raises OutputError if they cannot be written.
     """
     name = f"{_stem(explanation, stem)}.{explanation.method}"
-    picture, report = folder / f"{name}.png", folder / f"{name}.json"
-    drawn, document = png_bytes(to_image([explanation])), explanation.to_json()
-    write_together({picture: drawn, report: document})
-    return picture, report
+    drawn = (drawing or Drawing()).files([explanation], name)
+    files = {folder / file: content for file, content in drawn.items()}
+    files[folder / f"{name}.json"] = explanation.to_json()
+    write_together(files)
+    return tuple(files)
 
 
-def save_sheet(explanations: Sequence[Explanation], folder: Path, stem: str | None = None) -> Path:
-    """Writes `<stem>.methods.png`, the methods side by side, and returns its path."""
-    path = sheet_path(folder, _stem(explanations[0], stem))
-    drawn = png_bytes(to_image(explanations))
-    write_atomically(path, drawn)
-    return path
+def save_sheet(explanations: Sequence[Explanation], folder: Path, stem: str | None = None,
+               drawing: Drawing | None = None) -> tuple[Path, ...]:
+    """Writes `<stem>.methods.png`, the methods side by side, or as `drawing` says, and returns the paths."""
+    drawn = (drawing or Drawing()).files(explanations, f"{_stem(explanations[0], stem)}.methods")
+    files = {folder / file: content for file, content in drawn.items()}
+    write_together(files)
+    return tuple(files)
 
 
-def save_page(explanations: Sequence[Explanation], folder: Path, stem: str | None = None) -> Path:
+def save_page(explanations: Sequence[Explanation], folder: Path, stem: str | None = None,
+              look: Look | None = None) -> Path:
     """Writes `<stem>.html`, all methods in a single file that needs no other, and returns its path."""
     path = page_path(folder, _stem(explanations[0], stem))
-    page = html_page(explanations).encode()
+    page = html_page(explanations, look).encode()
     write_atomically(path, page)
     return path
 
 
-def sheet_path(folder: Path, stem: str) -> Path:
-    return folder / f"{stem}.methods.png"
+def sheet_paths(folder: Path, stem: str, drawing: Drawing) -> list[Path]:
+    """Where methods side by side lie; overlays are not laid side by side."""
+    return [folder / name for name in drawing.names(f"{stem}.methods")] if drawing.kind == "sheet" else []
 
 
 def page_path(folder: Path, stem: str) -> Path:

@@ -2,20 +2,21 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageDraw
 
 from mmx.results import Box
-from mmx.show.canvas import rounded_box
+from mmx.show.blocks import framed, rounded
 from mmx.show.colors import GREY, INK, RGB, WHITE, text_color_on
-from mmx.show.typeset import Style, clean, draw_text, text_width
+from mmx.show.lettering import Style, text_width, written
+from mmx.show.text import clean
+
+if TYPE_CHECKING:
+    from matplotlib.offsetbox import DrawingArea
 
 Spot = tuple[int, int, int, int]
 
-# Okabe and Ito's colours, which colour-blind readers tell apart.
-_COLORS: tuple[RGB, ...] = ((0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233), (213, 94, 0),
-                            (240, 228, 66), (40, 40, 40))
 _WIDEST_TAG = 0.7  # of the picture's width
 _HIDES_AT_MOST = 0.2  # of any box
 
@@ -30,32 +31,43 @@ class Tag:
     short: str
 
 
-def color_of(number: int) -> RGB:
-    """Of the item with this number, from 0; after the last colour the first follows."""
-    return _COLORS[number % len(_COLORS)]
+def draw_outline(block: "DrawingArea", box: Sequence[float], color: RGB, width: int) -> None:
+    """A frame with a white rim on both sides, so that it shows on any ground; cut to the block."""
+    rim = 1 + width // 4
+    draw_frame(block, box, WHITE, width + 2 * rim)
+    left, top, right, bottom = box
+    if right - left > 2 * rim and bottom - top > 2 * rim:
+        draw_frame(block, (left + rim, top + rim, right - rim, bottom - rim), color, width)
 
 
-def draw_outline(canvas: Image.Image, box: Sequence[float], color: RGB, width: int) -> None:
-    """A frame with a white rim on both sides, so that it shows on any ground; cut to the canvas."""
-    limits = np.array([*canvas.size, *canvas.size]) - 1
-    left, top, right, bottom = np.clip(np.round(box), 0, limits).astype(int).tolist()
-    frame = (min(left, right), min(top, bottom), max(left, right), max(top, bottom))
-    draw, rim = ImageDraw.Draw(canvas), 1 + width // 4
-    draw.rectangle(frame, outline=WHITE, width=width + 2 * rim)
-    inner = (frame[0] + rim, frame[1] + rim, frame[2] - rim, frame[3] - rim)
-    if inner[0] <= inner[2] and inner[1] <= inner[3]:
-        draw.rectangle(inner, outline=color, width=width)
+def draw_frame(block: "DrawingArea", box: Sequence[float], color: RGB, width: float, alpha: float = 1) -> None:
+    """A frame inside the edges of a box (left, top, right, bottom, downwards); cut to the block."""
+    left, top, right, bottom = _cut(box, (int(block.width), int(block.height)))
+    bounds = left, block.height - bottom, right - left, bottom - top
+    block.add_artist(framed(bounds, color, min(width, right - left, bottom - top), alpha))
 
 
-def draw_tags(canvas: Image.Image, tags: Sequence[Tag], style: Style, widest: float = _WIDEST_TAG) -> None:
+def draw_tags(block: "DrawingArea", tags: Sequence[Tag], style: Style, widest: float = _WIDEST_TAG) -> None:
     """Writes every tag; earlier ones get the better places. `widest`: of the picture's width, for a full text."""
     taken: list[Spot] = []
     for one in tags:
-        text, spot = _placed(one, [other.box for other in tags], taken, canvas.size, style, widest)
-        written = Style(style.size, style.bold, text_color_on(one.color))
-        rounded_box(canvas, spot, style.size // 4, one.color, outline=GREY if written.color == INK else WHITE)
-        draw_text(canvas, spot[0] + style.size // 2, spot[1] + round(1.1 * style.size), text, written)
+        size = int(block.width), int(block.height)
+        text, spot = _placed(one, [other.box for other in tags], taken, size, style, widest)
+        letters = Style(style.size, style.bold, text_color_on(one.color))
+        left, top, right, bottom = spot
+        block.add_artist(rounded((left, block.height - bottom, right - left, bottom - top), style.size / 4, one.color,
+                                 edge=GREY if letters.color == INK else WHITE))
+        baseline = block.height - top - round(1.1 * style.size)
+        block.add_artist(written(left + style.size // 2, baseline, text, letters))
         taken.append(spot)
+
+
+def _cut(box: Sequence[float], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Whole pixels within the picture, at least one wide and high."""
+    limits = np.array([*size, *size])
+    left, top, right, bottom = np.clip(np.round(box), 0, limits).astype(int).tolist()
+    left, top = min(left, size[0] - 1), min(top, size[1] - 1)
+    return left, top, max(right, left + 1), max(bottom, top + 1)
 
 
 def area(box: Sequence[float]) -> float:

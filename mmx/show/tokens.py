@@ -1,17 +1,13 @@
-"""A text, each word shaded by the relevance of its tokens."""
+"""The words of a text, each with the relevance of its tokens."""
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
-from PIL import Image
 
 from mmx.results import Token
-from mmx.show.canvas import blank, rounded_box
-from mmx.show.colors import WHITE, Shades, rgb, text_color_on
-from mmx.show.flow import Placed, Word, broken_into_lines, placed_line, reads_from_the_right
-from mmx.show.typeset import Style, clean, draw_text
+from mmx.show.flow import Word
+from mmx.show.text import clean
 
 _APOSTROPHES = "'\u2019"
 _SCRIPTS_WITHOUT_SPACES = ("CJK", "HIRAGANA", "KATAKANA")
@@ -33,19 +29,6 @@ def scored_words(text: str, tokens: Sequence[Token], scores: np.ndarray) -> list
             words.append(Word(clean(text[start:stop]), spaced, score))
         end = stop
     return [word for word in words if word.text]
-
-
-def shaded_words(words: Sequence[Word], shades: Shades, style: Style, width: int) -> Image.Image:
-    """A block of words, each on its colour, `width` wide and as high as it takes; `shades` has one for each word."""
-    strong = [replace(word, score=float(s)) for word, s in zip(words, shades.strengths, strict=True)]
-    padding, from_right = style.size // 7, reads_from_the_right(words)
-    lines = broken_into_lines(strong, style, width, padding)
-    pitch = round(1.6 * style.size)
-    canvas = blank(width, len(lines) * pitch)
-    for number, line in enumerate(lines):
-        for placed in placed_line(line, style, width, padding, from_right):
-            _draw_chip(canvas, placed, number * pitch, padding, style, shades)
-    return canvas
 
 
 def _spans(text: str, tokens: Sequence[Token], scores: np.ndarray) -> list[tuple[int, int, float]]:
@@ -88,13 +71,3 @@ def _uncovered(text: str, start: int, stop: int) -> list[Word]:
     words = clean(text[start:stop]).split(" ")
     opens = start == 0 or text[start:start + 1].isspace()
     return [Word(word, spaced=opens or number > 0) for number, word in enumerate(words) if word]
-
-
-def _draw_chip(canvas: Image.Image, placed: Placed, top: int, padding: int, style: Style, shades: Shades) -> None:
-    strength = placed.word.score
-    fill = rgb(shades.colormap, strength) if strength else WHITE
-    if strength:
-        box = (placed.x, top + 1, placed.x + placed.width - 1, top + round(1.45 * style.size))
-        rounded_box(canvas, box, style.size // 6, fill)
-    color = replace(style, color=text_color_on(fill))
-    draw_text(canvas, placed.x + padding, top + round(1.06 * style.size), placed.word.text, color)

@@ -1,6 +1,7 @@
 """A picture at a readable size with what lies over it."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -8,15 +9,20 @@ from PIL import Image
 from mmx.errors import ImageError, UsageError, shown_path
 from mmx.images import open_picture
 from mmx.results import Box, Picture
-from mmx.show.colors import rgb
-from mmx.show.overlay import overlay_maps, overlay_regions
+from mmx.show.blocks import picture
+from mmx.show.colors import GREY
+from mmx.show.lettering import Style
+from mmx.show.overlay import blended, painted, pixel_boxes, spread, strongest, weakest_first
 from mmx.show.panels import Map, Mark, Outlines, View
-from mmx.show.tags import Tag, area, draw_outline, draw_tags
-from mmx.show.typeset import Style
+from mmx.show.tags import Tag, area, draw_frame, draw_outline, draw_tags
 from mmx.show.wording import ranked
+
+if TYPE_CHECKING:
+    from matplotlib.offsetbox import DrawingArea
 
 _SMALLEST_PICTURE = 6  # in sizes of letters: below it, names of regions would hide what they name
 _WIDEST_NAME = 0.5  # of the picture's width, of a region
+_FAINT = 0.08
 
 
 def image_of(picture: Picture) -> Image.Image:
@@ -37,26 +43,30 @@ def image_of(picture: Picture) -> Image.Image:
     return opened.image
 
 
-def fitted(image: Image.Image, width: int, height: int) -> Image.Image:
-    """A picture as large as fits, whatever its own size."""
+def fitted(image: Image.Image, width: int, height: int, density: int = 1) -> Image.Image:
+    """A picture as large as fits, whatever its own size, times `density`."""
     factor = min(width / image.width, height / image.height)
-    size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
+    size = (density * max(1, round(image.width * factor)), density * max(1, round(image.height * factor)))
     return image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
 
 
 class Pictures:
-    """The pictures of a figure, scaled once for all the views of one size. Raises what `image_of` does."""
+    """The pictures of a figure, scaled once for all the views of one size. Raises what `image_of` does.
 
-    def __init__(self, pictures: Sequence[Picture]) -> None:
+    `density` is how many of a picture's pixels lie on one of the sheet's: more where the sheet can be enlarged.
+    """
+
+    def __init__(self, pictures: Sequence[Picture], density: int = 1) -> None:
+        self.density = density
         self._images = [image_of(picture) for picture in pictures]
         self._fitted: dict[tuple[int, int, int], Image.Image] = {}
 
     def fitted(self, place: int, width: int, height: int) -> Image.Image:
-        """A copy of the picture at this place, as large as fits."""
+        """The picture at this place, as large as fits, times the density."""
         key = place, width, height
         if key not in self._fitted:
-            self._fitted[key] = fitted(self._images[place], width, height)
-        return self._fitted[key].copy()
+            self._fitted[key] = fitted(self._images[place], width, height, self.density)
+        return self._fitted[key]
 
     def size(self, place: int) -> tuple[int, int]:
         """The picture's own width and height."""
@@ -68,42 +78,66 @@ class Pictures:
         return self._images[0].width / self._images[0].height if self._images else 1.0
 
 
-def draw_view(view: View, pictures: Pictures, width: int, height: int, letters_px: int = 18) -> Image.Image:
-    """The view as large as fits into width x height pixels."""
-    canvas = pictures.fitted(view.picture, width, height)
-    stretch = np.tile(np.divide(canvas.size, pictures.size(view.picture)), 2)
+def view_block(view: View, pictures: Pictures, width: int, height: int, letters_px: int = 18) -> "DrawingArea":
+    """The view as large as fits into width x height pixels: relevance as colours, then outlines, marks and names."""
+    image = pictures.fitted(view.picture, width, height)
+    size = image.width // pictures.density, image.height // pictures.density
+    block = picture(np.asarray(_under_relevance(image, view, pictures.size(view.picture))), *size)
+    stretch = np.tile(np.divide(size, pictures.size(view.picture)), 2)
     style = Style(letters_px, bold=True)
-    maps = [(layer.shades.strengths, _box(stretch * layer.box_xyxy_px)) for layer in view.layers
-            if isinstance(layer, Map)]
-    if maps:
-        canvas = overlay_maps(canvas, maps, view.layers[0].shades.colormap)
     for layer in view.layers:
         if isinstance(layer, Outlines):
-            canvas = _with_regions(canvas, layer, stretch, style)
-    _draw_marks(canvas, view.marks, stretch, style)
-    return canvas
+            _draw_regions(block, layer, stretch, style)
+    _draw_marks(block, view.marks, stretch, style)
+    return block
 
 
-def _with_regions(canvas: Image.Image, layer: Outlines, stretch: np.ndarray, style: Style) -> Image.Image:
-    """Its regions coloured, and the strongest named by rank and label."""
-    strengths, colormap = layer.shades.strengths, layer.shades.colormap
-    boxes = np.array([region.box_xyxy_px for region in layer.regions]).reshape(-1, 4) * stretch
-    drawn = overlay_regions(canvas, boxes, strengths, colormap)
-    if min(drawn.size) >= _SMALLEST_PICTURE * style.size:
-        tags = [Tag(_box(boxes[index]), rgb(colormap, float(strengths[index])),
+def _under_relevance(image: Image.Image, view: View, own_size: tuple[int, int]) -> Image.Image:
+    """All layers through one blend; the stronger shows where two meet."""
+    if not view.layers:
+        return image
+    stretch = np.tile(np.divide(image.size, own_size), 2)
+    fields = [_field(layer, stretch, image.size) for layer in view.layers]
+    return blended(image, strongest(fields, image.size), view.layers[0].shades.colors)
+
+
+def _field(layer: Map | Outlines, stretch: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    strengths = layer.shades.strengths
+    if isinstance(layer, Map):
+        return spread(strengths, _box(stretch * layer.box_xyxy_px), size, layer.cells)
+    return painted(pixel_boxes(_boxes(layer) * stretch, size), strengths, size)
+
+
+def _draw_regions(block: "DrawingArea", layer: Outlines, stretch: np.ndarray, style: Style) -> None:
+    """Outlines, the stronger the thicker and over weaker ones; the strongest are named by rank and label."""
+    strengths, colors = layer.shades.strengths, layer.shades.colors
+    boxes, longest = _boxes(layer) * stretch, max(block.width, block.height)
+    for index in weakest_first(strengths):
+        size = abs(float(strengths[index]))
+        if size < _FAINT:
+            draw_frame(block, boxes[index], GREY, 1, 0.22)
+        else:
+            color = colors.pure(float(np.sign(strengths[index])) * (0.4 + 0.6 * size))
+            draw_frame(block, boxes[index], color, 1 + round(size * longest / 320), 0.35 + 0.65 * size)
+    if min(block.width, block.height) >= _SMALLEST_PICTURE * style.size:
+        tags = [Tag(_box(boxes[index]), colors.pure(float(strengths[index])),
                     f"{rank} {layer.regions[index].label or ''}", str(rank))
                 for rank, index in enumerate(ranked(strengths), start=1)]
-        draw_tags(drawn, tags, style, _WIDEST_NAME)
-    return drawn
+        draw_tags(block, tags, style, _WIDEST_NAME)
 
 
-def _draw_marks(canvas: Image.Image, marks: Sequence[Mark], stretch: np.ndarray, style: Style) -> None:
+def _draw_marks(block: "DrawingArea", marks: Sequence[Mark], stretch: np.ndarray, style: Style) -> None:
     """Small boxes lie over large ones, and names over all boxes."""
+    longest = max(block.width, block.height)
     tags = [Tag(_box(stretch * mark.box_xyxy_px), mark.color, mark.tag, mark.short) for mark in marks if mark.tag]
-    thin, thick = 2 + (max(canvas.size) > 600), max(3, round(max(canvas.size) / 360))
+    thin, thick = 2 + (longest > 600), max(3, round(longest / 360))
     for mark in sorted(marks, key=lambda mark: -area(mark.box_xyxy_px)):
-        draw_outline(canvas, stretch * mark.box_xyxy_px, mark.color, thick if mark.tag else thin)
-    draw_tags(canvas, tags, style)
+        draw_outline(block, stretch * mark.box_xyxy_px, mark.color, thick if mark.tag else thin)
+    draw_tags(block, tags, style)
+
+
+def _boxes(layer: Outlines) -> np.ndarray:
+    return np.array([region.box_xyxy_px for region in layer.regions]).reshape(-1, 4)
 
 
 def _box(sides: np.ndarray) -> Box:

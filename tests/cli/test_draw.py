@@ -28,9 +28,9 @@ def test_it_is_the_same_figure(mmx: Command, written: Path, tmp_path: Path) -> N
 
 def test_methods_side_by_side(mmx: Command, written: Path, tmp_path: Path) -> None:
     files = (written / "scene.relevance.json", written / "scene.rollout.json")
-    assert mmx("draw", *files, "--sheet", "--out", "again").code == 0
+    assert mmx("draw", *files, "--together", "--out", "again").code == 0
     assert Path("again/methods.png").read_bytes() == (written / "scene.methods.png").read_bytes()
-    assert mmx("draw", *files, "--sheet", "--html", "--out", "again").code == 0
+    assert mmx("draw", *files, "--together", "--html", "--out", "again").code == 0
     assert Path("again/methods.html").read_bytes() == (written / "scene.html").read_bytes()
 
 

@@ -110,7 +110,7 @@ def test_batches_give_what_single_runs_give(ask: Command, picture: Path, tmp_pat
 
 
 def test_json_is_one_document(ask: Command, picture: Path) -> None:
-    outcome = ask("gone.png", picture, *QUESTION, "--json", "-m", "rollout", "-m", "relevance")
+    outcome = ask("gone.png", picture, *QUESTION, "--json", "--quiet", "-m", "rollout", "-m", "relevance")
     document = json.loads(outcome.out)
     assert outcome.code == 1
     assert outcome.error == "gone.png does not exist. Check the path."

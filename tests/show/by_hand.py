@@ -4,10 +4,13 @@ import re
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+from matplotlib.offsetbox import OffsetBox
 from PIL import Image
 
 import mmx.show  # noqa: F401  (explanations draw themselves once it is there)
 from mmx.results import Asked, Explanation, Item, ModelInfo, Picture, Prediction, Token, Words
+from mmx.show.plotting import plot_of, to_image
 
 MODEL = ModelInfo("tiny", "toys", "ToyModel", "sha256:00", "cpu", "float32")
 ANSWERS = (Prediction(7, "cat", 0.8, "softmax"), Prediction(3, "dog", 0.15, "softmax"),
@@ -32,3 +35,8 @@ def explanation_of(items: tuple[Item, ...], asked: Asked, size: tuple[int, int],
 def by(explanation: Explanation, *methods: str) -> list[Explanation]:
     """The same by other methods."""
     return [replace(explanation, method=method) for method in methods]
+
+
+def drawn(block: OffsetBox, margin: int = 0) -> np.ndarray:
+    """A block as it is drawn, (height, width, 3) of int."""
+    return np.asarray(to_image(plot_of(block, margin))).astype(int)

@@ -1,13 +1,18 @@
 """Explanations for every mix of what models look at."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pytest
 from by_hand import ANSWERS, explanation_of, words_of
+from matplotlib import font_manager
+from matplotlib.font_manager import fontManager
 
 from mmx.results import Asked, Explanation, Item, Patches, Prediction, Region, Regions, Token, Words
+from mmx.show import lettering
 
 Build = Callable[..., Explanation]
 MIXES = ("regions", "patches", "texts", "classes", "detections", "nothing")
@@ -110,3 +115,26 @@ def mixed(request: pytest.FixtureRequest) -> Explanation:
     builders = {"regions": "answer", "patches": "joint", "nothing": "detections"}
     build = request.getfixturevalue(builders.get(request.param, request.param))
     return build(0) if request.param == "nothing" else build()
+
+
+def forget() -> None:
+    for one in vars(lettering).values():
+        if hasattr(one, "cache_clear"):
+            one.cache_clear()
+    fontManager._findfont_cached.cache_clear()
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Says which font files this machine has beside those of matplotlib; none, until it is called."""
+
+    def machine(*paths: Path) -> None:
+        own = [one for one in fontManager.ttflist if Path(one.fname).is_relative_to(matplotlib.get_data_path())]
+        monkeypatch.setattr(fontManager, "ttflist", own)
+        monkeypatch.setattr(font_manager, "findSystemFonts", lambda *_, **__: list(map(str, paths)))
+        forget()
+
+    machine()
+    yield machine
+    monkeypatch.undo()
+    forget()

@@ -1,19 +1,28 @@
+"""Words with the relevance of their tokens, on their colours."""
+
 import numpy as np
 import pytest
+from by_hand import drawn
 
 from mmx.results import Token
-from mmx.show.colors import rgb, shades_of
+from mmx.show.blocks import shaded_words
+from mmx.show.colors import Look, shades_of
 from mmx.show.flow import Word
-from mmx.show.tokens import scored_words, shaded_words
-from mmx.show.typeset import Style
+from mmx.show.lettering import Style, text_width
+from mmx.show.panels import Text
+from mmx.show.tokens import scored_words
 
 
 def token(start: int, stop: int, question: str) -> Token:
     return Token(question[start:stop], question[start:stop], False, (start, stop))
 
 
-def shades(words: list[Word]):
-    return shades_of(np.array([word.score for word in words]))
+def shades(words: list[Word], look: Look | None = None):
+    return shades_of(np.array([word.score for word in words]), look=look)
+
+
+def drawn_words(words: list[Word], width: int = 400, look: Look | None = None) -> np.ndarray:
+    return drawn(shaded_words(Text(tuple(words), shades(words, look)), Style(30), width))
 
 
 def scored(question: str, spans: list[tuple[int, int]], scores: list[float]) -> list[tuple[str, float]]:
@@ -61,14 +70,40 @@ def test_every_token_needs_a_score() -> None:
         scored("is it", [(0, 2), (3, 5)], [1])
 
 
-def test_words_are_drawn_on_their_own_color() -> None:
+@pytest.mark.parametrize("look", [None, Look(alpha=1), Look("viridis", 0.4)])
+def test_words_are_drawn_on_their_own_color(look: Look | None) -> None:
     words = scored_words("aa bb cc", [token(s, s + 2, "aa bb cc") for s in (0, 3, 6)], np.array([0.0, 1.0, 4.0]))
-    colors = {tuple(color) for _, color in shaded_words(words, shades(words), Style(30), 400).getcolors(100000)}
-    assert {rgb(shades(words).colormap, strength) for strength in (0.25, 1.0)} <= colors
+    pixels, on_white = drawn_words(words, look=look), shades(words, look).colors.on_white
+    places = [np.flatnonzero((pixels == on_white(strength)).all(axis=2).any(axis=0)) for strength in (0.25, 1.0)]
+    assert all(len(columns) > 20 for columns in places)
+    assert places[0].max() < places[1].min() and places[0].min() > text_width("aa", Style(30))
+
+
+def test_letters_stand_out_from_their_chip() -> None:
+    words = [Word("aa", score=1.0), Word("bb", score=0.01)]
+    pixels = drawn_words(words, look=Look(alpha=1))
+    chip = (pixels == (182, 10, 30)).all(axis=2).any(axis=0)
+    on_chip, beside = pixels[:, :np.flatnonzero(chip)[-1]], pixels[:, np.flatnonzero(chip)[-1] + 4:]
+    assert (on_chip.min(axis=2) > 240).sum() > 100  # white letters
+    assert (beside.max(axis=2) < 60).sum() > 50  # ink
+
+
+def test_chips_do_not_touch() -> None:
+    pixels = drawn_words([Word("aa", score=1.0), Word("?", spaced=False, score=1.0), Word("bb", score=1.0)])
+    columns = (pixels != 255).any(axis=(0, 2))
+    assert len(np.flatnonzero(np.diff(columns.astype(int)) == 1)) + int(columns[0]) == 3
 
 
 def test_words_without_relevance_are_uncoloured() -> None:
     words = scored_words("aa bb", [token(0, 2, "aa bb"), token(3, 5, "aa bb")], np.zeros(2))
-    pixels = np.asarray(shaded_words(words, shades(words), Style(30), 400)).astype(int)
+    pixels = drawn_words(words)
     assert pixels.min() < 60
     assert np.ptp(pixels, axis=2).max() <= 22  # ink on white: nothing more colourful than the ink itself
+
+
+def test_shaded_words_grow_with_their_text_and_start_where_they_are_read() -> None:
+    words = [Word("aa", score=1.0)] * 40
+    assert drawn_words(words).shape[0] > 4 * drawn_words(words[:1]).shape[0]
+    assert drawn_words([], 400).shape[0] <= 2
+    left, right = (np.flatnonzero((drawn_words([Word(text, score=1.0)]) != 255).any(axis=(0, 2))) for text in ("aa", "מה"))
+    assert left[0] == 0 and right[-1] >= 397 and right[0] > 300

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmx.show.curves import Curve, Panel, curves_figure
-from mmx.show.png import png_bytes
+from mmx.show.plotting import png_bytes
 
 ORDER = {"positive": "most relevant first", "negative": "least relevant first"}
 _BANDS = "Bands are 95 % bootstrap intervals. AUC is the area under a curve over the share removed."

@@ -7,7 +7,7 @@ from mmx.datasets.coco import CocoImage, masks_of
 from mmx.errors import ImageError
 from mmx.images import open_picture
 from mmx.show.gallery import GalleryRow, Masks, gallery
-from mmx.show.png import png_bytes
+from mmx.show.plotting import png_bytes
 from mmx.studies.runs import Record, Run
 from mmx.studies.segment.categories import CategoryMap
 from mmx.studies.segment.data import CocoData

@@ -1,0 +1,84 @@
+"""Blocks as a figure of matplotlib, and figures as files: the same bytes for the same figure, whatever a user's style.
+"""
+
+from contextlib import AbstractContextManager
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from mmx.show.blocks import column
+from mmx.show.lettering import DPI
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Plot
+    from matplotlib.offsetbox import OffsetBox
+
+FORMATS = ("png", "svg", "pdf")
+_SLACK = 1e-3  # of a pixel: a canvas is cut to whole ones
+VECTOR_DENSITY = 3  # pixels of a picture for one of the sheet, where the sheet can be enlarged
+_SMALL_PX, _QUALITY = (1200, 2400), 75
+# Letters stay letters in a PDF; in an SVG, which brings no fonts, they are outlines that look the same everywhere.
+_STYLE = {"pdf.fonttype": 42, "svg.fonttype": "path", "svg.hashsalt": "mmx", "pdf.compression": 6}
+_NO_DATES = {"png": {"Software": None}, "svg": {"Date": None, "Creator": "mmx"},
+             "pdf": {"CreationDate": None, "Producer": None, "Creator": "mmx"}}
+
+
+def own_style() -> AbstractContextManager[None]:
+    """Within it nothing depends on what a user has set for matplotlib: for whatever makes blocks or draws them."""
+    from matplotlib.style import context
+
+    return context(["default", _STYLE])
+
+
+def plot_of(block: "OffsetBox", margin: int) -> "Plot":
+    """A figure just as large as its block and a margin around it, on white."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure as Plot
+
+    plot, whole = Plot(dpi=DPI, facecolor="white"), column([(0, block)])
+    renderer = FigureCanvasAgg(plot).get_renderer()
+    plot.add_artist(whole)
+    box = whole.get_bbox(renderer)
+    width, height = (round(side + 2 * margin) + _SLACK for side in (box.width, box.height))
+    plot.set_size_inches(width / DPI, height / DPI)
+
+    def lower_left(width: float, height: float, xdescent: float, ydescent: float, renderer: Any) -> tuple[float, float]:
+        pixel = renderer.points_to_pixels(1)
+        return pixel * (margin - box.x0), pixel * (margin - box.y0)
+
+    whole.set_offset(lower_left)
+    return plot
+
+
+def to_image(plot: "Plot") -> Image.Image:
+    """RGB, at the figure's own size."""
+    with own_style():
+        plot.canvas.draw()
+    return Image.fromarray(np.asarray(plot.canvas.buffer_rgba())).convert("RGB")
+
+
+def to_bytes(plot: "Plot", file_format: str, density: int = 1) -> bytes:
+    """As one of `FORMATS`; in vectors, `density` of a picture's pixels lie on one of the figure's."""
+    if file_format == "png":
+        return png_bytes(to_image(plot))
+    buffer = BytesIO()
+    with own_style():
+        plot.savefig(buffer, format=file_format, dpi=density * DPI, metadata=_NO_DATES[file_format])
+    return buffer.getvalue()
+
+
+def png_bytes(image: Image.Image) -> bytes:
+    """The picture as a PNG file."""
+    buffer = BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def jpeg_bytes(image: Image.Image) -> bytes:
+    """The picture as a small JPEG, for a notebook that is stored with what it shows."""
+    small, buffer = image.copy(), BytesIO()
+    small.thumbnail(_SMALL_PX, Image.Resampling.LANCZOS)
+    small.save(buffer, "JPEG", quality=_QUALITY)
+    return buffer.getvalue()
