@@ -89,8 +89,8 @@ def perturb(
 ) -> None:
     """Follow a model's accuracy as words, regions or patches are removed in the order of their relevance.
 
-    Writes a line for each sample, summary.json, summary.csv and curves.png into --out; a run that was killed goes on
-    with --resume, and 'torchrun --nproc-per-node N -m mmx perturb ...' shares the samples out. Example:
+    Writes a line for each sample, summary.json, summary.csv and the curves (PNG and PDF) into --out; a run that was
+    killed goes on with --resume, and 'torchrun --nproc-per-node N -m mmx perturb ...' shares the samples out. Example:
 
     mmx perturb --method all --protocol clean --num-samples 200
     """

@@ -37,7 +37,7 @@ def print_perturbation(summary: Mapping[str, Any], out: Path, as_json: bool) -> 
             print_result(_table(panel))
     print_result(Text("\nAUC: area under accuracy over the share removed, as mean accuracy in %. In brackets 95 % "
                       "bootstrap intervals, paired for differences.", "dim"))
-    print_result(Text.assemble(("wrote ", "dim"), f"{shown_path(out)}/summary.json, summary.csv and curves.png"))
+    print_result(Text.assemble(("wrote ", "dim"), f"{shown_path(out)}/summary.json and .csv, curves.png and .pdf"))
 
 
 def _table(panel: Mapping[str, Any]) -> Table:

@@ -10,9 +10,6 @@ from math import ceil
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from PIL import Image
-
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Plot
@@ -60,14 +57,8 @@ class Panel:
     curves: tuple[Curve, ...]
 
 
-def curves_figure(title: str, panels: Sequence[Panel], columns: int, small_print: Sequence[str]) -> Image.Image:
-    """Panels in rows of `columns`, all on one scale, as an RGB picture."""
-    plot = curves_plot(title, panels, columns, small_print)
-    return Image.fromarray(np.asarray(plot.canvas.buffer_rgba())).convert("RGB")
-
-
 def curves_plot(title: str, panels: Sequence[Panel], columns: int, small_print: Sequence[str]) -> "Plot":
-    """The same as a figure of matplotlib, which saves itself as SVG and PDF too."""
+    """Panels in rows of `columns`, all on one scale, as a figure of matplotlib."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Plot
     from matplotlib.style import context

@@ -67,7 +67,7 @@ def test_a_run(perturb: Command, tmp_path: Path, protocol: str) -> None:
     assert outcome.out.count("lower AUC is better") == outcome.out.count("higher AUC is better") == 2
     out = tmp_path / "out"
     assert {path.name for path in out.iterdir()} == {
-        ".run.lock", "summary.json", "summary.csv", "run.json", "curves.png", "records.0-of-1.jsonl"}
+        ".run.lock", "summary.json", "summary.csv", "run.json", "curves.png", "curves.pdf", "records.0-of-1.jsonl"}
     found, methods = summary(out), ["relevance", "rollout", *(["random"] if protocol == "clean" else [])]
     assert found["parameters"]["methods"] == methods and found["protocol"] == protocol
     assert {(modality, sign) for modality, signs in found["panels"].items() for sign in signs} == {
@@ -289,7 +289,7 @@ def test_two_processes_end_in_the_bytes_of_one(perturb: Command, arguments: list
          *map(str, arguments), "--out", str(other)], capture_output=True, text=True, env=_environment(), check=False)
     assert done.returncode == 0, done.stderr
     assert len(list(other.glob("records.*-of-2.jsonl"))) == 2
-    for name in ("summary.json", "summary.csv", "curves.png"):
+    for name in ("summary.json", "summary.csv", "curves.png", "curves.pdf"):
         assert (other / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
 
 
@@ -306,7 +306,7 @@ def test_kill_9_loses_nothing(perturb: Command, arguments: list[object], tmp_pat
     before = path.read_bytes().count(b"\n")
     assert perturb("--out", other, "--resume").code == 0
     assert 0 < before <= 9 == len(records(other))
-    for name in ("summary.json", "summary.csv", "curves.png"):
+    for name in ("summary.json", "summary.csv", "curves.png", "curves.pdf"):
         assert (other / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
 
 
@@ -321,7 +321,8 @@ def test_compare_puts_runs_side_by_side(perturb: Command, mmx: Command, tmp_path
     assert list(panel["methods"]) == ["relevance (both)", "rollout (both)", "relevance (a)", "rollout (a)"]
     assert panel["methods"]["rollout (a)"] == alone["panels"]["image"]["positive"]["methods"]["rollout"]
     assert panel["differences"]["rollout (both)"]["rollout (a)"] == {"mean": 0, "low": 0, "high": 0}
-    assert {path.name for path in (tmp_path / "c").iterdir()} == {"summary.json", "summary.csv", "curves.png"}
+    assert {path.name for path in (tmp_path / "c").iterdir()} == {
+        "summary.json", "summary.csv", "curves.png", "curves.pdf"}
     document = mmx("compare", tmp_path / "both", tmp_path / "a", *mmx_arguments, "--json").out
     assert json.loads(document) == found
     assert "holds a run" in mmx("compare", tmp_path / "both", tmp_path / "a", "--out", tmp_path / "a").error

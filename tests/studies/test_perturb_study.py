@@ -15,7 +15,7 @@ from mmx.model import Model
 from mmx.studies.perturb.records import PerturbationTest
 from mmx.studies.perturb.study import PerturbationStudy
 
-FILES = ("summary.json", "summary.csv", "curves.png", "records.0-of-1.jsonl", "run.json")
+FILES = ("summary.json", "summary.csv", "curves.png", "curves.pdf", "records.0-of-1.jsonl", "run.json")
 QUESTIONS = ("what color is the circle?", "what is red?", "is the circle red?")
 
 

@@ -13,7 +13,7 @@ from mmx.errors import UsageError, shown_path
 from mmx.results import SCHEMA_VERSION
 from mmx.studies.folders import PARAMETERS, SUMMARY
 from mmx.studies.perturb.curves import Curves, fault_of
-from mmx.studies.perturb.figure import curves_png
+from mmx.studies.perturb.figure import curves_file
 from mmx.studies.perturb.result import KIND, PerturbationStudy
 from mmx.studies.runs import Run
 from mmx.studies.world import World
@@ -51,7 +51,7 @@ def compare(*folders: str | Path, out: str | Path | None = None, overwrite: bool
 
     Args:
         folders: of two runs or more.
-        out: where summary.json, summary.csv and curves.png are written, if anywhere.
+        out: where summary.json, summary.csv, curves.png and curves.pdf are written, if anywhere.
         overwrite: replaces the comparison of other runs in `out`.
 
     Raises:
@@ -64,7 +64,7 @@ def compare(*folders: str | Path, out: str | Path | None = None, overwrite: bool
     if out is not None:
         _refuse_replacing(Path(out), distinct, overwrite)
     summary = _compared([Finished.read(folder) for folder in distinct])
-    study = PerturbationStudy(summary, curves_png(summary))
+    study = PerturbationStudy(summary, curves_file(summary))
     if out is not None:
         study.save(out)
     return study

@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mmx.show.curves import Curve, Panel, curves_figure
-from mmx.show.plotting import png_bytes
+from mmx.show.curves import Curve, Panel, curves_plot
+from mmx.show.plotting import to_bytes
 
 ORDER = {"positive": "most relevant first", "negative": "least relevant first"}
 _BANDS = "Bands are 95 % bootstrap intervals. AUC is the area under a curve over the share removed."
 
 
-def curves_png(summary: Mapping[str, Any]) -> bytes:
-    """One panel for each modality and sign, as a PNG file."""
+def curves_file(summary: Mapping[str, Any], file_format: str = "png") -> bytes:
+    """One panel for each modality and sign, as a PNG, SVG or PDF file."""
     panels = [_panel(summary, modality, sign, panel) for modality, signs in summary["panels"].items()
               for sign, panel in signs.items()]
     parameters, samples = summary["parameters"], summary["samples"]
@@ -22,7 +22,7 @@ def curves_png(summary: Mapping[str, Any]) -> bytes:
         told.insert(0, f"WARNING: {summary['warning']}")
     columns = min(2, len(panels))
     things = " or ".join(sorted({parameters["removes"][modality] for modality in summary["panels"]}, reverse=True))
-    return png_bytes(curves_figure(f"Accuracy as {things} are removed, %", panels, columns, told))
+    return to_bytes(curves_plot(f"Accuracy as {things} are removed, %", panels, columns, told), file_format)
 
 
 def heading(summary: Mapping[str, Any], modality: str, sign: str) -> str:

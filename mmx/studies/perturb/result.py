@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+from mmx.studies.perturb.figure import curves_file
 from mmx.studies.result import DrawnStudy
 
 KIND = "perturb"
@@ -20,6 +21,10 @@ class PerturbationStudy(DrawnStudy):
         return (f"<PerturbationStudy of {parameters['model']['name']}, {found['samples']['evaluated']} samples of "
                 f"{parameters['data']['kind']}, {methods} methods, {found['protocol']}: accuracy "
                 f"{100 * found['accuracy']['mean']:.1f} %>")
+
+    def _files(self) -> dict[str, bytes]:
+        """The figure for a paper, too."""
+        return {"curves.pdf": curves_file(self.document, "pdf"), **super()._files()}
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each modality, sign, method and step: the share removed, and the mean accuracy with its interval.

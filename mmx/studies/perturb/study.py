@@ -14,7 +14,7 @@ from mmx.studies.models import Model, fitting_methods, identity_of
 from mmx.studies.perturb.answering import AnsweringModel
 from mmx.studies.perturb.combinations import Combinations
 from mmx.studies.perturb.curves import Curves, fault_of
-from mmx.studies.perturb.figure import curves_png
+from mmx.studies.perturb.figure import curves_file
 from mmx.studies.perturb.pictures import cache_folder, pictures_of
 from mmx.studies.perturb.published import EarlyWarning, accuracy_warning
 from mmx.studies.perturb.records import PerturbationTest, failed
@@ -57,7 +57,7 @@ def perturb(model: Model, data: str | Path | PlainRows | None = None, *, annotat
         seed: of the order of samples, and of everything random.
         cache: where region features are kept between runs; True for ~/.cache/mmx, False for nowhere.
         batch_size: samples that are explained at once; None for as many as fit.
-        out: where run.json, a line for each sample, the summary and curves.png go; None for a temporary folder.
+        out: where run.json, a line for each sample, the summary and the curves go; None for a temporary folder.
         resume: goes on with the run in `out`.
         overwrite: replaces the run in `out`.
         progress: hears how far it is.
@@ -120,4 +120,4 @@ def _summed_up(run: Run, parameters: Mapping[str, Any], data: VqaData) -> Pertur
              **Curves.read(run, parameters).summary(divisor)}
     found["warning"] = accuracy_warning(parameters["model"]["name"], found["accuracy"], evaluated)
     found |= {"failures": failures, "parameters": dict(parameters)}
-    return PerturbationStudy(found, curves_png(found))
+    return PerturbationStudy(found, curves_file(found))
