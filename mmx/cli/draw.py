@@ -79,7 +79,7 @@ def _read(path: Path, given: "Picture | None") -> "Explanation":
         document = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"{shown_path(path)} cannot be read ({error.strerror}).", "Check the path.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{shown_path(path)} is not JSON.", "Give a file that 'mmx explain' wrote.") from error
     try:
         found = Explanation.from_dict(document, [] if given is None else [given.image])

@@ -12,7 +12,7 @@ from mmx.errors import UsageError
 from mmx.results import documents
 from mmx.results.elements import Block, Elements
 from mmx.results.items import Asked, Item, ModelInfo, Picture, Prediction
-from mmx.schema import SCHEMA_VERSION
+from mmx.schema import SCHEMA_VERSION, misfit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -134,11 +134,13 @@ class Explanation:
             raise UsageError(f"This is no explanation of schema version {SCHEMA_VERSION}"
                              f"{f', but of version {version}' if version else ''}.",
                              "Give a JSON file that this version's 'mmx explain' wrote.")
+        damage = misfit(document, "explained")
         try:
-            return cls._read(document, images)
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-            raise UsageError(f"This explanation is damaged: {type(error).__name__} {error}.",
-                             "Write it anew with 'mmx explain'.") from error
+            if damage is None:
+                return cls._read(document, images)
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            damage = f"{type(error).__name__} {error}"
+        raise UsageError(f"This explanation is damaged: {damage}.", "Write it anew with 'mmx explain'.")
 
     @classmethod
     def _read(cls, document: Mapping[str, Any], images: "Sequence[Image]") -> "Explanation":

@@ -15,14 +15,22 @@ from PIL import Image
 
 import mmx as package
 from mmx.cli.app import app
+from mmx.errors import UsageError
 from mmx.results import Explanation
-from mmx.schema import SCHEMA_VERSION, json_schema
+from mmx.schema import SCHEMA_VERSION, json_schema, misfit
 
 REPOSITORY = Path(__file__).parents[2]
 SCHEMA = json_schema()
 NAMES = SCHEMA["$defs"]
 DOCUMENTS = [one["$ref"].rpartition("/")[2] for one in SCHEMA["anyOf"]]
 RECORDS = ["perturb_record", "segment_record"]
+
+
+def told() -> str:
+    return (REPOSITORY / "docs" / "json.md").read_text(encoding="utf-8")
+
+
+EXAMPLES = re.findall(r"<!-- (\w+) -->\n```json\n(.*?)```", told(), re.DOTALL)
 
 
 def refuse(constant: str) -> None:
@@ -227,15 +235,42 @@ def test_a_document_that_is_changed_does_not_hold(written: dict[str, Any]) -> No
         pytest.fail(f"{what} was not noticed")
 
 
+EXTRA = {"an extra key", "an extra key of an item", "files in a file"}
+
+
+@pytest.mark.parametrize("what", MUTATIONS)
+def test_a_document_that_is_changed_is_not_read_back(written: dict[str, Any], what: str) -> None:
+    """Keys that are more than enough, as mmx explain --json adds some, are left alone."""
+    MUTATIONS[what](written)
+    if what in EXTRA:
+        Explanation.from_dict(written)
+        return
+    with pytest.raises(UsageError, match=r"of version 1|of schema version|is damaged: "):
+        Explanation.from_dict(written)
+
+
+@pytest.mark.parametrize(("value", "told"), [
+    (5, None), (1.5, None), (True, "it is true"), (float("nan"), "it is NaN"), (10**400, "it is 1000"),
+    ("5", 'it is "5"')])
+def test_what_is_a_number(value: Any, told: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mmx.schema._form", {"number": {"type": "number"}}.__getitem__)
+    found = misfit(value, "number")
+    assert found == told or (found or "").startswith(told or "?")
+
+
+@pytest.mark.parametrize(("name", "text"), EXAMPLES, ids=[name for name, _ in EXAMPLES])
+def test_mmx_itself_sees_what_the_schema_says(name: str, text: str) -> None:
+    """Wherever a value of an example is taken out or made an object, it says what the schema's own validator says."""
+    document = json.loads(text)
+    assert misfit(document, name) is None
+    validator = Draft202012Validator({"$ref": f"#/$defs/{name}", "$defs": NAMES})
+    for key in document:
+        for changed in ({**document, key: {"odd": []}}, {one: value for one, value in document.items() if one != key}):
+            assert (misfit(changed, name) is None) == validator.is_valid(changed), key
+
+
 def test_what_holds_is_read_back_as_an_explanation(written: dict[str, Any]) -> None:
     assert Explanation.from_dict(written).to_dict() == written
-
-
-def told() -> str:
-    return (REPOSITORY / "docs" / "json.md").read_text(encoding="utf-8")
-
-
-EXAMPLES = re.findall(r"<!-- (\w+) -->\n```json\n(.*?)```", told(), re.DOTALL)
 
 
 def test_the_docs_have_an_example_of_every_kind() -> None:
