@@ -136,7 +136,16 @@ class _Work:
                            self.model.network.config)
         if not found:
             raise CaptureError(f"{method.name} gives no scores for {self.model.asking.subject.name}.")
+        for stream, scores in found.items():
+            if not torch.isfinite(scores).all():
+                raise _not_finite(method, stream, self.model)
         return found
+
+
+def _not_finite(method: Method, stream: str, model: Described) -> CaptureError:
+    low = str(model.network.dtype).removeprefix("torch.")
+    return CaptureError(f"The {stream} scores of {method.name} on {model.asking.subject.name} are not finite (NaN or "
+                        f"infinite) in {low}.", "Take --dtype float32." if low in ("float16", "bfloat16") else None)
 
 
 def _sites(methods: Sequence[Method], need: str, schedule: Schedule, family: Family) -> tuple[Site, ...]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mmx.capture import Chosen, Outputs, Readout
 from mmx.capture.recording import silenced_calls
-from mmx.errors import CaptureError, UsageError
+from mmx.errors import CaptureError, CheckpointError, MmxError, UsageError
 from mmx.families.base import Family, Input, Part, Pixels, Read, Regions, Text
 from mmx.schedule import Schedule, from_layers, layers_of, sites_of
 
@@ -24,11 +24,43 @@ _STRIDES = (32, 16, 8, 4, 64, 2, 1)
 
 
 def run(network: nn.Module, family: Family, inputs: Inputs) -> Outputs:
-    """Runs the model: "logits", (batch, ...), and what else is read of its output."""
+    """Runs the model: "logits", (batch, ...), and what else is read of its output.
+
+    Raises:
+        CheckpointError: the model fails on the inputs, or its logits are not finite.
+    """
     inputs = family.completed(inputs)
     with family.around(network) if family.around else nullcontext():
-        found = network(**inputs, **family.arguments, return_dict=True)
-    return family.outputs(found, network, inputs)
+        found = _forward(network, inputs, family.arguments)
+    outputs = family.outputs(found, network, inputs)
+    if not torch.isfinite(outputs["logits"]).all():
+        raise _not_finite(network, inputs, outputs["logits"].dtype)
+    return outputs
+
+
+def _forward(network: nn.Module, inputs: Inputs, arguments: Mapping[str, Any]) -> Any:
+    try:
+        return network(**inputs, **arguments, return_dict=True)
+    except (MmxError, torch.OutOfMemoryError):
+        raise
+    except (RuntimeError, ValueError, IndexError) as error:
+        if "out of memory" in str(error) or "not enough memory" in str(error):
+            raise
+        given = ", ".join(f"{name} ({' x '.join(map(str, value.shape))})" for name, value in inputs.items())
+        raise CheckpointError(f"{type(network).__name__} fails on {given}: {' '.join(str(error).split()).rstrip('.')}.",
+                              "Its config.json does not fit its weights, its tokenizer or its image processor.") \
+            from error
+
+
+def _not_finite(network: nn.Module, inputs: Inputs, dtype: torch.dtype) -> MmxError:
+    broken = [name for name, value in inputs.items() if value.is_floating_point() and not torch.isfinite(value).all()]
+    if broken:
+        return MmxError(f"The inputs {', '.join(broken)} are not finite (NaN or infinite).", "Look at what made them.")
+    said = f"The outputs of {type(network).__name__} are not finite (NaN or infinite)"
+    if dtype in (torch.float16, torch.bfloat16):
+        return CheckpointError(f"{said} in {str(dtype).removeprefix('torch.')}: numbers overflow.",
+                               "Take --dtype float32.")
+    return CheckpointError(f"{said}.", "Its weights are damaged or far too large: get the checkpoint again.")
 
 
 def run_without(network: nn.Module, family: Family, inputs: Inputs) -> Outputs:

@@ -1,11 +1,12 @@
 """Which checkpoint, on which device, in which numbers: what is asked for is looked up without loading torch."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mmx.checkpoints.catalog import WEIGHTS, catalog, shipped_names
-from mmx.checkpoints.hub import cached_folder, fetch
+from mmx.checkpoints.hub import WEIGHT_FILES, cached_folder, fetch
 from mmx.errors import UsageError, unknown_name
 
 DTYPE_NAMES = ("float32", "float64", "bfloat16", "float16")
@@ -22,8 +23,12 @@ class Source:
     commit: str | None = None
 
 
-def resolve(name: str | Path, revision: str | None = None) -> Source:
-    """What a name stands for: a shipped checkpoint, a local folder, or else a hub id, which is fetched if need be."""
+def resolve(name: str | Path, revision: str | None = None, kinds: Sequence[str] = WEIGHT_FILES) -> Source:
+    """What a name stands for: a shipped checkpoint, a local folder, or else a hub id, which is fetched if need be.
+
+    Args:
+        kinds: of the files beside its settings, the first kind that it has.
+    """
     text = str(name)
     if text in shipped_names():
         return Source(text, WEIGHTS / text, shipped=True)
@@ -39,7 +44,7 @@ def resolve(name: str | Path, revision: str | None = None) -> Source:
         if slash:
             raise UsageError(f"There is no checkpoint folder {text}.")
         raise unknown_name("checkpoint", text, [entry.name for entry in catalog()])
-    folder = cached_folder(text, revision) or fetch(text, revision)
+    folder = cached_folder(text, revision, kinds) or fetch(text, revision, kinds)
     return Source(text, folder, commit=folder.name)
 
 

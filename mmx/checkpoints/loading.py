@@ -1,7 +1,6 @@
 """Checkpoints by shipped name, local folder or hub id: finding them, loading them, saying what is wrong."""
 
 import hashlib
-import json
 import logging
 import re
 from collections.abc import Callable, Sequence
@@ -12,11 +11,13 @@ from typing import Any, TypeVar
 import torch
 import transformers
 from safetensors.torch import load_file
-from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer, PreTrainedConfig, PreTrainedModel
+from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedModel
 
 from mmx.checkpoints import hub
 from mmx.checkpoints.catalog import known_checkpoint
 from mmx.checkpoints.choices import DTYPE_NAMES, Source, check_dtype, kind_of_device, resolve
+from mmx.checkpoints.families import architectures_of
+from mmx.checkpoints.folders import SAVE_ANEW, read_json, refuse_pointers, text_files, weight_files, what_it_is
 from mmx.checkpoints.hub import SETTINGS_FILES, WEIGHT_FILES
 from mmx.errors import CheckpointError, MmxError, UsageError
 
@@ -26,16 +27,37 @@ DTYPES = {name: getattr(torch, name) for name in DTYPE_NAMES}
 
 _OLD_BUFFER = "position_ids"
 """What older versions of transformers saved beside the weights: it can be left out."""
-_SAVE_ANEW = "Get the checkpoint again, or save it anew with save_pretrained."
 
 T = TypeVar("T")
 
 
 def read_config(source: Source) -> PreTrainedConfig:
-    if not (source.folder / "config.json").is_file():
-        raise CheckpointError(f"{source.name} has no config.json.", "Is it a folder written by save_pretrained?")
-    _quiet()
-    return _reading(source, "config", lambda: AutoConfig.from_pretrained(source.folder, trust_remote_code=False))
+    """Raises CheckpointError where it is missing or broken."""
+    path = source.folder / "config.json"
+    if not path.is_file():
+        raise CheckpointError(f"{source.name} has no config.json.",
+                              what_it_is(source.folder) or "Is it a folder written by save_pretrained?")
+    quiet()
+    refuse_pointers([path])
+    return reading(source, "config", lambda: _without_the_hub(path) or AutoConfig.from_pretrained(
+        source.folder, trust_remote_code=False))
+
+
+def _without_the_hub(path: Path) -> PreTrainedConfig | None:
+    """A config with settings for timm's backbone, of which transformers asks the hub whether it is a checkpoint."""
+    raw = read_json(path)
+    given = raw.get("backbone_kwargs") if isinstance(raw, dict) else None
+    if not given or raw.get("backbone_config") or not raw.get("use_timm_backbone", True):
+        return None
+    settings = {"out_indices": [1, 2, 3, 4], "num_channels": raw.get("num_channels", 3), **given}
+    if "in_chans" in settings:
+        settings["num_channels"] = settings.pop("in_chans")
+    if raw.get("dilation"):
+        settings.setdefault("output_stride", 16)
+    raw["backbone_config"] = {"model_type": "timm_backbone", "backbone": raw.get("backbone"), "features_only": True,
+                              **settings}
+    left_out = ("backbone", "backbone_kwargs", "use_timm_backbone", "use_pretrained_backbone", "dilation")
+    return AutoConfig.for_model(**{name: value for name, value in raw.items() if name not in left_out})
 
 
 def load_network(source: Source, architecture: str, *, device: str = "cpu", dtype: str = "float32") -> PreTrainedModel:
@@ -50,25 +72,52 @@ def load_network(source: Source, architecture: str, *, device: str = "cpu", dtyp
 def load_with_leftovers(source: Source, architecture: str, *, device: str = "cpu",
                         dtype: str = "float32") -> tuple[PreTrainedModel, tuple[str, ...]]:
     """The same, and the names of weights that the class has no place for."""
-    if not any(list(source.folder.glob(kind)) for kind in WEIGHT_FILES):
-        raise CheckpointError(f"{source.name} has no weights (model.safetensors or pytorch_model.bin).")
-    _quiet()
-    network, found = _reading(source, "weights", lambda: getattr(transformers, architecture).from_pretrained(
-        source.folder, attn_implementation="eager", dtype=DTYPES[dtype],
-        weights_only=True, ignore_mismatched_sizes=True, output_loading_info=True))
-    missing, other = sorted(found["missing_keys"]), sorted(key for key, *_ in found["mismatched_keys"])
+    config, model_class = read_config(source), getattr(transformers, architecture)
+    saved = architectures_of(config)
+    if saved and architecture not in saved:
+        raise CheckpointError(f"{source.name} was saved from {saved[0]}, by its config.json.",
+                              f"Give a checkpoint of {architecture}.")
+    weight_files(source.name, source.folder)
+    quiet()
+    network, found = reading(source, "weights", lambda: model_class.from_pretrained(
+        source.folder, config=config if isinstance(config, model_class.config_class) else None,
+        attn_implementation="eager", dtype=DTYPES[dtype], weights_only=True, ignore_mismatched_sizes=True,
+        output_loading_info=True))
+    missing = sorted(found["missing_keys"])
+    other = [f"{key} ({_in_words(file)} in the file, {_in_words(model)} by config.json)"
+             for key, file, model in sorted(found["mismatched_keys"])]
     left = tuple(sorted(key for key in found["unexpected_keys"] if not key.endswith(_OLD_BUFFER)))
     if missing or other:
         told = [text for names, text in ((missing, f"lacks {{}} weights that {architecture} needs"),
                                          (other, "has {} in another shape"), (left, "has {} that fit nowhere"))
                 if names for text in [f"{text.format(len(names))}: {named(names)}"]]
-        saved = [one for one in network.config.architectures or () if one != architecture]
-        why = f"It was saved from {saved[0]}. " if saved and missing else ""
-        raise CheckpointError(f"{source.name} {'; '.join(told)}.", f"{why}Give a checkpoint of {architecture}.")
+        raise CheckpointError(f"{source.name} {'; '.join(told)}.",
+                              _classes_hint(source) if other else f"Give a checkpoint of {architecture}.")
+    _check_finite(source, network, dtype)
     for module in network.modules():
         if hasattr(module, "config"):  # how outputs are returned is not the checkpoint's to say
             module.config.return_dict = True
     return network.to(device).eval().requires_grad_(False), left
+
+
+def _in_words(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape)) or "one number"
+
+
+def _classes_hint(source: Source) -> str:
+    if read_json(source.folder / "config.json").get("id2label"):
+        return "Its config.json is of another checkpoint than its weights: sizes and classes must be theirs."
+    return ("Its config.json has no id2label, so that transformers takes two classes: add id2label with a name for "
+            "each, or give the config.json that was saved with the weights.")
+
+
+def _check_finite(source: Source, network: PreTrainedModel, dtype: str) -> None:
+    broken = [name for name, weights in network.named_parameters() if not torch.isfinite(weights).all()]
+    if broken:
+        why = " The largest number in float16 is 65504: take float32 or bfloat16." if dtype == "float16" else ""
+        files = " and ".join(path.name for path in weight_files(source.name, source.folder)[:2])
+        raise CheckpointError(f"{source.name} has weights that are not finite (NaN or infinite) in {files}: "
+                              f"{named(broken)}.{why}", SAVE_ANEW if not why else None)
 
 
 def named(names: Sequence[str]) -> str:
@@ -76,23 +125,22 @@ def named(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
-def load_tokenizer(source: Source) -> Any:
-    """The checkpoint's own, or the one that is known to go with it."""
+def load_tokenizer(source: Source, other: Source | None = None) -> Any:
+    """The checkpoint's own; where it has none, that of `other`, or the one that is known to go with it."""
     folder = source.folder
     known = known_checkpoint(source.name)
-    if known and known.tokenizer and not any((folder / name).is_file() for name in hub.TOKENIZER_FILES):
-        other = known.tokenizer
-        folder = (hub.cached_folder(other, kinds=hub.TOKENIZER_FILES) or hub.fetch(other, kinds=hub.TOKENIZER_FILES))
-    tokenizer = _reading(source, "tokenizer", lambda: AutoTokenizer.from_pretrained(folder, trust_remote_code=False))
+    if not any((folder / name).is_file() for name in hub.TOKENIZER_FILES):
+        if other is not None:
+            folder = other.folder
+        elif known and known.tokenizer:
+            name = known.tokenizer
+            folder = (hub.cached_folder(name, kinds=hub.TOKENIZER_FILES) or hub.fetch(name, kinds=hub.TOKENIZER_FILES))
+    refuse_pointers(text_files(folder))
+    tokenizer = reading(source, "tokenizer", lambda: AutoTokenizer.from_pretrained(folder, trust_remote_code=False))
     if not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):  # transformers makes one up, without words
         raise CheckpointError(f"{source.name} has no tokenizer, or one without words.",
                               "Save it there with the tokenizer's save_pretrained, or put its vocab.txt there.")
     return tokenizer
-
-
-def load_processor(source: Source) -> Any:
-    return _reading(source, "image processor", lambda: AutoImageProcessor.from_pretrained(
-        source.folder, trust_remote_code=False))
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
@@ -112,18 +160,19 @@ def read_extra(source: Source, file_name: str) -> dict[str, Any] | None:
     path = source.folder / file_name
     if not path.is_file():
         return None
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}.", _SAVE_ANEW) from error
+    found = read_json(path)
     if not isinstance(found, dict):
-        raise CheckpointError(f"{path} holds no JSON object.", _SAVE_ANEW)
+        raise CheckpointError(f"{path} holds no JSON object.", SAVE_ANEW)
     return found
 
 
 def content_hash(folder: Path) -> str:
     """ "sha256:..." over the names and bytes of all files of a local checkpoint that decide what comes out of it."""
-    files = sorted({path for kind in (*SETTINGS_FILES, *WEIGHT_FILES) for path in folder.glob(kind) if path.is_file()})
+    return _hash_of_files(folder, (*SETTINGS_FILES, *WEIGHT_FILES))
+
+
+def _hash_of_files(folder: Path, kinds: Sequence[str]) -> str:
+    files = sorted({path for kind in kinds for path in folder.glob(kind) if path.is_file()})
     return _hash_of(tuple((path, path.stat().st_size, path.stat().st_mtime_ns) for path in files))
 
 
@@ -138,9 +187,10 @@ def _hash_of(files: tuple[tuple[Path, int, int], ...]) -> str:
     return f"sha256:{total.hexdigest()}"
 
 
-def revision_of(source: Source) -> str:
-    """The hub commit that was loaded, or the content hash of a local folder."""
-    return source.commit or content_hash(source.folder)
+def revision_of(source: Source, processor: Source | None = None) -> str:
+    """The hub commit that was loaded, or the content hash of a local folder; and what of `processor` was."""
+    own = source.commit or content_hash(source.folder)
+    return own if processor is None else f"{own} with processor {_hash_of_files(processor.folder, SETTINGS_FILES)}"
 
 
 def pick_device(wanted: str) -> str:
@@ -157,7 +207,8 @@ def pick_device(wanted: str) -> str:
     return wanted
 
 
-def _reading(source: Source, what: str, read: Callable[[], T]) -> T:
+def reading(source: Source, what: str, read: Callable[[], T]) -> T:
+    """What `read` gives; whatever it raises becomes a CheckpointError that names the checkpoint."""
     try:
         return read()
     except MmxError:
@@ -165,7 +216,7 @@ def _reading(source: Source, what: str, read: Callable[[], T]) -> T:
     except ImportError as error:
         raise _lacks_package(f"The {what} of {source.name}", error) from error
     except Exception as error:  # transformers, safetensors and the hub each raise their own kinds
-        raise CheckpointError(f"The {what} of {source.name} cannot be loaded: {_reason(error)}", _SAVE_ANEW) from error
+        raise CheckpointError(f"The {what} of {source.name} cannot be loaded: {_reason(error)}", SAVE_ANEW) from error
 
 
 def _lacks_package(what: str, error: ImportError) -> CheckpointError:
@@ -185,7 +236,7 @@ def _reason(error: Exception) -> str:
     return reason if reason.endswith(".") else f"{reason}."
 
 
-def _quiet() -> None:
+def quiet() -> None:
     """Loading is silent; what matters comes as an error."""
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     transformers.utils.logging.set_verbosity_error()

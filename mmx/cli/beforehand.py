@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mmx.checkpoints.catalog import Default
 from mmx.checkpoints.choices import Source, check_dtype, kind_of_device, resolve
 from mmx.checkpoints.families import check_given, family_of
+from mmx.checkpoints.folders import PROCESSOR_FILES
 from mmx.cli.opening import chosen_model, parse_regions
 from mmx.errors import UsageError, shown_path
 from mmx.methods import named_methods
@@ -27,17 +28,24 @@ def check_choices(methods: Sequence[str], device: str, dtype: str = "auto") -> N
 
 
 def check_model(name: str | None, revision: str | None, default: Default | None = None, *, regions: str | None = None,
-                features: Path | None = None, answers: Path | None = None) -> None:
+                features: Path | None = None, answers: Path | None = None, processor: str | None = None,
+                of_family: bool = True) -> None:
     """That there is such a checkpoint, fetched if need be, of a family that takes what is given with it.
+
+    Args:
+        of_family: whether it must be of one, or is only looked over.
 
     Raises:
         UsageError: there is none, or something that is given with it is not there or does not fit.
         CheckpointError: it cannot be fetched.
     """
     options, source = parse_regions(regions), resolve(chosen_model(name, default)[0], revision)
-    _check_family(source, options, features, answers)
+    if of_family:
+        _check_family(source, options, features, answers, processor)
     if options and "checkpoint" in options:
         resolve(options["checkpoint"])
+    if processor is not None:
+        resolve(processor, kinds=PROCESSOR_FILES)
     if features is not None and not features.exists():
         raise UsageError(f"{shown_path(features)} does not exist.", "Check the path.")
     if answers is not None:
@@ -77,12 +85,13 @@ def read_soon(read: Callable[[], object], *files: Path | None) -> None:
         read()
 
 
-def _check_family(source: Source, regions: dict | None, features: Path | None, answers: Path | None) -> None:
+def _check_family(source: Source, regions: dict | None, features: Path | None, answers: Path | None,
+                  processor: str | None) -> None:
     """A config that cannot be understood is left to what loads it."""
     try:
         config = json.loads((source.folder / "config.json").read_text(encoding="utf-8"))
-        kinds = SimpleNamespace(architectures=list(config["architectures"]), model_type=config["model_type"])
+        kinds = SimpleNamespace(architectures=config["architectures"], model_type=config["model_type"])
     except (OSError, ValueError, LookupError, TypeError):
         return
     _, family, _ = family_of(kinds, source.name)
-    check_given(family, source.name, regions, features, answers)
+    check_given(family, source.name, regions, features, answers, processor)

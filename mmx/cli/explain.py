@@ -25,6 +25,7 @@ from mmx.cli.options import (
     MaxMemory,
     ModelName,
     Out,
+    Processor,
     Quiet,
     Regions,
     Revision,
@@ -74,6 +75,7 @@ def explain(
         help="Of CLIP: the same for the text layers.")] = None,
     regions: Regions = None,
     features: Features = None,
+    processor: Processor = None,
     out: Out = Path("mmx-out"),
     html: Annotated[bool, typer.Option(
         "--html", rich_help_panel=OUTPUT, help="Write an HTML file for each picture as well, with all of it inside: "
@@ -126,7 +128,7 @@ def explain(
         default = default_for(name for name, given in vars(asked).items() if given not in (None, (), {}))
         check_choices(names, device, dtype)
         drawing = drawing_of(figure, file_format, cmap, alpha, cells)
-        check_model(model, revision, default, regions=regions, features=features, answers=answers)
+        check_model(model, revision, default, regions=regions, features=features, answers=answers, processor=processor)
         with result_folder(out):
             unread = unreadable(requests)
             for request, error in unread:
@@ -134,7 +136,8 @@ def explain(
             if not unread:
                 from mmx.cli.batch import Batch  # torch comes with it
 
-                loaded = open_model(model, revision, regions, device, dtype, quiet, default, features, answers)
+                loaded = open_model(model, revision, regions, device, dtype, quiet, default, features, answers,
+                                    processor)
                 loaded.check(asked)
                 methods, notes = loaded.fitting_methods(names)
                 for note in () if quiet else notes:

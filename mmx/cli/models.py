@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
@@ -10,6 +10,7 @@ from rich.text import Text
 from mmx.cli.completion import complete_model
 from mmx.cli.listing import names_table
 from mmx.cli.options import (
+    ASKED,
     Answers,
     Command,
     Debug,
@@ -18,6 +19,7 @@ from mmx.cli.options import (
     Features,
     Group,
     JsonFlag,
+    Processor,
     Quiet,
     Regions,
     Revision,
@@ -118,10 +120,19 @@ def pull(
 def check(
     name: Annotated[str, typer.Argument(
         metavar="NAME", autocompletion=complete_model, help="A shipped name, a hub id, or a from_pretrained folder.")],
+    image: Annotated[str | None, typer.Argument(
+        metavar="[IMAGE]", help="A picture, of which the five most probable answers are shown.")] = None,
+    question: Annotated[str | None, typer.Option(
+        "--question", "-q", metavar="TEXT", rich_help_panel=ASKED,
+        help="The question about IMAGE, of a model that answers questions.")] = None,
+    text: Annotated[list[str] | None, typer.Option(
+        "--text", metavar="TEXT", rich_help_panel=ASKED,
+        help="Of a model that matches pictures and texts: a text; may be repeated.")] = None,
     revision: Revision = None,
     regions: Regions = None,
     answers: Answers = None,
     features: Features = None,
+    processor: Processor = None,
     device: Device = "auto",
     dtype: Dtype = "auto",
     as_json: JsonFlag = False,
@@ -129,25 +140,36 @@ def check(
 ) -> None:
     """Look a checkpoint over: does it load, can every attention map be trusted, what else does it need?
 
-    The first thing to run on a checkpoint of your own. Exit code 1 where something fails.
+    The first thing to run on a checkpoint of your own. Exit code 1 where something fails. With a picture that you know
+    the answer to, wrong names of answers and wrong settings for pictures show at once:
+
+    mmx models check path/to/a/vit cat.jpg
     """
-    _look_over(name, revision, device, dtype, as_json, regions, answers, features)
-
-
-def _look_over(name: str, revision: str | None, device: str, dtype: str, as_json: bool, regions: str | None = None,
-               answers: Path | None = None, features: Path | None = None) -> None:
     from mmx.cli.beforehand import check_choices, check_model
     from mmx.cli.opening import parse_regions
+    from mmx.errors import UsageError
+    from mmx.images import open_picture
+    from mmx.results import Asked
 
+    if image is None and (question is not None or text):
+        raise UsageError("--question and --text are asked about a picture.", "Give one: mmx models check NAME IMAGE.")
     check_choices([], device, dtype)
-    check_model(name, revision, regions=regions, features=features, answers=answers)
-    from mmx.model.inspection import inspect  # torch comes with it
+    check_model(name, revision, regions=regions, features=features, answers=answers, processor=processor,
+                of_family=False)
+    given = {"picture": None if image is None else open_picture(image), "asked": Asked(question, tuple(text or ())),
+             "regions": parse_regions(regions), "answers": answers, "features": features, "processor": processor}
+    _look_over(name, revision, device, dtype, as_json, **given)
 
-    given = {"regions": parse_regions(regions), "answers": answers, "features": features}
+
+def _look_over(name: str, revision: str | None, device: str, dtype: str, as_json: bool, **given: Any) -> None:
+    from mmx.model.inspection import inspect  # torch comes with it
+    from mmx.results.documents import prediction_to_dict
+
     found = list(inspect(name, revision, device, dtype, **given))
     if as_json:
         print_json({"schema_version": SCHEMA_VERSION, "name": name, "works": _works(found), "findings": [
-            {"what": one.what, "result": _SIGNS[one.works], "told": one.told} for one in found]})
+            {"what": one.what, "result": _SIGNS[one.works], "told": one.told} for one in found],
+            "predictions": [prediction_to_dict(each) for one in found for each in one.predictions]})
     else:
         table = names_table("looked at", "", "found")
         for one in found:

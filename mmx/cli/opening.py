@@ -21,7 +21,7 @@ _MEMORY = re.compile(rf"([0-9]{{1,15}}(?:\.[0-9]{{1,9}})?)\s*({'|'.join(_BYTES)}
 
 def open_model(name: str | None, revision: str | None, regions: str | None, device: str, dtype: str,
                quiet: bool, default: Default | None = None, features: Path | None = None,
-               answers: Path | None = None) -> "Model":
+               answers: Path | None = None, processor: str | None = None) -> "Model":
     """The model that was asked for, or the default one, which is then named on stderr."""
     from mmx.model import load
 
@@ -34,7 +34,8 @@ def open_model(name: str | None, revision: str | None, regions: str | None, devi
                    f"for photographs: --model {default.for_photographs}")
     elif not quiet and origin != "--model":
         print_note(f"using {chosen}, as {origin} says")
-    model = load(chosen, device, dtype, revision=revision, regions=options, features=features, answers=answers)
+    model = load(chosen, device, dtype, revision=revision, regions=options, features=features, answers=answers,
+                 processor=processor)
     # A broken tokenizer or detector is one error, not one for each picture.
     model.load_all()
     for note in () if quiet else model.warnings:

@@ -37,6 +37,9 @@ Revision = Annotated[str | None, typer.Option(
 Answers = Annotated[Path | None, typer.Option(
     "--answers", metavar="FILE", rich_help_panel=MODEL, help="What the model's answers are called, where its config "
     "does not say: a JSON array, or one a line.")]
+Processor = Annotated[str | None, typer.Option(
+    "--processor", metavar="NAME", rich_help_panel=MODEL, help="Another checkpoint, by hub id or folder, whose image "
+    "processor shows the model its pictures; its tokenizer too where the model has none.")]
 Regions = Annotated[str | None, typer.Option(
     "--regions", metavar="KIND", rich_help_panel=REGIONS, help="Where regions come from: 'frcnn' or 'frcnn:FOLDER' "
     "(the Visual Genome detector), 'frcnn-iccv21' (with channels as in the reference), 'grid' or 'grid:ROWSxCOLUMNS' "

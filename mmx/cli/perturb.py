@@ -18,6 +18,7 @@ from mmx.cli.options import (
     JsonFlag,
     ModelName,
     Out,
+    Processor,
     Quiet,
     Regions,
     Revision,
@@ -67,6 +68,7 @@ def perturb(
     regions: Regions = None,
     features: Features = None,
     answers: Answers = None,
+    processor: Processor = None,
     cache: Annotated[Path | None, typer.Option(
         "--cache", rich_help_panel=REGIONS, metavar="DIR",
         help="Where region features are kept between runs (default: ~/.cache/mmx).")] = None,
@@ -116,13 +118,13 @@ def perturb(
         check_folder(images, "--images")
     if data is not None:
         read_soon(lambda: read_vqa(data, annotations, images), data, annotations)
-    check_model(model, revision, regions=regions, features=features, answers=answers)
+    check_model(model, revision, regions=regions, features=features, answers=answers, processor=processor)
     with joined_world() as world, result_folder(out):
         from mmx.cli.perturb_tables import print_perturbation
         from mmx.studies.perturb.study import perturb as perturbed  # torch comes with it
 
         loaded = open_model(model, revision, regions, world.device(device), dtype, quiet or not world.leads,
-                            features=features, answers=answers)
+                            features=features, answers=answers, processor=processor)
         study = perturbed(
             loaded, data, annotations=annotations, images=images, methods=names, modalities=modality or ["all"],
             signs=_signs(positive, negative), protocol=protocol, control=control, steps=shares,

@@ -9,12 +9,14 @@ from mmx.cli.options import (
     ASKED,
     MACHINE,
     OUTPUT,
+    Answers,
     Debug,
     Device,
     Dtype,
     JsonFlag,
     MaxMemory,
     Out,
+    Processor,
     Quiet,
     Revision,
     methods_option,
@@ -34,6 +36,8 @@ def segment(
     model: Annotated[str | None, model_option(
         "A detector: a local from_pretrained folder or a hub id (default: shapes-detr).")] = None,
     revision: Revision = None,
+    answers: Answers = None,
+    processor: Processor = None,
     method: Annotated[list[str] | None, methods_option(
         "default: relevance, in 'iccv21' with the reference's accidents, ours_no_lrp")] = None,
     protocol: Annotated[Literal["iccv21", "clean"], typer.Option(
@@ -87,7 +91,7 @@ def segment(
     if images is not None and annotations is not None:
         check_folder(images, "--images")
         read_soon(lambda: read_instances(annotations, images), annotations)
-    check_model(model or DETECTOR, revision)
+    check_model(model or DETECTOR, revision, answers=answers, processor=processor)
     with joined_world() as world, result_folder(out):
         from mmx.cli.segment_tables import print_summary
         from mmx.model import load
@@ -97,7 +101,8 @@ def segment(
         if model is None and world.leads and not quiet:
             print_note(f"using {DETECTOR}, which ships with mmx and knows drawn shapes only; "
                        f"for photographs: --model {FOR_PHOTOGRAPHS}")
-        loaded = load(model or DETECTOR, world.device(device), dtype, revision=revision)
+        loaded = load(model or DETECTOR, world.device(device), dtype, revision=revision, answers=answers,
+                      processor=processor)
         study = segmented(loaded, images, annotations, methods=method, protocol=protocol, threshold=threshold,
                           limit=limit, seed=seed, batch_size=batch_size, max_memory=memory, out=out, resume=resume,
                           overwrite=overwrite, progress=OnTerminal(quiet))

@@ -22,6 +22,7 @@ class Given:
     regions: Mapping[str, Any] | None = None
     features: Path | None = None
     answers: Sequence[str] | Path | None = None
+    processor: Source | None = None
 
 
 @dataclass(frozen=True)

@@ -5,17 +5,23 @@ from functools import cached_property
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from mmx.capture import Outputs
-from mmx.checkpoints.loading import load_processor
+from mmx.checkpoints.processors import load_processor
 from mmx.elements.base import Encoder, Located, Prepared
+from mmx.elements.crop import Crop
 from mmx.errors import CheckpointError
+from mmx.images import open_picture
 from mmx.results import Box, Patches, Picture
 from mmx.wiring import cells_shown, config_at, patch_grid
 
 _USUAL_SIZE = (64, 96)
 _ENOUGH = 224
+_TRIED = (100, 75)
+_LONGEST_SIDE = 4096
+_SIDES = ("height", "width", "shortest_edge", "longest_edge", "max_height", "max_width")
 
 
 class PixelEncoder(Encoder):
@@ -23,41 +29,96 @@ class PixelEncoder(Encoder):
 
     @cached_property
     def processor(self) -> Any:
-        return load_processor(self.context.source)
+        given, own = self.context.given.processor, self.context.source
+        found = load_processor(given or own)
+        _check_sides(found, (given or own).name)
+        return found
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        other = self.context.given.processor
+        return (f"pictures go through the image processor of {other.name}",) if other is not None else ()
 
     @property
     def _vision(self) -> Any:
         return config_at(self.context.config, self.declared.config)
 
+    @property
+    def _channels(self) -> int:
+        return getattr(getattr(self._vision, "backbone_config", None) or self._vision, "num_channels", 3)
+
+    @cached_property
+    def _crop(self) -> Crop:
+        return Crop(self.processor, self._encoded, within_mask=self.declared.cells is not None)
+
     def load(self) -> str:
+        self._prepared(open_picture(Image.new("RGB", _TRIED)))
         return type(self.processor).__name__
 
     def prepare(self, given: Sequence[Picture]) -> list[Prepared]:
         return [self._prepared(picture) for picture in given]
 
+    def _encoded(self, image: Image.Image) -> Mapping[str, Tensor]:
+        """What the processor makes of a picture. Raises CheckpointError where its settings make no sense."""
+        try:
+            return self.processor([image], return_tensors="pt")
+        except MemoryError:
+            raise
+        except Exception as error:  # whatever settings without sense lead to
+            why = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+            raise CheckpointError(f"The image processor of {self._whose} ({type(self.processor).__name__}) fails on a "
+                                  f"picture of {image.width} x {image.height} pixels: {why}.",
+                                  "Look at size, image_mean and image_std in its preprocessor_config.json.") from error
+
+    @property
+    def _whose(self) -> str:
+        return (self.context.given.processor or self.context.source).name
+
     def _prepared(self, picture: Picture) -> Prepared:
-        encoded = self.processor([picture.image], return_tensors="pt")
+        assert picture.image is not None
+        encoded = self._encoded(picture.image)
+        if encoded["pixel_values"].dim() != 4 or len(encoded["pixel_values"]) != 1:
+            raise CheckpointError(f"The image processor of {self._whose} makes several pictures of one "
+                                  f"({' x '.join(map(str, encoded['pixel_values'].shape))} numbers); the model takes "
+                                  "one.", "Give one that resizes it, such as ViTImageProcessor (--processor).")
         pixels = encoded["pixel_values"][0]
+        self._check_pixels(pixels)
         tensors = {"pixel_values": pixels}
         if self.declared.takes_mask:
             mask = encoded["pixel_mask"][0] if "pixel_mask" in encoded else torch.ones(pixels.shape[-2:])
             tensors["pixel_mask"] = mask.to(pixels.dtype)
-        self._check_size(pixels)
-        if self.declared.cells is None:
-            rows, columns = patch_grid(self.declared, pixels[None], self.context.config)
-            patches = Patches(rows, columns, shown_part(self.processor, picture.size))
-        else:
-            patches = Patches(0, 0, (0, 0, *picture.size))
+        part = self._crop.part(picture.size)
+        if self.declared.cells is not None:
+            return Prepared(tensors, (Patches(0, 0, part),), size=tuple(pixels.shape))
+        rows, columns = patch_grid(self.declared, pixels[None], self.context.config)
+        if not rows * columns:
+            raise CheckpointError(f"The image processor of {self._whose} makes pictures of {_size_of(pixels)} pixels, "
+                                  "smaller than one patch of the model.", "Look at size in preprocessor_config.json.")
+        patches = Patches(rows, columns, self._covered(part, pixels, rows, columns))
         return Prepared(tensors, (patches,), size=tuple(pixels.shape))
 
-    def _check_size(self, pixels: Tensor) -> None:
+    def _covered(self, part: Box, pixels: Tensor, rows: int, columns: int) -> Box:
+        """Without what is left over at the right and below where a side is no multiple of the patches'."""
+        height, width = pair(self._vision.patch_size)
+        left, top, right, bottom = part
+        if (rows * height, columns * width) != tuple(pixels.shape[-2:]):
+            right = left + (right - left) * columns * width / pixels.shape[-1]
+            bottom = top + (bottom - top) * rows * height / pixels.shape[-2]
+        return left, top, right, bottom
+
+    def _check_pixels(self, pixels: Tensor) -> None:
+        said = f"The image processor of {self._whose} makes pictures"
+        if len(pixels) != self._channels:
+            raise CheckpointError(f"{said} of {len(pixels)} channels; the model takes {self._channels} "
+                                  "(num_channels in config.json).", "mmx shows pictures in colour, as 3 channels.")
+        if not torch.isfinite(pixels).all():
+            raise CheckpointError(f"{said} whose numbers are not finite (NaN or infinite).",
+                                  "Look at image_mean and image_std in its preprocessor_config.json.")
         if self.declared.any_size:
             return
         height, width = pair(self._vision.image_size)
         if tuple(pixels.shape[-2:]) != (height, width):
-            made = " x ".join(map(str, pixels.shape[-2:]))
-            raise CheckpointError(f"The image processor of {self.context.source.name} makes pictures of {made} pixels; "
-                                  f"the model takes {height} x {width}.",
+            raise CheckpointError(f"{said} of {_size_of(pixels)} pixels; the model takes {height} x {width}.",
                                   "Its preprocessor_config.json and config.json differ.")
 
     def located(self, prepared: Prepared, inputs: Mapping[str, Tensor], outputs: Outputs, sample: int) -> Located:
@@ -74,37 +135,23 @@ class PixelEncoder(Encoder):
         size = pair(getattr(self._vision, "image_size", None) or _USUAL_SIZE)
         if self.declared.any_size:  # its position embeddings may be for far larger pictures than it is shown
             size = min(size[0], _ENOUGH), min(size[1], _ENOUGH)
-        pixels = torch.randn(1, getattr(self._vision, "num_channels", 3), *size, generator=generator)
+        pixels = torch.randn(1, self._channels, *size, generator=generator)
         return {"pixel_values": pixels, **({"pixel_mask": torch.ones(1, *size)} if self.declared.takes_mask else {})}
 
 
-def shown_part(processor: Any, size: tuple[int, int]) -> Box:
-    """Which part of a picture of `size` (width, height) is left after resizing and cropping, in its own pixels."""
-    resized = _resized(processor, size)
-    if not getattr(processor, "do_center_crop", False):
-        return 0, 0, *size
-    crop = processor.crop_size["width"], processor.crop_size["height"]
-    # Cut towards zero, as transformers' processors do.
-    start = [int((side - kept) / 2) for side, kept in zip(resized, crop, strict=True)]
-    left, top = (first * whole / side for first, whole, side in zip(start, size, resized, strict=True))
-    across, down = (kept * whole / side for kept, whole, side in zip(crop, size, resized, strict=True))
-    return left, top, left + across, top + down
+def _size_of(pixels: Tensor) -> str:
+    return " x ".join(map(str, pixels.shape[-2:]))
 
 
-def _resized(processor: Any, size: tuple[int, int]) -> tuple[int, int]:
-    """Width and height after resizing: both given, or the shorter one, and the longer in proportion."""
-    if not getattr(processor, "do_resize", False):
-        return size
-    given = {name: processor.size[name] for name in ("width", "height", "shortest_edge", "longest_edge")
-             if name in processor.size and processor.size[name] is not None}
-    if set(given) == {"width", "height"}:
-        return given["width"], given["height"]
-    if "shortest_edge" in given:
-        width, height = (int(given["shortest_edge"] * side / min(size)) for side in size)
-        if "longest_edge" not in given or not getattr(processor, "do_center_crop", False):
-            return width, height
-    raise CheckpointError(f"The image processor resizes by {', '.join(given) or 'nothing'}, which mmx does not know.",
-                          "Give it a width and a height, or a shortest edge.")
+def _check_sides(processor: Any, name: str) -> None:
+    """Sides without sense are refused before a picture of that size is made."""
+    for setting in ("size", "crop_size", "pad_size"):
+        given = getattr(processor, setting, None) or {}
+        for what in (side for side in _SIDES if side in given):
+            side = given[what]
+            if side is not None and not (isinstance(side, int | float) and 0 < side <= _LONGEST_SIDE):
+                raise CheckpointError(f"The image processor of {name} has {what} {side!r} in its {setting}.",
+                                      f"In its preprocessor_config.json it must be from 1 to {_LONGEST_SIDE} pixels.")
 
 
 def pair(size: int | Sequence[int]) -> tuple[int, int]:

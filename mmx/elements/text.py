@@ -10,7 +10,8 @@ from torch import Tensor
 from mmx.capture import Outputs
 from mmx.checkpoints.loading import load_tokenizer
 from mmx.elements.base import Encoder, Located, Prepared
-from mmx.errors import UsageError
+from mmx.errors import CheckpointError, UsageError
+from mmx.families.base import FORMER_END
 from mmx.results import Asked, Token, Words
 from mmx.wiring import config_at
 
@@ -23,7 +24,7 @@ class TextEncoder(Encoder):
 
     @cached_property
     def tokenizer(self) -> Any:
-        return load_tokenizer(self.context.source)
+        return load_tokenizer(self.context.source, self.context.given.processor)
 
     @property
     def longest(self) -> int:
@@ -31,17 +32,43 @@ class TextEncoder(Encoder):
         return config_at(self.context.config, self.declared.config).max_position_embeddings
 
     def load(self) -> str:
-        return f"{len(self.tokenizer)} tokens"
+        if self.tokenizer.pad_token is None:
+            raise CheckpointError(f"The tokenizer of {self.context.source.name} has no padding token.",
+                                  "Write pad_token into its tokenizer_config.json.")
+        self._check_ids("a", "Even the text 'a'")
+        more = len(self.tokenizer) - self._embeddings
+        beyond = f", {more} more than the model has embeddings for" if more > 0 else ""
+        return f"{len(self.tokenizer)} tokens{beyond}"
 
     def check(self, asked: Asked) -> None:
         question = self.declared.ask == "question"
         for text in (asked.question,) if question else asked.texts:
-            length = len(self.tokenizer(text)["input_ids"])
-            if length > self.longest:
-                what = "The question" if question else f"The text '{text}'"
-                name = self.context.source.name
-                raise UsageError(f"{what} has {length} tokens; {name} takes {self.longest} at most.",
-                                 "Say it in fewer words.")
+            self._check_ids(text, "The question" if question else f"The text '{text}'")
+
+    @property
+    def _embeddings(self) -> int:
+        return config_at(self.context.config, self.declared.config).vocab_size
+
+    def _check_ids(self, text: str, what: str) -> None:
+        """Raises UsageError for what is too long, CheckpointError where tokenizer and model do not go together."""
+        name, ids = self.context.source.name, self.tokenizer(text)["input_ids"]
+        if len(ids) > self.longest:
+            raise UsageError(f"{what} has {len(ids)} tokens; {name} takes {self.longest} at most.",
+                             "Say it in fewer words.")
+        unknown = [one for one in ids if one >= self._embeddings]
+        if unknown:
+            [piece] = self.tokenizer.convert_ids_to_tokens(unknown[:1])
+            raise CheckpointError(f"{what} has the token '{piece}', number {unknown[0]} of its tokenizer; {name} has "
+                                  f"embeddings for {self._embeddings} tokens (from number 0).", "Give it the tokenizer "
+                                  "that it was trained with, or save the model after resize_token_embeddings.")
+        if self.declared.until is None:
+            return
+        end = config_at(self.context.config, self.declared.config).eos_token_id
+        if end is None or (end not in ids and end != FORMER_END):
+            where = ".".join(part for part in (self.declared.config, "eos_token_id") if part)
+            raise CheckpointError(f"{name} reads a text at its end token, but {where} in its config.json is "
+                                  f"{'not given' if end is None else f'{end}, which its tokenizer does not write'}.",
+                                  f"Its tokenizer ends texts with {ids[-1]} ('{self.tokenizer.decode(ids[-1:])}').")
 
     def prepare(self, given: Sequence[str]) -> list[Prepared]:
         return [self._prepared(text) for text in given]
@@ -79,7 +106,7 @@ class TextEncoder(Encoder):
         length = self.longest if self._fixed else min(6, self.longest)
         ids = torch.randint(config.vocab_size - 2, (1, length), generator=generator)
         if self.declared.until is not None:
-            ids[0, -1] = max(config.eos_token_id, int(ids.max()))
+            ids[0, -1] = max(config.eos_token_id or 0, int(ids.max()))
         made = {"attention_mask": torch.ones_like(ids), "token_type_ids": torch.zeros_like(ids)}
         return {self.declared.names[0]: ids, **{name: made[name] for name in self.declared.names[1:]}}
 

@@ -14,6 +14,8 @@ from mmx.schedule import Schedule, Site, Step
 
 Tensors = Mapping[str, Any]
 """name → tensor, batched: what a model's forward takes, or what is read of its output"""
+FORMER_END = 2
+"""What old configs have for the end token, which then is the largest id of a text, as in CLIP's original code."""
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,8 @@ Attention takes its softmax in float32 even in a float64 model, so captured maps
 
 from typing import Any
 
-from mmx.families.base import Checkpoint, Family, Pairs, Part, Pixels, Read, Tensors, Text, layers
+from mmx.families.base import FORMER_END, Checkpoint, Family, Pairs, Part, Pixels, Read, Tensors, Text, layers
 
-_FORMER_END = 2
-"""What old configs have for the end token, which then is the largest id of a text, as in the original code."""
 _CAPTIONS, _MIT = "photographs (web captions)", "MIT (code)"
 
 
@@ -18,7 +16,7 @@ def _outputs(found: Any, network: Any, inputs: Tensors) -> Tensors:
     """ "ends" (texts,): where the model reads each text, the first of its end tokens."""
     ids, end = inputs["input_ids"], network.config.text_config.eos_token_id
     return {"logits": found.logits_per_image, "scale": network.logit_scale.exp(),
-            "ends": (ids if end == _FORMER_END else (ids == end).int()).argmax(dim=1)}
+            "ends": (ids if end == FORMER_END else (ids == end).int()).argmax(dim=1)}
 
 
 FAMILY = Family(

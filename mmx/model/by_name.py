@@ -6,14 +6,18 @@ from typing import Any
 
 from mmx.checkpoints import loading
 from mmx.checkpoints.families import check_given, family_of
+from mmx.checkpoints.folders import PROCESSOR_FILES
 from mmx.elements import Given
+from mmx.errors import CheckpointError
+from mmx.families.base import Family
 from mmx.model.model import Model
 from mmx.results import ModelInfo
+from mmx.schedule import sites_of
 
 
 def load(name: str | Path, device: str = "cpu", dtype: str = "auto", *, revision: str | None = None,
          regions: Mapping[str, Any] | None = None, features: str | Path | None = None,
-         answers: str | Path | Sequence[str] | None = None) -> Model:
+         answers: str | Path | Sequence[str] | None = None, processor: str | Path | None = None) -> Model:
     """A model by shipped name, local `from_pretrained` folder or hub id.
 
     Args:
@@ -24,6 +28,8 @@ def load(name: str | Path, device: str = "cpu", dtype: str = "auto", *, revision
             "checkpoint": FOLDER}; by default the checkpoint's own.
         features: a file or folder of region features that were computed before, in the place of a region provider.
         answers: what the answers or classes are called, by index, or a file that says so (a JSON array, or one a line).
+        processor: another checkpoint, by name, whose image processor is used in the place of its own; its tokenizer
+            too where the model has none.
 
     Raises:
         UsageError: no such name, family, device or dtype.
@@ -34,8 +40,19 @@ def load(name: str | Path, device: str = "cpu", dtype: str = "auto", *, revision
     config = loading.read_config(source)
     key, family, architecture = family_of(config, source.name)
     given = Given(regions, None if features is None else Path(features),
-                  Path(answers) if isinstance(answers, str) else answers)
-    check_given(family, source.name, regions, features, answers)
+                  Path(answers) if isinstance(answers, str) else answers,
+                  None if processor is None else loading.resolve(processor, kinds=PROCESSOR_FILES))
+    check_given(family, source.name, regions, features, answers, processor)
     network, leftovers = loading.load_with_leftovers(source, architecture, device=device, dtype=dtype)
-    info = ModelInfo(source.name, key, architecture, loading.revision_of(source), device, dtype)
+    _check_layers(family, network.config, source.name)
+    info = ModelInfo(source.name, key, architecture, loading.revision_of(source, given.processor), device, dtype)
     return Model(source, network, family, info, given, leftovers)
+
+
+def _check_layers(family: Family, config: Any, name: str) -> None:
+    """Raises CheckpointError where what is explained attends to nothing."""
+    attending = {site.rows for site in sites_of(family.schedule(config))}
+    idle = [read.stream for read in family.reads if read.stream not in attending]
+    if idle:
+        raise CheckpointError(f"{name} has no {idle[0]} layers, by its config.json: without attention there is nothing "
+                              "to explain.")

@@ -20,30 +20,39 @@ from mmx.errors import MmxError, plural
 from mmx.images import open_picture
 from mmx.methods import get_method, left_out_notes
 from mmx.model import Job, Model, load
+from mmx.results import Asked, Explanation, Picture, Prediction
 from mmx.schedule import Schedule, sites_of
+from mmx.show.wording import in_words, plain
 
 _QUESTION, _TEXT = "what is it?", "a thing"
+_MOST_SHOWN = 5
 _CLOSE = {torch.float64: 1e-10, torch.float32: 1e-4, torch.bfloat16: 0.1, torch.float16: 0.02}
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at. `works` is None for what is worth knowing and no fault."""
+    """One thing that was looked at. `works` is None for what is worth knowing and no fault.
+
+    `predictions` are those about a real picture, the most probable first.
+    """
 
     what: str
     works: bool | None
     told: str
+    predictions: tuple[Prediction, ...] = ()
 
 
 def inspect(name: str, revision: str | None = None, device: str = "cpu", dtype: str = "auto",
-            **given: Any) -> Iterator[Finding]:
+            picture: Picture | None = None, asked: Asked | None = None, **given: Any) -> Iterator[Finding]:
     """Finding by finding, as they come; what another one that failed is needed for is left out.
 
     Args:
-        given: `regions`, `features` and `answers`, see `mmx.load`.
+        picture, asked: a picture, and the question or texts about it, whose most probable answers are shown.
+        given: `regions`, `features`, `answers` and `processor`, see `mmx.load`.
 
     Raises:
         MmxError: there is no such checkpoint.
+        UsageError: what is asked does not fit the model.
     """
     source = resolve(name, revision)
     yield Finding("folder", None, str(source.folder))
@@ -53,25 +62,29 @@ def inspect(name: str, revision: str | None = None, device: str = "cpu", dtype: 
     loaded: list[Model] = []
     yield _tried("model", lambda: _model(loaded, load(name, device, dtype, revision=revision, **given)))
     for model in loaded:
-        yield from _of_model(model)
+        if picture is not None:
+            model.asking.check(asked or Asked())
+        yield from _of_model(model, picture, asked or Asked())
 
 
-def _of_model(model: Model) -> Iterator[Finding]:
+def _of_model(model: Model, picture: Picture | None, asked: Asked) -> Iterator[Finding]:
     if model.leftovers:
         yield Finding("weights left over", None, ", ".join(model.leftovers))
     beside = [_tried(encoder.about, encoder.load) for encoder in model.encoders]
     if model.family.score.labelled:
         beside.append(_tried(plural(model.family.score.noun), lambda: _named(model.labels)))
     yield from beside
-    inputs = model.small_inputs()
-    maps = _tried("attention maps", lambda: _maps(model, inputs))
+    run: list[_Run] = []
+    maps = _tried("attention maps", lambda: _maps(model, run))
     yield maps
-    if maps.works:
-        yield _tried("logits", lambda: _logits(model, inputs))
-        yield _tried("gradients", lambda: _gradients(model, inputs))
-        yield _tried("methods", lambda: _methods(model, inputs))
+    for one in run:
+        yield _tried("logits", lambda one=one: _logits(model, one))
+        yield _tried("gradients", lambda one=one: _gradients(model, one))
+        yield _tried("methods", lambda one=one: _methods(model, one))
     if maps.works and all(finding.works for finding in beside):
-        if model.parts.pictures.takes_any:
+        if picture is not None:
+            yield _shown(model, picture, asked)
+        elif model.parts.pictures.takes_any:
             yield _tried("from end to end", lambda: _end_to_end(model))
         yield from (Finding("note", None, warning) for warning in model.warnings)
 
@@ -97,33 +110,38 @@ def _model(loaded: list[Model], model: Model) -> str:
             f"on {model.info.device}")
 
 
-def _recorded(model: Model, inputs: dict[str, Tensor], in_graph: bool) -> tuple[Schedule, ForwardPass]:
-    schedule = model.family.schedule(model.network.config)
-    return schedule, run_forward(model.network, schedule, model.family.roots, lambda: model.described.run(inputs),
-                                 in_graph=in_graph, rules=None)
+@dataclass(frozen=True)
+class _Run:
+    """Encoded inputs of noise, and what capture took of a forward on them."""
+
+    inputs: dict[str, Tensor]
+    schedule: Schedule
+    passed: ForwardPass
 
 
-def _maps(model: Model, inputs: dict[str, Tensor]) -> str:
-    schedule, passed = _recorded(model, inputs, in_graph=False)
+@torch.inference_mode(False)
+def _maps(model: Model, run: list[_Run]) -> str:
+    inputs, schedule = model.small_inputs(), model.family.schedule(model.network.config)
+    passed = run_forward(model.network, schedule, model.family.roots, lambda: model.described.run(inputs),
+                         in_graph=True, rules=None)
+    run.append(_Run(inputs, schedule, passed))
     heads = sorted({found.shape[1] for found in passed.maps.values()})
     return (f"{len(passed.maps)} of {len(sites_of(schedule))}, {' or '.join(map(str, heads))} heads each; "
             "every row sums to 1")
 
 
-@torch.inference_mode(False)
-def _logits(model: Model, inputs: dict[str, Tensor]) -> str:
-    _, captured = _recorded(model, inputs, in_graph=True)
-    with torch.no_grad():
-        plain = model.described.run(inputs)["logits"]
-    apart = float((captured.outputs["logits"] - plain).abs().max()) / max(float(plain.abs().max()), 1e-12)
+@torch.no_grad()
+def _logits(model: Model, run: _Run) -> str:
+    plain = model.described.run(run.inputs)["logits"]
+    apart = float((run.passed.outputs["logits"] - plain).abs().max()) / max(float(plain.abs().max()), 1e-12)
     if not apart <= _CLOSE[plain.dtype]:
         raise MmxError(f"Captured logits and plain ones are {apart:.1e} apart.")
     return "the same with capture and without" + (f" ({apart:.0e} apart)" if apart else "")
 
 
 @torch.inference_mode(False)
-def _gradients(model: Model, inputs: dict[str, Tensor]) -> str:
-    _, passed = _recorded(model, inputs, in_graph=True)
+def _gradients(model: Model, run: _Run) -> str:
+    passed = run.passed
     found = gradients(model.asking.choose(passed.outputs, model.asking.any_target), passed.maps)
     zero = [site.module for site, gradient in found.items() if site.reaches_target and not gradient.any()]
     idle = len(passed.maps) - sum(site.reaches_target for site in passed.maps)
@@ -132,13 +150,9 @@ def _gradients(model: Model, inputs: dict[str, Tensor]) -> str:
             + (f"; all zero on this input at {', '.join(zero)}" if zero else ""))
 
 
-def _methods(model: Model, inputs: dict[str, Tensor]) -> str:
+def _methods(model: Model, run: _Run) -> str:
     methods, _ = model.fitting_methods(["all"])
-    found = attribute(model.described, inputs, methods, model.asking.any_target)
-    for method, scores in found.scores.items():
-        for stream, rows in scores.items():
-            if not torch.isfinite(rows).all():
-                raise MmxError(f"The {stream} scores of {method} are not all finite.")
+    found = attribute(model.described, run.inputs, methods, model.asking.any_target)
     return "; ".join([f"{len(found.scores)}: {', '.join(found.scores)}", *left_out_notes(found.left_out)])
 
 
@@ -146,9 +160,31 @@ def _end_to_end(model: Model) -> str:
     picture = open_picture(Image.effect_noise((160, 120), 80).convert("RGB"))
     asked = replace(model.asking.example, question=_QUESTION if model.family.needs == "question" else None,
                     texts=(_TEXT,) if model.family.needs == "texts" else ())
-    model.check(asked)
-    model.explain_batch([Job(picture, asked)], [get_method("relevance")])
+    _explained(model, picture, asked)
     return "a picture of noise was explained"
+
+
+def _explained(model: Model, picture: Picture, asked: Asked) -> Explanation:
+    model.check(asked)
+    return model.explain_batch([Job(picture, asked)], [get_method("relevance")])[0][0]
+
+
+def _shown(model: Model, picture: Picture, asked: Asked) -> Finding:
+    """The most probable answers about a real picture, by which wrong names and wrong inputs can be seen."""
+    best: list[Prediction] = []
+
+    def shown() -> str:
+        best.extend(most_probable(_explained(model, picture, asked)))
+        return "; ".join(plain(in_words(one)) for one in best)
+
+    found = _tried("picture", shown)
+    return replace(found, predictions=tuple(best))
+
+
+def most_probable(found: Explanation) -> list[Prediction]:
+    """The first of its predictions; of a detector, of everything that it finds."""
+    predictions = found.predictions or [item.prediction for item in (*found.items, *found.others)]
+    return sorted(predictions, key=lambda one: -one.score)[:_MOST_SHOWN]
 
 
 def _detector(source: Source, device: str) -> Iterator[Finding]:

@@ -120,7 +120,8 @@ class ModelInfo:
 
     Attributes:
         family: name of its family's file; `architecture`: of its `transformers` class.
-        revision: a hub commit, or "sha256:..." over a local folder's weights, config, tokenizer and other settings.
+        revision: a hub commit, or "sha256:..." over a local folder's weights, config, tokenizer and other settings; of
+            another's image processor too, where one was given.
     """
 
     name: str

@@ -43,7 +43,7 @@ def without_tokenizer(folder: Path) -> None:
 
 BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "empty folder": (empty, "has no config.json"),
-    "broken config": (lambda folder: (folder / "config.json").write_text("{"), "not a valid JSON file"),
+    "broken config": (lambda folder: (folder / "config.json").write_text("{"), "config.json cannot be read"),
     "config of another kind": (lambda folder: (folder / "config.json").write_text("[]"), "config of"),
     "no model type": (lambda folder: (folder / "config.json").write_text("{}"), "model_type"),
     "unknown model type": (lambda folder: change(folder / "config.json", model_type="bzrt"), "bzrt"),
@@ -168,7 +168,7 @@ def test_a_model_without_regions_of_its_own_is_noted_once(ask: Command, picture:
 def test_the_shipped_checkpoint_is_the_default(mmx: Command, picture: Path, tiny_lxmert: Path, tmp_path: Path,
                                                monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(tiny_lxmert, tmp_path / "weights" / "shapes-lxmert")
-    for module in ("mmx.checkpoints.catalog", "mmx.checkpoints.loading"):
+    for module in ("mmx.checkpoints.catalog", "mmx.checkpoints.choices"):
         monkeypatch.setattr(f"{module}.WEIGHTS", tmp_path / "weights")
     outcome = mmx("explain", picture, "-q", "red?")
     assert outcome.code == 0

@@ -67,7 +67,10 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str, tuple[str, ...]]] = {
     "head": (another_head, "model", (
         "lacks 6 weights that LxmertForQuestionAnswering needs: answer_head.logit_fc.0.bias, ", "has 1 that fit "
         "nowhere: cls.other", "Give a checkpoint of LxmertForQuestionAnswering.")),
-    "shape": (another_size, "model", ("has 2 in another shape: answer_head.logit_fc.3.bias, ",)),
+    "shape": (another_size, "model", (
+        "has 2 in another shape: answer_head.logit_fc.3.bias (3 in the file, 4 by config.json), "
+        "answer_head.logit_fc.3.weight (3 x 32 in the file, 4 x 32 by config.json).",
+        "sizes and classes must be theirs")),
 }
 
 

@@ -14,7 +14,7 @@ from mmx.asking.base import Asking
 from mmx.asking.classes import ClassesAsked
 from mmx.capture import Capture, Chosen, Outputs
 from mmx.engine import Described, attribute
-from mmx.errors import CaptureError
+from mmx.errors import CaptureError, CheckpointError
 from mmx.families.lxmert import FAMILY
 from mmx.methods import Method, Rows, all_methods, get_method
 from mmx.model import Model
@@ -251,10 +251,17 @@ def test_a_graph_that_starts_behind_a_map_is_an_error_that_names_it(model: Model
         captured(model, batches.alone(0), described=late)
 
 
-@pytest.mark.parametrize("factor", [0.5, float("nan")])
-def test_a_map_whose_rows_do_not_sum_to_one_is_named(model: Model, batches: Batches, factor: float) -> None:
+@pytest.mark.parametrize("factor", [float("nan"), float("inf")])
+def test_what_makes_outputs_not_finite_is_said_to(model: Model, batches: Batches, factor: float) -> None:
     site = site_at(model, 1)
-    with hooked(model.network.get_submodule(site.module), lambda _module, _inputs, output: output * factor):
+    with hooked(model.network.get_submodule(site.module), lambda _module, _inputs, output: output * factor), \
+            pytest.raises(CheckpointError, match="The outputs of LxmertForQuestionAnswering are not finite"):
+        captured(model, batches.alone(0))
+
+
+def test_a_map_whose_rows_do_not_sum_to_one_is_named(model: Model, batches: Batches) -> None:
+    site = site_at(model, 1)
+    with hooked(model.network.get_submodule(site.module), lambda _module, _inputs, output: output * 0.5):
         message = refusal(model, batches.alone(0))
     assert f"The rows of the attention map of {site.module} do not sum to 1" in message
 

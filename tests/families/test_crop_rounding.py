@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from transformers import CLIPImageProcessor
 
-from mmx.elements.pixels import shown_part
+from mmx.elements.crop import shown_part
 
 SIDE = 32
 

@@ -50,6 +50,21 @@ def test_every_method_on_it(as_published: Path) -> None:
     assert maps["relevance"].max() > 0
 
 
+@pytest.mark.parametrize("given", [{"out_indices": [1, 2, 3, 4]}, {"in_chans": 3, "out_indices": [1, 2, 3, 4]}])
+def test_settings_of_the_backbone_ask_no_hub(as_published: Path, given: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = mmx.load(as_published).explain(Image.new("RGB", (160, 96), "red"), query=3)[0].scores["image"]
+    path = as_published / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"backbone_kwargs": given}))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("the hub was asked")
+
+    monkeypatch.setattr("huggingface_hub.HfApi.repo_info", refuse)
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", refuse)
+    found = mmx.load(as_published).explain(Image.new("RGB", (160, 96), "red"), query=3)[0].scores["image"]
+    assert (found == expected).all()
+
+
 def test_without_timm_one_line_says_what_to_install(tiny_detr: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise ImportError("\nTimmBackbone requires the timm library but it was not found in your environment.")

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from transformers import CLIPImageProcessor, DeiTImageProcessor, ViTImageProcessor
 
-from mmx.elements.pixels import shown_part
+from mmx.elements.crop import shown_part
 from mmx.errors import CheckpointError
 
 CLIP = CLIPImageProcessor()

@@ -1,6 +1,7 @@
 """The segmentation test against what the reference predicted and scored, and its parts by themselves."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,20 @@ CATEGORIES = {1: "person", 3: "car"}
 def test_classes_are_matched(labels: dict[int, str], ids: tuple, how: str) -> None:
     found = match_categories(labels, CATEGORIES, "m")
     assert (found.ids, found.how) == (ids, how)
+
+
+def test_names_that_are_given_are_the_detector_s(tiny_detr: Path) -> None:
+    named = Detector(load(tiny_detr, answers=["person", "boat", "car"]))
+    assert match_categories(named.labels, CATEGORIES, "m").ids == (1, None, 3)
+    assert Detector(load(tiny_detr)).labels == {0: "cat", 1: "dog", 2: "red circle"}
+
+
+def test_classes_without_names_are_matched_by_number(tiny_detr: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_detr, tmp_path / "nameless")
+    config = json.loads((folder / "config.json").read_text())
+    config["id2label"] = {number: f"LABEL_{number}" for number in config["id2label"]}
+    (folder / "config.json").write_text(json.dumps(config))
+    assert match_categories(Detector(load(folder)).labels, {1: "a", 2: "b"}, "m").ids == (0, 1, 2)
 
 
 @pytest.mark.parametrize(("labels", "said"), [

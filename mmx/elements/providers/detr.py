@@ -9,7 +9,8 @@ from torch import Tensor
 from torchvision.ops import box_convert
 from transformers import BaseImageProcessor, DetrForObjectDetection
 
-from mmx.checkpoints.loading import load_network, load_processor, resolve
+from mmx.checkpoints.loading import load_network, resolve
+from mmx.checkpoints.processors import load_processor
 from mmx.elements.providers.base import RegionProvider, RegionSet, check_feature_size
 from mmx.images import alike
 

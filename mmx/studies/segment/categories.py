@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mmx.errors import UsageError
 
-_NAMELESS = re.compile(r"LABEL_\d+")
+_NAMELESS = re.compile(r"(LABEL_|class )\d+")
 
 
 @dataclass(frozen=True)

@@ -71,8 +71,8 @@ class Detector:
 
     @property
     def labels(self) -> Mapping[int, str]:
-        """Names of its classes."""
-        return self.model.network.config.id2label
+        """Names of its classes, by number."""
+        return dict(enumerate(self.model.labels))
 
     def find(self, pictures: Sequence[Picture], methods: Sequence[Method]) -> list[Found]:
         """What it finds in each picture, and the relevance of what is surer than the threshold, out of one forward."""

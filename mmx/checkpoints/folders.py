@@ -1,0 +1,126 @@
+"""What lies in a checkpoint's folder, looked at before anything of it is loaded."""
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from mmx.errors import CheckpointError, shown_path
+
+SAVE_ANEW = "Get the checkpoint again, or save it anew with save_pretrained."
+PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
+TEXT_FILES = ("*.json", "*.txt", "*.model")
+_INDEX = ".index.json"
+# What transformers looks for, in this order.
+_WEIGHTS = ("model.safetensors", f"model.safetensors{_INDEX}", "pytorch_model.bin", f"pytorch_model.bin{_INDEX}")
+_POINTER = b"version https://git-lfs"
+_OTHER_WEIGHTS = ("*.h5", "*.msgpack", "*.onnx", "*.ckpt", "*.pth", "*.pt", "*.gguf")
+
+
+def read_json(path: Path) -> Any:
+    """Raises CheckpointError where it is no JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        refuse_pointers([path])
+        raise CheckpointError(f"{shown_path(path)} cannot be read: {error}.", SAVE_ANEW) from error
+
+
+def weight_files(name: str, folder: Path) -> list[Path]:
+    """The files that hold the weights of the checkpoint `name`, each inside its folder.
+
+    Raises:
+        CheckpointError: there are none, an index names what is no file of the folder, or one is a git-lfs pointer.
+    """
+    for index in sorted(folder.glob(f"*{_INDEX}")):  # any of them: which one is taken is not ours to decide
+        _check_index(index)
+    first = next((folder / file for file in _WEIGHTS if (folder / file).is_file()), None)
+    explicit = read_json(folder / "config.json").get("transformers_weights")
+    if isinstance(explicit, str):
+        first = folder / explicit
+    if first is None:
+        raise CheckpointError(f"{name} has no weights (model.safetensors or pytorch_model.bin).",
+                              what_it_is(folder) or "Is it a folder written by save_pretrained?")
+    if not first.name.endswith(_INDEX):
+        refuse_pointers([first])
+        return [first]
+    shards = sorted({folder / shard for shard in _shards(first)})
+    for shard in shards:
+        if not shard.is_file():
+            raise CheckpointError(f"{shown_path(first)} names {shard.name}, which is not there.",
+                                  "Get the missing file from where the others came from.")
+    refuse_pointers(shards)
+    return shards
+
+
+def _shards(index: Path) -> set[str]:
+    found = read_json(index)
+    named = found.get("weight_map") if isinstance(found, dict) else None
+    if not isinstance(named, dict) or not all(isinstance(shard, str) for shard in named.values()):
+        raise CheckpointError(f"{shown_path(index)} has no weight_map of file names.", SAVE_ANEW)
+    return set(named.values())
+
+
+def _check_index(index: Path) -> None:
+    for shard in sorted(_shards(index)):
+        if shard in ("", ".", "..") or "/" in shard or "\\" in shard or (index.parent / shard).is_dir():
+            raise CheckpointError(f"{shown_path(index)} names {shown_path(shard)!r}, which is no file of its folder.",
+                                  "Put the file there, and its plain name into weight_map.")
+
+
+def refuse_pointers(files: Iterable[Path]) -> None:
+    """Raises CheckpointError for a file that git left in the place of a large one."""
+    for path in files:
+        try:
+            with path.open("rb") as file:
+                is_pointer = file.read(len(_POINTER)) == _POINTER
+        except OSError:
+            continue
+        if is_pointer:
+            raise CheckpointError(f"{shown_path(path)} is a git-lfs pointer, not the file itself.",
+                                  f"Run 'git lfs install' and 'git lfs pull' in {shown_path(path.parent)}, or "
+                                  "download the file.")
+
+
+def text_files(folder: Path) -> list[Path]:
+    """Settings and vocabularies."""
+    return [path for kind in TEXT_FILES for path in folder.glob(kind)]
+
+
+def what_it_is(folder: Path) -> str | None:
+    """What to do with a folder that is no checkpoint but was most likely meant as one."""
+    inside = [path for path in sorted(folder.iterdir()) if path.is_dir()]
+    steps = [path for path in inside if re.fullmatch(r"checkpoint-\d+", path.name)]
+    if steps:
+        last = max(steps, key=lambda path: int(path.name.rpartition("-")[2]))
+        return f"It is a Trainer's folder: name one of the checkpoints in it, such as {shown_path(last)}."
+    if (folder / "snapshots").is_dir():
+        hub_id = folder.name.removeprefix("models--").replace("--", "/")
+        snapshots = "".join(f", or {shown_path(one)}" for one in sorted((folder / "snapshots").iterdir())[:1])
+        return f"It is a folder of the hub's cache: name the checkpoint {hub_id}{snapshots}."
+    cached = [path.name.removeprefix("models--").replace("--", "/") for path in (*inside, *_folders(folder / "hub"))
+              if path.name.startswith("models--")]
+    if cached:
+        return f"It is the hub's cache: name a checkpoint in it, such as {cached[0]}."
+    if (folder / "adapter_config.json").is_file():
+        base = read_json(folder / "adapter_config.json").get("base_model_name_or_path")
+        return (f"It is a PEFT adapter{f' of {base}' if base else ''}: load it with peft, merge it with "
+                "merge_and_unload(), and save the result with save_pretrained.")
+    if any(folder.glob("open_clip_*")):
+        return ("It is in open_clip's format: take the same model in transformers' format (a config.json that says "
+                "CLIPModel), or convert it.")
+    holding = [path for path in inside if (path / "config.json").is_file()]
+    if (folder / "modules.json").is_file():
+        named = f": name the model inside it, {shown_path(holding[0])}" if holding else ""
+        return f"It is a sentence-transformers folder{named or ', without a model of transformers inside'}."
+    if holding:
+        return f"A folder inside it holds one: name {' or '.join(shown_path(path) for path in holding[:3])}."
+    others = [path.name for kind in _OTHER_WEIGHTS for path in sorted(folder.glob(kind))]
+    if others:
+        return f"What is there ({others[0]}) is another format: save the model with transformers' save_pretrained."
+    return None
+
+
+def _folders(path: Path) -> list[Path]:
+    return [one for one in sorted(path.iterdir()) if one.is_dir()] if path.is_dir() else []
