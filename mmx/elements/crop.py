@@ -14,8 +14,8 @@ from mmx.results import Box
 Encode = Callable[[Image.Image], Mapping[str, Tensor]]
 """What an image processor gives for a picture: "pixel_values" (1, channels, height, width), perhaps "pixel_mask"."""
 
-# A landscape and a portrait on which arithmetic and processor are compared: width and height.
-_TRIED = (160, 100), (75, 120)
+# Width and height of the picture, no square, on which arithmetic and processor are compared: a detector enlarges it.
+_TRIED = 160, 100
 _CLOSE = 0.5
 """Pixels, as the model is shown them, by which they may be apart."""
 _OFF_A_LINE = 0.03
@@ -44,16 +44,13 @@ class Crop:
     @cached_property
     def _is_arithmetic(self) -> bool:
         """Processors crop by settings of their own as well: ConvNext's crop_pct, LeViT's 256 / 224."""
-        for size in _TRIED:
-            try:
-                expected = shown_part(self._processor, size)
-            except CheckpointError:
-                return False
-            box, pixel = measured_part(self._encode, size, self._within_mask)
-            if any(abs(one - other) > _CLOSE * pixel[side % 2]
-                   for side, (one, other) in enumerate(zip(expected, box, strict=True))):
-                return False
-        return True
+        try:
+            expected = shown_part(self._processor, _TRIED)
+        except CheckpointError:
+            return False
+        box, pixel = measured_part(self._encode, _TRIED, self._within_mask)
+        return all(abs(one - other) <= _CLOSE * pixel[side % 2]
+                   for side, (one, other) in enumerate(zip(expected, box, strict=True)))
 
 
 def measured_part(encode: Encode, size: tuple[int, int], within_mask: bool = False
