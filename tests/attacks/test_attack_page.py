@@ -70,7 +70,7 @@ def test_other_names_get_nothing(server: Server, headers: dict[str, str]) -> Non
 @pytest.mark.parametrize("path", [
     "gradio_api/upload", "gradio_api/file=/etc/passwd", "gradio_api/run/predict", "gradio_api/proxy=http://example.org",
     "gradio_api/info", "assets/%2e%2e/%2e%2e/etc/passwd", "assets/../../etc/passwd", "monitoring", "login",
-    "static/%00", "gradio_api/component_server", "gradio_api/call/explain", "docs", "openapi.json", "gradio_api/stream/a/b/c"])
+    "static/%00", "gradio_api/component_server", "gradio_api/call/explain", "docs", "openapi.json", "queue/join"])
 def test_closed_paths(server: Server, path: str) -> None:
     assert server.post(path, b"{}") in (400, 404, 405)
     assert server.get(path)[0] in (400, 404)
