@@ -51,6 +51,9 @@ def segment(
         "--limit", metavar="N", rich_help_panel=ASKED, min=1, help="This many pictures, the first by id.")] = None,
     seed: Annotated[int | None, typer.Option(
         "--seed", metavar="N", rich_help_panel=ASKED, help="Draw the pictures of --limit at random.")] = None,
+    strict: Annotated[bool, typer.Option(
+        "--strict", rich_help_panel=ASKED, help="Refuse a file in which an annotation cannot be used; else it is left "
+        "out, with a warning.")] = False,
     batch_size: Annotated[int, typer.Option(
         "--batch-size", metavar="N", rich_help_panel=MACHINE, min=1,
         help="Pictures of one size that run through the model at once in 'clean', at most "
@@ -104,8 +107,8 @@ def segment(
         loaded = load(model or DETECTOR, world.device(device), dtype, revision=revision, answers=answers,
                       processor=processor)
         study = segmented(loaded, images, annotations, methods=method, protocol=protocol, threshold=threshold,
-                          limit=limit, seed=seed, batch_size=batch_size, max_memory=memory, out=out, resume=resume,
-                          overwrite=overwrite, progress=OnTerminal(quiet))
+                          limit=limit, seed=seed, strict=strict, batch_size=batch_size, max_memory=memory, out=out,
+                          resume=resume, overwrite=overwrite, progress=OnTerminal(quiet))
     if not world.leads:
         return
     print_summary(study.to_dict(), out, as_json)

@@ -4,20 +4,27 @@ import hashlib
 import json
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pycocotools import mask as rle
 
+from mmx.datasets.outlines import DamagedError, OutlineError, check_reach, encoded
 from mmx.errors import UsageError, shown_path
 
 Annotation = dict[str, Any]
 
 _HINT = "Give an instances file as COCO publishes them, such as instances_val2017.json."
 _FIELDS = {"images": ("id", "file_name", "height", "width"), "categories": ("id", "name"),
-           "annotations": ("id", "image_id", "category_id", "bbox", "segmentation")}
+           "annotations": ("id", "image_id", "category_id")}
+_TEXTS = ("file_name", "name")
+_MOST_PIXELS = 2**31
+_MOST_NAMED = 5
+_FARTHEST = 2**32
+_MOST_AREA = 9
+"""Times that of the picture: an outline may reach out of it."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +39,28 @@ class CocoImage:
 
 @dataclass(frozen=True)
 class Instances:
-    """An annotation file: pictures in order of id, names by category id, annotations by picture id."""
+    """An annotation file: pictures in order of id, names by category id, annotations by picture id.
+
+    `left_out` says which annotations cannot be used, by their id, and why.
+    """
 
     images: tuple[CocoImage, ...]
     categories: dict[int, str]
     annotations: dict[int, tuple[Annotation, ...]]
     sha256: str
+    left_out: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def used_categories(self) -> frozenset[int]:
+        """Those that there are objects of."""
+        return frozenset(note["category_id"] for notes in self.annotations.values() for note in notes)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Which annotations are left out, the first few with the reason."""
+        named, more = list(self.left_out.items())[:_MOST_NAMED], len(self.left_out) - _MOST_NAMED
+        return (*(f"annotation {number} is left out: {why}" for number, why in named),
+                *([f"{more} more annotations are left out"] if more > 0 else ()))
 
     def pick(self, limit: int | None, seed: int | None) -> tuple[CocoImage, ...]:
         """The first `limit` pictures, or as many drawn at random by `seed`; in order of id."""
@@ -60,32 +83,32 @@ class Instances:
         }
 
 
-def read_instances(path: Path, images: Path) -> Instances:
-    """Reads an annotation file; its pictures are looked for in the folder `images`. Raises UsageError."""
+def read_instances(path: Path, images: Path, *, strict: bool = False) -> Instances:
+    """Reads an annotation file; its pictures are looked for in the folder `images`.
+
+    Raises:
+        UsageError: it is no such file, its run lengths are damaged, or none of its annotations can be used; with
+            `strict`, where one of them cannot.
+    """
     data = _bytes_of(path)
     document = _parsed(data, path)
-    for part, fields in _FIELDS.items():
-        _check_part(document, part, fields, path)
+    parts = {part: _checked_part(document, part, fields, path) for part, fields in _FIELDS.items()}
+    for number, entry in enumerate(parts["images"], start=1):
+        if min(entry["height"], entry["width"]) < 1 or entry["height"] * entry["width"] > _MOST_PIXELS:
+            raise _wrong(path, f"number {number} of its images has {entry['width']} x {entry['height']} pixels")
     found = sorted((CocoImage(entry["id"], images / entry["file_name"], entry["height"], entry["width"])
-                    for entry in document["images"]), key=lambda image: image.id)
-    categories = {entry["id"]: entry["name"] for entry in document["categories"]}
-    return Instances(tuple(found), categories, _by_image(document, found, categories, path),
-                     hashlib.sha256(data).hexdigest())
-
-
-def masks_of(annotations: Sequence[Annotation], height: int, width: int) -> np.ndarray:
-    """The true masks, (n, height, width) bool."""
-    masks = [rle.decode(encoded(note["segmentation"], height, width)) for note in annotations]
-    return np.array(masks, dtype=bool).reshape(-1, height, width)
-
-
-def encoded(segmentation: Any, height: int, width: int) -> dict[str, Any]:
-    """Polygons, counts in a list (crowds) or in a string, as pycocotools' run-length code."""
-    if isinstance(segmentation, list):
-        return rle.merge(rle.frPyObjects(segmentation, height, width))
-    if isinstance(segmentation["counts"], list):
-        return rle.frPyObjects(segmentation, height, width)
-    return segmentation
+                    for entry in parts["images"]), key=lambda image: image.id)
+    categories = {entry["id"]: entry["name"] for entry in parts["categories"]}
+    annotations, left_out = _by_image(parts["annotations"], found, categories, path)
+    if left_out and not annotations and not any(entry.get("segmentation") for entry in parts["annotations"]):
+        raise UsageError(f"{shown_path(path)} has no outlines, boxes only: none of its {len(left_out)} annotations has "
+                         "a segmentation, and masks are scored by outlines.", _HINT)
+    if left_out and (strict or not annotations):
+        (first, why), more = next(iter(left_out.items())), len(left_out) - 1
+        raise UsageError(f"{shown_path(path)} has annotations that cannot be used: {first}, {why}"
+                         f"{f', and {more} more' if more else ''}.",
+                         "Mend it, or leave out strict, and they are left out." if annotations else "Mend it.")
+    return Instances(tuple(found), categories, annotations, hashlib.sha256(data).hexdigest(), left_out)
 
 
 def _bytes_of(path: Path) -> bytes:
@@ -107,48 +130,74 @@ def _parsed(data: bytes, path: Path) -> dict[str, Any]:
     return document
 
 
-def _check_part(document: dict[str, Any], part: str, fields: Sequence[str], path: Path) -> None:
+def _checked_part(document: dict[str, Any], part: str, fields: Sequence[str], path: Path) -> list[dict[str, Any]]:
+    """The entries of a part; whole numbers are taken as such where a tool wrote 320.0."""
     entries = document.get(part)
     if not isinstance(entries, list):
         raise _wrong(path, f"it has no list of {part}")
+    checked = []
     for number, entry in enumerate(entries, start=1):
         lacking = [name for name in fields if not isinstance(entry, dict) or name not in entry]
         if lacking:
             raise _wrong(path, f"number {number} of its {part} has no {lacking[0]}")
-        kinds = {name: str if name in ("file_name", "name") else int for name in fields
-                 if name not in ("bbox", "segmentation")}
-        wrong = [name for name, kind in kinds.items() if type(entry[name]) is not kind]
+        whole = {name: int(entry[name]) if type(entry[name]) is float and entry[name].is_integer() else entry[name]
+                 for name in fields}
+        wrong = [name for name, value in whole.items() if type(value) is not (str if name in _TEXTS else int)]
         if wrong:
             raise _wrong(path, f"the {wrong[0]} of number {number} of its {part} is {json.dumps(entry[wrong[0]])[:40]}")
-    ids = [entry["id"] for entry in entries]
+        checked.append({**entry, **whole})
+    ids = [entry["id"] for entry in checked]
     if len(set(ids)) < len(ids) and part != "annotations":
         raise _wrong(path, f"two of its {part} share an id")
+    return checked
 
 
-def _by_image(document: dict[str, Any], images: Sequence[CocoImage], categories: dict[int, str],
-              path: Path) -> dict[int, tuple[Annotation, ...]]:
+def _by_image(annotations: Sequence[Annotation], images: Sequence[CocoImage], categories: dict[int, str],
+              path: Path) -> tuple[dict[int, tuple[Annotation, ...]], dict[int, str]]:
+    """What can be used, by picture, and why the others cannot, by their own id."""
     sizes = {image.id: (image.height, image.width) for image in images}
     found: dict[int, list[Annotation]] = {}
-    for entry in document["annotations"]:
+    left_out = {}
+    for entry in annotations:
         if entry["image_id"] not in sizes or entry["category_id"] not in categories:
             raise _wrong(path, f"annotation {entry['id']} is about a picture or a category that the file does not have")
         try:
             note = _completed(entry, *sizes[entry["image_id"]])
-        except Exception as error:  # pycocotools raises whatever its C code runs into
-            raise _wrong(path, f"the outline of annotation {entry['id']} cannot be used") from error
-        found.setdefault(entry["image_id"], []).append(note)
-    return {image_id: tuple(notes) for image_id, notes in found.items()}
+        except DamagedError as error:
+            raise UsageError(f"{shown_path(path)} is damaged: of annotation {entry['id']}, {error}.",
+                             "Get the file again, or take that annotation out.") from error
+        except OutlineError as error:
+            left_out[entry["id"]] = str(error)
+        else:
+            found.setdefault(entry["image_id"], []).append(note)
+    return {image_id: tuple(notes) for image_id, notes in found.items()}, left_out
 
 
 def _completed(entry: Annotation, height: int, width: int) -> Annotation:
     """What evaluation needs of an annotation, as run-length code; crowd and area may be left out in the file."""
-    mask = encoded(entry["segmentation"], height, width)
-    left, top, across, down = map(float, entry["bbox"])
-    if list(mask["size"]) != [height, width]:
-        raise ValueError("another size")
+    mask = encoded(entry.get("segmentation"), height, width)
+    box = _checked_box(entry.get("bbox"), height, width)
+    crowd, area = (usual if entry.get(name) is None else entry[name]
+                   for name, usual in (("iscrowd", 0), ("area", float(rle.area(mask)))))
+    if crowd not in (0, 1):
+        raise OutlineError(f"its iscrowd is {json.dumps(crowd)[:40]}, not 0 or 1")
+    if type(area) not in (int, float) or not 0 <= area <= _MOST_AREA * height * width:
+        raise OutlineError(f"its area is {json.dumps(area)[:40]}, in a picture of {width} x {height} pixels")
     return {"image_id": entry["image_id"], "category_id": entry["category_id"], "segmentation": mask,
-            "bbox": [left, top, across, down], "iscrowd": int(entry.get("iscrowd", 0)),
-            "area": float(entry.get("area", rle.area(mask)))}
+            "bbox": box, "iscrowd": int(crowd), "area": float(area)}
+
+
+def _checked_box(box: Any, height: int, width: int) -> list[float]:
+    """Left, top, width and height."""
+    if not isinstance(box, list) or len(box) != 4 or any(type(side) not in (int, float) for side in box):
+        raise OutlineError(f"its bbox is {json.dumps(box)[:60]}, not four numbers")
+    if max(map(abs, box)) > _FARTHEST:
+        raise OutlineError(f"its bbox is {json.dumps(box)[:60]}, far out of a picture of {width} x {height} pixels")
+    left, top, across, down = map(float, box)
+    check_reach(np.array([[left, top], [left + across, top + down]]), height, width, "its bbox")
+    if across < 0 or down < 0:
+        raise OutlineError(f"its bbox is {across:g} wide and {down:g} high")
+    return [left, top, across, down]
 
 
 def _wrong(path: Path, what: str) -> UsageError:

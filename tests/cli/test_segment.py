@@ -253,10 +253,22 @@ def test_a_model_that_finds_nothing_is_refused(score: Command, tiny_lxmert: Path
 
 def test_annotations_of_other_things_are_refused(score: Command, data: Path) -> None:
     document = json.loads((data / "instances.json").read_text())
-    document["categories"][4]["name"] = "zebra"
+    document["categories"][document["annotations"][0]["category_id"] - 1]["name"] = "zebra"
     (data / "instances.json").write_text(json.dumps(document))
     outcome = score()
     assert outcome.code == 2 and "it has no zebra" in outcome.error
+
+
+def test_an_annotation_that_cannot_be_used_is_left_out_or_refused(score: Command, data: Path) -> None:
+    document = json.loads((data / "instances.json").read_text())
+    document["annotations"][0]["segmentation"] = [[3, 3, 9, 9]]
+    document["categories"].append({"id": 99, "name": "background"})
+    (data / "instances.json").write_text(json.dumps(document))
+    outcome = score("--quiet")
+    assert outcome.code == 0 and f"{len(document['annotations']) - 1} objects" in outcome.out
+    assert outcome.err.startswith("note: WARNING: annotation 1 is left out: one of its polygons has 4 numbers")
+    outcome = score("--strict")
+    assert outcome.code == 2 and "annotations that cannot be used: 1, one of its polygons has 4" in outcome.error
 
 
 def test_broken_annotations_are_one_line(score: Command, data: Path) -> None:

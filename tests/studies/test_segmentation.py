@@ -172,13 +172,29 @@ def test_all_methods_take_the_reference_s_names_in_its_protocol() -> None:
 CATEGORIES = {1: "person", 3: "car"}
 
 
+NAMES_BY_NUMBER = {0: "N/A", 1: "person", 2: "N/A", 3: "Car"}
+
+
 @pytest.mark.parametrize(("labels", "ids", "how"), [
-    ({0: "N/A", 1: "person", 2: "N/A", 3: "Car"}, (0, 1, 2, 3), "number"),
+    (NAMES_BY_NUMBER, (0, 1, 2, 3), "number"),
     ({index: f"LABEL_{index}" for index in range(4)}, (0, 1, 2, 3), "number (its classes have no names)"),
     ({0: "car", 1: "boat", 2: "person"}, (3, None, 1), "name"),
 ])
 def test_classes_are_matched(labels: dict[int, str], ids: tuple, how: str) -> None:
-    found = match_categories(labels, CATEGORIES, "m")
+    found = match_categories(labels, CATEGORIES, set(CATEGORIES), "m")
+    assert (found.ids, found.how) == (ids, how)
+
+
+@pytest.mark.parametrize(("labels", "more", "ids", "how"), [
+    (NAMES_BY_NUMBER, {0: "group", 99: "background"}, (None, 1, 2, 3), "number"),
+    ({index: f"LABEL_{index}" for index in range(4)}, {99: "background"}, (0, 1, 2, 3),
+     "number (its classes have no names)"),
+    ({0: "car", 1: "boat", 2: "person"}, {0: "group", 7: "boat"}, (3, 7, 1), "name"),
+    ({0: "car", 1: "boat", 2: "person"}, {0: "car", 9: "person"}, (3, None, 1), "name"),
+])
+def test_categories_without_objects_need_no_class(labels: dict[int, str], more: dict[int, str], ids: tuple,
+                                                  how: str) -> None:
+    found = match_categories(labels, {**more, **CATEGORIES}, {1, 3}, "m")
     assert (found.ids, found.how) == (ids, how)
 
 
@@ -201,8 +217,17 @@ def test_classes_without_names_are_matched_by_number(tiny_detr: Path, tmp_path: 
     ({0: "car", 1: "car", 2: "person"}, "some name stands for several"),
 ])
 def test_classes_that_do_not_match_are_refused(labels: dict[int, str], said: str) -> None:
-    with pytest.raises(UsageError, match=said):
-        match_categories(labels, CATEGORIES, "m")
+    for used in (set(CATEGORIES), set()):
+        with pytest.raises(UsageError, match=said):
+            match_categories(labels, CATEGORIES, used, "m")
+
+
+@pytest.mark.parametrize("counts", ["zzzz", "", "0", 7, None])
+def test_masks_of_records_that_were_edited_are_refused(counts: object) -> None:
+    record = {"id": 31, "height": 2, "width": 2, "scores": [0.9], "indices": [0], "kept": [0],
+              "boxes_xywh_px": [[0, 0, 1, 1]], "masks": {"m": [counts]}}
+    with pytest.raises(UsageError, match="The record of picture 31 is broken: of a mask by m, its run lengths"):
+        mask_results([record], "m", "clean", (1,))
 
 
 def test_a_class_without_a_category_is_not_submitted() -> None:

@@ -1,7 +1,7 @@
 """Which category of an annotation file each class of a detector stands for."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from mmx.errors import UsageError
@@ -17,29 +17,35 @@ class CategoryMap:
     how: str
 
 
-def match_categories(labels: Mapping[int, str], categories: Mapping[int, str], model: str) -> CategoryMap:
+def match_categories(labels: Mapping[int, str], categories: Mapping[int, str], used: Collection[int],
+                     model: str) -> CategoryMap:
     """By number where a checkpoint's classes are numbered as the file's categories, else by name.
+
+    Only categories in `used`, those that objects are of, must match: tools add groups and backgrounds without any.
 
     Raises:
         UsageError: neither fits.
     """
     count = max(labels) + 1
-    if all(_NAMELESS.fullmatch(name) for name in labels.values()) and max(categories) < count:
+    needed = {number: name for number, name in categories.items() if number in used} or categories
+    if all(_NAMELESS.fullmatch(name) for name in labels.values()) and max(needed) < count:
         return CategoryMap(tuple(range(count)), "number (its classes have no names)")
-    if all(_same(labels.get(number, ""), name) for number, name in categories.items()):
-        return CategoryMap(tuple(range(count)), "number")
-    by_name = {name.strip().lower(): number for number, name in categories.items()}
-    ids = tuple(by_name.get(labels.get(index, "").strip().lower()) for index in range(count))
-    if len(by_name) == len(categories) and sorted(number for number in ids if number is not None) == sorted(categories):
+    same = {number for number, name in categories.items() if _plain(labels.get(number, "")) == _plain(name)}
+    if same.issuperset(needed):
+        return CategoryMap(tuple(None if number in categories and number not in same else number
+                                 for number in range(count)), "number")
+    by_name = {_plain(name): number for number, name in (*categories.items(), *needed.items())}
+    ids = tuple(by_name.get(_plain(labels.get(index, ""))) for index in range(count))
+    if sorted(number for number in ids if number in needed) == sorted(needed):
         return CategoryMap(ids, "name")
-    lacking = [name for name, number in by_name.items() if number not in ids]
+    lacking = [name for number, name in needed.items() if number not in ids and by_name[_plain(name)] == number]
     raise UsageError(f"The classes of {model} are not the categories of the annotation file, neither by number nor by "
                      f"name: {_named(lacking) or 'some name stands for several'}.",
                      "Give a detector that was trained on these categories.")
 
 
-def _same(label: str, name: str) -> bool:
-    return label.strip().lower() == name.strip().lower()
+def _plain(name: str) -> str:
+    return name.strip().lower()
 
 
 def _named(lacking: list[str]) -> str:

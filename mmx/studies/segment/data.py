@@ -31,11 +31,12 @@ def check_given(folder: Path | None, annotations: Path | None, limit: int | None
 
 
 def read_data(folder: Path | None, annotations: Path | None, limit: int | None, seed: int | None, out: Path,
-              world: World) -> CocoData:
+              world: World, *, strict: bool = False) -> CocoData:
     """Pictures in `folder`, or scenes that are drawn into `out`; the first `limit`, or as many drawn by `seed`.
 
     Raises:
-        UsageError: there is nothing that could be evaluated, or half of it is missing.
+        UsageError: there is nothing that could be evaluated, or half of it is missing; with `strict`, where an
+            annotation cannot be used.
     """
     check_given(folder, annotations, limit, seed)
     # Drawn scenes are the same wherever `out` is, and so are the parameters.
@@ -47,7 +48,7 @@ def read_data(folder: Path | None, annotations: Path | None, limit: int | None, 
         if world.leads:
             write_coco(folder, range(DRAWN_SCENES), _SCENE_SIZE)
         world.wait()
-    instances = read_instances(annotations, folder)
+    instances = read_instances(annotations, folder, strict=strict)
     images = instances.pick(limit, seed)
     if not images:
         raise UsageError(f"{shown_path(annotations)} has no pictures.")

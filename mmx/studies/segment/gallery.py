@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mmx.datasets.coco import CocoImage, masks_of
+from mmx.datasets.coco import CocoImage
+from mmx.datasets.outlines import masks_of
 from mmx.errors import ImageError
 from mmx.images import open_picture
 from mmx.show.gallery import GalleryRow, Masks, gallery
@@ -48,10 +49,11 @@ def _row(record: Mapping[str, Any], image: CocoImage, data: CocoData, classes: C
          work: Segmentation) -> GalleryRow:
     names, size = data.instances.categories, (image.height, image.width)
     notes = [note for note in data.instances.annotations.get(image.id, ()) if not note["iscrowd"]]
-    truth = Masks(masks_of(notes, *size), tuple(names[note["category_id"]] for note in notes))
+    truth = Masks(masks_of([note["segmentation"] for note in notes], *size),
+                  tuple(names[note["category_id"]] for note in notes))
     labels = tuple(_name(record["indices"][query], classes, names, work) for query in record["kept"])
-    found = [Masks(masks_of([{"segmentation": {"size": list(size), "counts": counts}}
-                             for counts in record["masks"][method.name]], *size), labels) for method in work.methods]
+    found = [Masks(masks_of([{"size": size, "counts": counts} for counts in record["masks"][method.name]], *size),
+                   labels) for method in work.methods]
     return GalleryRow(open_picture(image.path).image, image.path.name, (truth, *found))
 
 

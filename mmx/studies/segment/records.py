@@ -15,7 +15,8 @@ from pycocotools import mask as rle
 from torch import Tensor
 
 from mmx.datasets.coco import CocoImage
-from mmx.errors import ImageError, MmxError, shown_path
+from mmx.datasets.outlines import checked_code
+from mmx.errors import ImageError, MmxError, UsageError, shown_path
 from mmx.images import open_picture
 from mmx.methods import Method, all_methods, get_method
 from mmx.results import Picture
@@ -128,7 +129,12 @@ def mask_results(records: Iterable[Mapping[str, Any]], method: str, protocol: Ma
     for record in records:
         size = [record["height"], record["width"]]
         empty = encode_masks(torch.zeros(1, *size, dtype=torch.bool))[0]
-        masks = dict(zip(record["kept"], record["masks"][method], strict=True))
+        try:
+            masks = {query: checked_code(counts, *size)["counts"]
+                     for query, counts in zip(record["kept"], record["masks"][method], strict=True)}
+        except (ValueError, TypeError) as error:
+            raise UsageError(f"The record of picture {record['id']} is broken: of a mask by {method}, {error}.",
+                             "Take its line out of the records, then go on with --resume.") from error
         for query in range(len(record["scores"])) if protocol == "iccv21" else record["kept"]:
             results += _result(record, query, categories,
                                segmentation={"size": size, "counts": masks.get(query, empty)})

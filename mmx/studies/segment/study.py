@@ -55,8 +55,8 @@ class SegmentationStudy(DrawnStudy):
 
 def segment(model: Model, images: str | Path | None = None, annotations: str | Path | None = None, *,
             methods: Sequence[str] | None = None, protocol: MaskProtocol = "iccv21", threshold: float = 0.5,
-            limit: int | None = None, seed: int | None = None, batch_size: int = 8, max_memory: int | None = None,
-            out: str | Path | None = None, resume: bool = False, overwrite: bool = False,
+            limit: int | None = None, seed: int | None = None, strict: bool = False, batch_size: int = 8,
+            max_memory: int | None = None, out: str | Path | None = None, resume: bool = False, overwrite: bool = False,
             progress: Reporter | None = None) -> SegmentationStudy:
     """Figures masks made of a detector's relevance against COCO annotations.
 
@@ -70,6 +70,7 @@ def segment(model: Model, images: str | Path | None = None, annotations: str | P
         protocol: "iccv21" is what the paper's code does; "clean" makes finer masks, only of what is kept.
         threshold: detections whose score, a softmax probability, is above it get a mask.
         limit: this many pictures, the first by id, or as many drawn by `seed`.
+        strict: refuses a file in which an annotation cannot be used; else it is left out, with a warning.
         batch_size: pictures of one size that run through the model at once in "clean", at most.
         max_memory: bytes that gradients may take; None for mmx's own choice.
         out: where run.json, a line for each picture, results in COCO's format, the summary and gallery.png go; None
@@ -93,8 +94,12 @@ def segment(model: Model, images: str | Path | None = None, annotations: str | P
         named = methods_named(methods or DEFAULT_METHODS[protocol], protocol)
         able, left_out = able_methods(model, named, reporter)
         work = Segmentation(detector, able, protocol)
-        data = read_data(images and Path(images), annotations and Path(annotations), limit, seed, folder, world)
-        classes = match_categories(detector.labels, data.instances.categories, model.info.name)
+        data = read_data(images and Path(images), annotations and Path(annotations), limit, seed, folder, world,
+                         strict=strict)
+        for line in data.instances.warnings:
+            reporter.line("warning", line)
+        classes = match_categories(detector.labels, data.instances.categories, data.instances.used_categories,
+                                   model.info.name)
         threads = fix_threads(world) if detector.on_cpu else None
         size = 1 if protocol == "iccv21" else batch_size
         parameters = {**_parameters(work, data, size), "left_out": left_out, "threads": threads}
