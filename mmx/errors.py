@@ -4,10 +4,18 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
+_LONGEST_VALUE = 40
+
 
 def shown_path(path: str | Path) -> str:
     """The path as it may stand in a one-line message: escaped if it holds line breaks or undecodable bytes."""
     return str(path) if str(path).isprintable() else ascii(str(path))
+
+
+def shown_value(value: object) -> str:
+    """A value out of somebody's file, as it may stand in a one-line message."""
+    text = ascii(value) if not isinstance(value, str) else f"'{shown_path(value)}'"
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
 
 
 def plural(noun: str) -> str:

@@ -26,7 +26,7 @@ Record = tuple[int, dict[str, Any]]
 class QuestionRow:
     """One question: an empty image is `Path()`, an empty question "", and `line` is where the row begins.
 
-    `answers` is what the row gives as `answers` or `answer`, in whatever form.
+    `answers` is what the row gives as its `answers_field`, in whatever form.
     """
 
     image: Path
@@ -35,6 +35,7 @@ class QuestionRow:
     line: int
     id: str | None
     answers: Any = None
+    answers_field: str = "answer"
 
 
 def read_questions(path: Path, images: Path | None = None) -> list[QuestionRow]:
@@ -136,8 +137,9 @@ def _object(item: Any, path: Path, line: int) -> dict[str, Any]:
 
 def _row(record: dict[str, Any], line: int, path: Path, folder: Path) -> QuestionRow:
     image, question, target, identity = (_field(record, name, path, line) for name in FIELDS)
+    answers = "answers" if "answers" in record else "answer"
     return QuestionRow(folder / image if image else Path(), question or "", target, line, identity,
-                       record.get("answers", record.get("answer")))
+                       record.get(answers), answers)
 
 
 def _field(record: dict[str, Any], name: str, path: Path, line: int) -> str | None:

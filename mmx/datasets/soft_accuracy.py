@@ -4,13 +4,19 @@ The official evaluation (VQA v2, `vqaEval.py`) averages over the ten ways to lea
 to one form before it compares them, unless all ten people gave the very same.
 """
 
+import math
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from numbers import Real
+from typing import Any
+
+from mmx.errors import shown_value
 
 _ENOUGH = 3
+_ANSWER, _SCORE = "answer", "score"
 _MARKS = ';/[]"{}()=+\\_-><@`,?!'
 _POINT = re.compile(r"\.(?!\d)")
 _GROUPED_DIGITS = re.compile(r"\d,\d")
@@ -60,6 +66,50 @@ def truth_of_people(answers: Sequence[str]) -> Truth:
 def truth_of_one(answer: str) -> Truth:
     """One right answer, in upper or lower case."""
     return Truth({_lower(answer): 1.0}, _lower)
+
+
+def truth_of(answers: Any) -> Truth:
+    """One answer, several people's, or a score for each; an answer may be an object, as in VizWiz's file.
+
+    Raises:
+        ValueError: it is none of these; says what is wrong.
+    """
+    if isinstance(answers, Mapping):
+        if _ANSWER not in answers or (len(answers) > 1 and all(map(_is_number, answers.values()))):
+            return truth_of_scores(answers)
+        answers = [answers]
+    if isinstance(answers, str) or not isinstance(answers, Iterable):
+        return truth_of_one(_text(answers))
+    given = list(answers)
+    if given and all(isinstance(one, Mapping) and _SCORE in one for one in given):
+        return truth_of_scores({_text(one): one[_SCORE] for one in given})
+    people = [_text(one) for one in given]
+    if not any(people):
+        raise ValueError("there is no answer")
+    return truth_of_people(people) if len(people) > 1 else truth_of_one(people[0])
+
+
+def truth_of_scores(scores: Mapping[Any, Any]) -> Truth:
+    """A score for each answer; of none, no answer is right. Raises ValueError where one is not from 0 to 1."""
+    if not isinstance(scores, Mapping):
+        raise ValueError(f"{shown_value(scores)} does not map answers to scores")
+    for answer, score in scores.items():
+        if not _is_number(score) or not 0 <= score <= 1:
+            raise ValueError(f"the score of {shown_value(answer)} is {shown_value(score)}, not a number from 0 to 1")
+    return Truth({str(answer): float(score) for answer, score in scores.items()})
+
+
+def _text(answer: Any) -> str:
+    given = answer.get(_ANSWER) if isinstance(answer, Mapping) else answer
+    if isinstance(given, str):
+        return given
+    if _is_number(given) and math.isfinite(given):
+        return str(int(given)) if given == int(given) else str(given)
+    raise ValueError(f"{shown_value(answer)} is no answer")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 @lru_cache(maxsize=2**16)

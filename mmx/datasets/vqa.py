@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from mmx.datasets.questions import DELIMITERS, read_questions
-from mmx.datasets.soft_accuracy import Truth, truth_of_one, truth_of_people
-from mmx.errors import UsageError, shown_path
+from mmx.datasets.soft_accuracy import Truth, truth_of, truth_of_scores
+from mmx.errors import UsageError, shown_path, shown_value
 
 _BETWEEN = "|"
 _KINDS = "Give LXMERT's valid.json, VQA's questions with --annotations, or rows with image, question and answer."
+_ANSWERS = ('Give an answer, a list of what people answered, as texts or as {"answer": "yes"}, or scores from 0 to 1, '
+            'as {"yes": 1, "no": 0.3}.')
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def read_vqa(path: Path, annotations: Path | None = None, images: Path | None = 
     kind, read = _kind_of(path, annotations)
     try:
         samples = read(path, annotations, images)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         named, said = " with ".join(map(shown_path, files)), f"{type(error).__name__}: {error}"
         raise UsageError(f"{named} cannot be read as {kind} ({said}).", _KINDS) from error
     if not samples:
@@ -77,46 +79,55 @@ def _kind_of(path: Path, annotations: Path | None) -> tuple[str, Reader]:
 def _lxmert(path: Path, annotations: Path | None, images: Path | None) -> list[VqaSample]:
     """`label` maps answers to soft scores; it may be empty, and then no answer is right."""
     return [VqaSample(str(one["question_id"]), str(one["img_id"]), one["sent"],
-                      Truth({answer: float(score) for answer, score in one["label"].items()}))
-            for one in _document(path)]
+                      _truth(one["label"], path, f"entry {number}", "label", truth_of_scores))
+            for number, one in enumerate(_document(path), start=1)]
 
 
 def _official(path: Path, annotations: Path | None, images: Path | None) -> list[VqaSample]:
     """Questions without annotations are left out."""
     assert annotations is not None
     asked = _document(path)
-    answers = {one["question_id"]: [person["answer"] for person in one["answers"]]
+    answers = {one["question_id"]: _truth(one["answers"], annotations, f"question {one['question_id']}", "answers")
                for one in _document(annotations)["annotations"]}
-    subset = asked.get("data_subtype")
-    return [VqaSample(str(one["question_id"]), _coco_name(one["image_id"], subset), one["question"],
-                      truth_of_people(answers[one["question_id"]]))
+    kind, subset = str(asked.get("data_type")), asked.get("data_subtype")
+    return [VqaSample(str(one["question_id"]), _picture_name(one["image_id"], kind, subset), one["question"],
+                      answers[one["question_id"]])
             for one in asked["questions"] if one["question_id"] in answers]
 
 
 def _rows(path: Path, annotations: Path | None, images: Path | None) -> list[VqaSample]:
     """`answers` holds one answer, several people's, or a score for each; in a table people's stand between bars."""
-    samples = []
+    samples, read = [], _truth_of_cell if path.suffix.lower() in DELIMITERS else truth_of
     for row in read_questions(path, images):
-        truth = _truth(row.answers, in_table=path.suffix.lower() in DELIMITERS)
-        if truth is None or row.image == Path() or not row.question:
+        if row.answers in (None, "", [], {}) or row.image == Path() or not row.question:
             raise UsageError(f"{shown_path(path)}, line {row.line}: image, question or answer is missing.", _KINDS)
+        truth = _truth(row.answers, path, f"line {row.line}", row.answers_field, read)
         samples.append(VqaSample(row.id or f"line {row.line}", row.image.stem, row.question, truth, row.image))
     return samples
 
 
-def _truth(answers: Any, in_table: bool) -> Truth | None:
-    if isinstance(answers, dict):
-        return Truth({str(answer): float(score) for answer, score in answers.items()}) if answers else None
-    if isinstance(answers, str) and in_table and _BETWEEN in answers:
-        answers = answers.split(_BETWEEN)
-    if isinstance(answers, list) and len(answers) > 1:
-        return truth_of_people([str(answer) for answer in answers])
-    one = answers[0] if isinstance(answers, list) and answers else answers
-    return None if one is None or one in ([], "") else truth_of_one(str(one))
+def _truth_of_cell(text: str) -> Truth:
+    """Lists and objects may stand in a table as JSON."""
+    if (text[0], text[-1]) not in (("[", "]"), ("{", "}")):
+        return truth_of(text.split(_BETWEEN) if _BETWEEN in text else text)
+    try:
+        return truth_of(json.loads(text))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"{shown_value(text)} is no list or object in JSON") from error
 
 
-def _coco_name(image: Any, subset: str | None) -> str:
-    return f"COCO_{subset}_{image:012d}" if isinstance(image, int) and subset else str(image)
+def _truth(answers: Any, path: Path, row: str, name: str, read: Callable[[Any], Truth] = truth_of) -> Truth:
+    try:
+        return read(answers)
+    except ValueError as error:
+        raise UsageError(f"{shown_path(path)}, {row}, {name}: {error}.", _ANSWERS) from error
+
+
+def _picture_name(image: Any, kind: str, subset: str | None) -> str:
+    """As its file is called: COCO_val2014_000000000009, or abstract_v002_val2015_000000000009 of a drawn scene."""
+    number = int(image) if type(image) is float and image.is_integer() else image
+    prefix = kind if kind.startswith("abstract") else "COCO"
+    return f"{prefix}_{subset}_{number:012d}" if isinstance(number, int) and subset else str(number)
 
 
 def _document(path: Path) -> Any:

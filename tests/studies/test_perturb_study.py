@@ -144,6 +144,10 @@ def test_several_peoples_answers_and_scores_count_softly(model: Model, rows: lis
     assert perturbed(model, several).to_dict()["accuracy"]["mean"] == pytest.approx(8 / 9)
     scored = [{**rows[0], "answer": {"red": 0.3, "blue": 0.3, "a long answer": 0.3}}]
     assert perturbed(model, scored).to_dict()["accuracy"]["mean"] == 0.3
+    objects = [{**several[0], "answers": [{"answer": one} for one in several[0]["answers"]]}]
+    assert perturbed(model, objects).to_dict()["accuracy"]["mean"] == pytest.approx(8 / 9)
+    with pytest.raises(UsageError, match=r"Row 1, answers: \{'text': 'red'\} is no answer"):
+        perturbed(model, [*several, {**rows[0], "answers": [{"text": "red"}]}])
 
 
 @pytest.mark.parametrize(("changed", "said"), [

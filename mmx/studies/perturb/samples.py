@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL.Image import Image
 
-from mmx.datasets.soft_accuracy import Truth, truth_of_one, truth_of_people
+from mmx.datasets.soft_accuracy import truth_of, truth_of_one
 from mmx.datasets.vqa import VqaSample, read_vqa
 from mmx.errors import ImageError, UsageError, shown_path
 from mmx.images import open_picture
@@ -76,7 +76,11 @@ def data_from_rows(rows: PlainRows, images: Path | None, number: int | None, see
             raise UsageError(f"Row {place}: image, question or answer is missing.", _ROW)
         name = str(row.get("id", f"row {place}"))
         path = None if isinstance(image, Image) else Path(images or "", image)
-        samples.append(VqaSample(name, name if path is None else path.stem, row["question"], _truth(answers), path))
+        try:
+            truth = truth_of(answers)
+        except ValueError as error:
+            raise UsageError(f"Row {place}, {'answers' if 'answers' in row else 'answer'}: {error}.", _ROW) from error
+        samples.append(VqaSample(name, name if path is None else path.stem, row["question"], truth, path))
         if path is None:
             pictures[name] = open_picture(image)
         shown = str(path) if path is not None else pictures[name].sha256
@@ -104,13 +108,6 @@ def _taken(samples: Sequence[VqaSample], pictures: "_Pictures", kind: str, sha25
                    min(len(taken), wanted))
 
 
-def _truth(answers: Any) -> Truth:
-    if isinstance(answers, Mapping):
-        return Truth({str(answer): float(score) for answer, score in answers.items()})
-    several = [answers] if isinstance(answers, str) else list(map(str, answers))
-    return truth_of_people(several) if len(several) > 1 else truth_of_one(several[0])
-
-
 def _drawn_sample(scene: int) -> VqaSample:
     question = draw_question(draw_scene(scene), scene)
     return VqaSample(f"scene {scene}", str(scene), question.text, truth_of_one(question.answer))
@@ -123,9 +120,10 @@ def _drawn_picture(sample: VqaSample) -> Picture:
 
 @dataclass(frozen=True)
 class _Pictures:
-    """Those that are open, by sample, and files: where a sample says, or by their COCO name.
+    """Those that are open, by sample, and files: where a sample says, or by the name of their data set.
 
-    That is COCO_val2014_000000262148.jpg, in val2014/ as well, or 000000262148.jpg.
+    That is COCO_val2014_000000262148.jpg, in val2014/ as well, or 000000262148.jpg; of VQA's drawn scenes
+    abstract_v002_val2015_000000020000.png, in the folder of their archive as well.
     """
 
     folder: Path | None
@@ -147,13 +145,22 @@ class _Pictures:
         return self._find(sample.image, self.folder)
 
     def _find(self, name: str, folder: Path) -> Path:
-        _, _, rest = name.partition("_")
-        subset, _, number = rest.partition("_")
-        stems = [name, f"{subset}/{name}", number, name.zfill(12)] if subset and number else [name, name.zfill(12)]
+        stems = [name, name.zfill(12)]
+        if name.count("_") > 1:
+            kind, subset, number = name.rsplit("_", 2)
+            stems += [f"{subset}/{name}", f"{kind}_{subset}/{name}", f"scene_img_{kind}_{subset}/{name}", number]
         for stem in stems:
             for suffix in ("", *_SUFFIXES):
                 path = folder / f"{stem}{suffix}"
-                if stem and path.is_file():
+                if stem and _is_file(path):
                     return path
-        raise ImageError(f"{shown_path(folder)} has no picture {name}.",
-                         f"It is looked for as {name}.jpg and the like.")
+        raise ImageError(f"{shown_path(folder)} has no picture {shown_path(name)}.",
+                         f"It is looked for as {shown_path(name)}.jpg and the like.")
+
+
+def _is_file(path: Path) -> bool:
+    """No name that the file system refuses is one's."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
