@@ -2,6 +2,7 @@
 
 import io
 import pickle
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -32,9 +33,14 @@ def plain_unpickled(content: bytes) -> Any:
 def read_npy(content: bytes) -> np.ndarray:
     """An array out of a .npy file, one that holds pickled plain values too. Raises ValueError."""
     file = io.BytesIO(content)
-    version = np.lib.format.read_magic(file)
-    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    _, _, dtype = read_header(file)
+    try:
+        version = np.lib.format.read_magic(file)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, columns_first, dtype = read_header(file)
+    except Exception as error:  # numpy parses a header as Python
+        raise ValueError(f"its header is damaged: {error}") from error
     if dtype.hasobject:
         return np.asarray(plain_unpickled(file.read()), dtype=object)
-    return np.load(io.BytesIO(content), allow_pickle=False)
+    if dtype.itemsize * prod(shape) != len(content) - file.tell():
+        raise ValueError(f"it has {len(content) - file.tell()} bytes for {dtype} of shape {shape}")
+    return np.frombuffer(file.read(), dtype=dtype).reshape(shape, order="F" if columns_first else "C")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mmx.datasets._plain_pickle import plain_unpickled, read_npy
-from mmx.datasets.obj36 import Features, Obj36
+from mmx.datasets.obj36 import Features, Obj36, sides
 from mmx.errors import ImageError, UsageError, shown_path
 
 _INFO = "_info.npy"
@@ -30,12 +30,13 @@ class MmfFeatures(ABC):
         try:
             found = self._read(image)
             if found is not None:
-                return _features(found)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+                with np.errstate(all="ignore"):
+                    return _features(found)
+        except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
             why = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
-            raise ImageError(f"The features of {image} in {shown_path(self.path)} are broken ({why}).",
+            raise ImageError(f"The features of {shown_path(image)} in {shown_path(self.path)} are broken ({why}).",
                              "Get them again.") from error
-        raise ImageError(f"{shown_path(self.path)} has no features of {image}.", "Is it of another split?")
+        raise ImageError(f"{shown_path(self.path)} has no features of {shown_path(image)}.", "Is it of another split?")
 
     @abstractmethod
     def _read(self, image: str) -> Mapping[str, Any] | None:
@@ -69,20 +70,33 @@ class LmdbFeatures(MmfFeatures):
         except ImportError as error:
             raise UsageError(f"Reading {shown_path(path)} needs the package lmdb.",
                              "Install it: pip install 'mmx[lmdb]'.") from error
-        super().__init__(path, _hash_of([path / "data.mdb" if path.is_dir() else path]))
+        file = path / "data.mdb" if path.is_dir() else path
+        super().__init__(path, _hash_of([file]))
+        self._error: type[Exception] = lmdb.Error
         try:
             self._database = lmdb.open(str(path), subdir=path.is_dir(), readonly=True, lock=False, readahead=False)
-            with self._database.begin() as reading:
-                keys = plain_unpickled(reading.get(b"keys") or b"")
-        except (lmdb.Error, ValueError) as error:
+            self._refuse_cut_short(file.stat().st_size)
+            self._keys = {_name(key): key for key in map(_as_bytes, plain_unpickled(self._value(b"keys")))}
+        except (lmdb.Error, OSError, ValueError, TypeError) as error:
             raise UsageError(f"{shown_path(path)} is no LMDB of MMF's features ({error}).", "Get it again.") from error
-        self._keys = {bytes(key).decode().rpartition("/")[2]: bytes(key) for key in keys}
+
+    def _refuse_cut_short(self, size: int) -> None:
+        """It is read as memory: where the file ends too soon, the process would be killed."""
+        whole = (self._database.info()["last_pgno"] + 1) * self._database.stat()["psize"]
+        if size < whole:
+            raise ValueError(f"it is cut short: it has {size} bytes of {whole}")
+
+    def _value(self, key: bytes) -> bytes:
+        with self._database.begin() as reading:
+            return reading.get(key) or b""
 
     def _read(self, image: str) -> Mapping[str, Any] | None:
         if image not in self._keys:
             return None
-        with self._database.begin() as reading:
-            return plain_unpickled(reading.get(self._keys[image]) or b"")
+        try:
+            return plain_unpickled(self._value(self._keys[image]))
+        except self._error as error:
+            raise ValueError(str(error)) from error
 
 
 FeatureFile = Obj36 | MmfFeatures
@@ -99,17 +113,31 @@ def open_features(path: Path) -> FeatureFile:
     return Obj36(path)
 
 
-def _features(found: Mapping[str, Any]) -> Features:
+def _as_bytes(key: Any) -> bytes:
+    if isinstance(key, str):
+        return key.encode("utf-8", "surrogatepass")
+    if isinstance(key, bytes):
+        return key
+    raise ValueError(f"one of its keys is of type {type(key).__name__}")
+
+
+def _name(key: bytes) -> str:
+    return key.decode("utf-8", "replace").rpartition("/")[2]
+
+
+def _features(found: Any) -> Features:
     """Without padding: `num_boxes` says how many of the rows are regions."""
+    if not isinstance(found, Mapping):
+        raise ValueError(f"it holds no table of features but a {type(found).__name__}")
     features = np.asarray(found["features"], dtype=np.float32)
     boxes = np.asarray(found["bbox"], dtype=np.float32)
     number = min(int(found.get("num_boxes") or len(features)), len(features))
-    if features.ndim != 2 or boxes.ndim != 2 or boxes.shape[1] != 4 or len(boxes) < number or not number:
+    if features.ndim != 2 or boxes.ndim != 2 or boxes.shape[1] != 4 or len(boxes) < number or number < 1:
         raise ValueError(f"features {features.shape} and boxes {boxes.shape} do not fit {number} regions")
-    side = np.array([float(found["image_width"]), float(found["image_height"])] * 2, dtype=np.float32)
     shares = np.asarray(found["cls_prob"], dtype=np.float32) if found.get("cls_prob") is not None else None
-    confidences = shares[:number, 1:].max(axis=1) if shares is not None and shares.ndim == 2 else np.ones(number)
-    return Features(np.clip(boxes[:number] / side, 0, 1), features[:number], confidences.astype(np.float32))
+    confidences = shares[:number, 1:].max(axis=1) if shares is not None and shares.ndim == 2 else None
+    unit = boxes[:number] / sides(found["image_width"], found["image_height"])
+    return Features(np.where(np.isfinite(unit), unit.clip(0, 1), unit), features[:number], confidences)
 
 
 def _hash_of(paths: list[Path]) -> str:

@@ -49,4 +49,4 @@ class PrecomputedRegions:
             self._names = self._names or region_names(self._file.path.parent)
             labels = self._names.of(found.objects.tolist(), found.attributes.tolist())
         return RegionSet(torch.from_numpy(found.features), torch.from_numpy(found.boxes_xyxy_unit.copy()), labels,
-                         tuple(found.confidences.tolist()))
+                         (None,) * len(labels) if found.confidences is None else tuple(found.confidences.tolist()))

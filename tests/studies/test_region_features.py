@@ -1,6 +1,8 @@
 """Region features out of a provider, with a cache, or out of LXMERT's files; and where pictures are found."""
 
 import base64
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +104,34 @@ def test_a_broken_cache_file_is_made_anew(model: AnsweringModel, data: VqaData, 
     assert all(path.read_bytes() != content for path in cache.rglob("*.safetensors"))
 
 
+@pytest.mark.parametrize("damage", [
+    {"features": torch.full((4, 12), torch.nan)}, {"boxes_xyxy_unit": torch.full((4, 4), torch.inf)},
+    {"boxes_xyxy_unit": torch.zeros(3, 4)}, {"features": torch.zeros(5, 12)}])
+def test_regions_in_the_cache_that_nobody_can_have_found_are_found_anew(
+        model: AnsweringModel, data: VqaData, tmp_path: Path, damage: dict[str, torch.Tensor]) -> None:
+    cache = tmp_path / "cache"
+    first = looked(ProvidedRegions(model.pictures, data.picture, cache), data)
+    path = next(cache.rglob("*.safetensors"))
+    whole = path.read_bytes()
+    with safe_open(path, "pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()} | damage  # noqa: SIM118 - it is no dictionary
+        save_file(tensors, path, file.metadata())
+    assert path.read_bytes() != whole
+    again = looked(ProvidedRegions(model.pictures, data.picture, cache), data)
+    assert all(torch.equal(first[name].prepared.tensors["features"], again[name].prepared.tensors["features"])
+               for name in ("a1", "b1"))
+    assert path.read_bytes() == whole
+
+
+def test_regions_that_are_not_finite_are_not_kept(model: AnsweringModel, data: VqaData, tmp_path: Path,
+                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    provider, cache = model.pictures.source_of_regions, tmp_path / "cache"
+    monkeypatch.setattr(provider, "regions", lambda images, run=provider.regions: [
+        replace(one, features=one.features * torch.inf) for one in run(images)])
+    looked(ProvidedRegions(model.pictures, data.picture, cache), data)
+    assert not list(cache.rglob("*.safetensors"))
+
+
 def test_features_of_a_file_are_the_models_or_refused(tiny_lxmert: Path, tmp_path: Path) -> None:
     def coded(count: int) -> str:
         return base64.b64encode(np.ones(count, dtype="<f4").tobytes()).decode()
@@ -196,3 +226,27 @@ def test_pictures_by_their_coco_names(tmp_path: Path, model: AnsweringModel, nam
     nowhere = data_from_file(tmp_path / "valid.json", None, None, None, 1, protocol)
     with pytest.raises(UsageError, match="Add --images"):
         nowhere.picture(nowhere.samples[0])
+
+
+@pytest.mark.parametrize("name", ["abstract_v002_val2015_000000020010.png",
+                                  "scene_img_abstract_v002_val2015/abstract_v002_val2015_000000020010.png"])
+def test_abstract_scenes_by_their_names(tmp_path: Path, model: AnsweringModel, name: str) -> None:
+    (tmp_path / "q.json").write_text(json.dumps({
+        "data_type": "abstract_v002", "data_subtype": "val2015",
+        "questions": [{"image_id": 20010, "question": "?", "question_id": 1}]}))
+    (tmp_path / "a.json").write_text('{"annotations": [{"question_id": 1, "answers": [{"answer": "yes"}]}]}')
+    path = tmp_path / "pictures" / name
+    path.parent.mkdir(parents=True)
+    Image.new("RGB", (4, 4), "red").save(path)
+    data = data_from_file(tmp_path / "q.json", tmp_path / "a.json", tmp_path / "pictures", None, 1,
+                          protocol_named("clean", model.removal.reference))
+    assert data.picture(data.samples[0]).source == str(path)
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "\ud800"])
+def test_names_that_no_file_can_have(tmp_path: Path, model: AnsweringModel, name: str) -> None:
+    (tmp_path / "valid.json").write_text(json.dumps([{"question_id": 1, "img_id": name, "sent": "?", "label": {}}]))
+    data = data_from_file(tmp_path / "valid.json", None, tmp_path, None, 1,
+                          protocol_named("clean", model.removal.reference))
+    with pytest.raises(ImageError, match="has no picture"):
+        data.picture(data.samples[0])

@@ -24,6 +24,14 @@ class RegionSet:
     labels: tuple[str | None, ...]
     confidences: tuple[float | None, ...]
 
+    @property
+    def usable(self) -> bool:
+        """Whether there are as many of everything, and every number is finite."""
+        number = len(self.features)
+        return (self.features.dim() == 2 and self.boxes_xyxy_unit.shape == (number, 4)
+                and len(self.labels) == len(self.confidences) == number
+                and bool(self.features.isfinite().all() and self.boxes_xyxy_unit.isfinite().all()))
+
 
 class RegionProvider(Protocol):
     """Finds the regions of pictures."""

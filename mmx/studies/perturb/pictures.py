@@ -97,7 +97,7 @@ class ProvidedRegions(OpenedPictures):
             return {sha256: regions for sha256, regions in cached.items() if regions is not None}
         found = dict(zip(pictures, self._regions_of.regions_of(list(pictures.values())), strict=True))
         for sha256, path in paths.items():
-            if path is not None:
+            if path is not None and found[sha256].usable:
                 write_atomically(path, _as_bytes(found[sha256]))
         return found
 
@@ -168,9 +168,9 @@ def _read(path: Path | None) -> RegionSet | None:
         return None
     with suppress(OSError, SafetensorError, ValueError, KeyError, TypeError), safe_open(path, "pt") as file:
         told = json.loads(file.metadata()["told"])
-        features, boxes = file.get_tensor("features"), file.get_tensor("boxes_xyxy_unit")
-        if bool(features.isfinite().all()) and bool(boxes.isfinite().all()):
-            return RegionSet(features, boxes, tuple(told["labels"]), tuple(told["confidences"]))
+        found = RegionSet(file.get_tensor("features"), file.get_tensor("boxes_xyxy_unit"), tuple(told["labels"]),
+                          tuple(told["confidences"]))
+        return found if found.usable else None
     return None
 
 
