@@ -30,6 +30,7 @@ TURNS_BY_ORIENTATION = {
     7: Transpose.TRANSVERSE,
     8: Transpose.ROTATE_90,
 }
+_TILE = 1024
 SCALE_IT = "Scale it down first."
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 """Of the files in a folder that are taken for pictures."""
@@ -203,22 +204,36 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _grey_in_8_bits(deep: Image.Image, notes: list[str]) -> Image.Image:
-    values = np.array(deep, dtype=np.float64)
-    low, high = _range_of(values[np.isfinite(values)], deep.mode)
+    """Tile by tile: numbers of 8 bytes for the whole of a large picture would be several times its size."""
+    low, high = _range_of(deep)
     notes.append(f"{BITS_OF_DEEP_MODES[deep.mode]} bits scaled to 8 ({low:g} to {high:g} became 0 to 255)")
-    finite = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
-    grey = Image.fromarray(np.rint((finite - low) * (255 / ((high - low) or 1))).astype(np.uint8))
-    if "transparency" in deep.info:
-        grey.putalpha(Image.fromarray(np.where(values == deep.info["transparency"], 0, 255).astype(np.uint8)))
+    clear = deep.info.get("transparency")
+    grey = Image.new("L" if clear is None else "LA", deep.size)
+    for corner, values in _tiles(deep):
+        finite = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
+        tile = Image.fromarray(np.rint((finite - low) * (255 / ((high - low) or 1))).astype(np.uint8))
+        if clear is not None:
+            tile.putalpha(Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8)))
+        grey.paste(tile, corner)
     return grey
 
 
-def _range_of(finite: np.ndarray, mode: str) -> tuple[float, float]:
+def _tiles(deep: Image.Image) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
+    """Left and top of each tile, and its values as float64."""
+    for top in range(0, deep.height, _TILE):
+        for left in range(0, deep.width, _TILE):
+            box = left, top, min(left + _TILE, deep.width), min(top + _TILE, deep.height)
+            yield (left, top), np.array(deep.crop(box), dtype=np.float64)
+
+
+def _range_of(deep: Image.Image) -> tuple[float, float]:
     """What becomes black and white: most deep pictures use fewer bits than their file has, and would turn black."""
-    if not finite.size:
+    tiles = (values[np.isfinite(values)] for _, values in _tiles(deep))
+    ranges = [(float(finite.min()), float(finite.max())) for finite in tiles if finite.size]
+    if not ranges:
         raise ValueError("no pixel is a finite number")
-    low, high = float(finite.min()), float(finite.max())
-    ceilings = (1,) if mode == "F" else USUAL_CEILINGS
+    low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
+    ceilings = (1,) if deep.mode == "F" else USUAL_CEILINGS
     if low < 0 or high > ceilings[-1]:
         return low, high
     return 0, next(ceiling for ceiling in ceilings if high <= ceiling)

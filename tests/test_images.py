@@ -5,6 +5,7 @@ import os
 import struct
 import subprocess
 import sys
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -136,6 +137,29 @@ def test_deep_greys_fill_8_bits(tmp_path: Path, values: list[float], dtype: str,
     assert greys(image) == expected
     path = saved(image, tmp_path / "deep.tif")
     assert greys(path) == expected and "bits scaled to 8" in open_picture(path).notes[0]
+
+
+@pytest.mark.parametrize("dtype", ["uint16", ">u2", "int32", "float32"])
+@pytest.mark.parametrize("shape", [(3, 2100), (2100, 3), (1025, 1024)])
+def test_large_deep_greys_are_scaled_as_a_whole(dtype: str, shape: tuple[int, int]) -> None:
+    """Though they are read in tiles: the largest value stands in the last one, and what is clear anywhere."""
+    values = np.linspace(0, 60_000, shape[0] * shape[1]).round().reshape(shape)
+    expected = np.rint(values * (255 / (values.max() if dtype == "float32" else 65535))).astype(np.uint8)
+    image = Image.fromarray(values.astype(dtype))
+    assert np.array_equal(np.array(open_picture(image).image)[..., 0], expected)
+    image.info["transparency"] = clear = int(values[-1, -1])
+    assert np.array_equal(np.array(open_picture(image).image)[..., 0], np.where(values == clear, 255, expected))
+
+
+@pytest.mark.parametrize(("bits", "width"), [(16, 4000), (16, 10**6)])
+def test_deep_greys_take_no_more_memory_than_colours(bits: int, width: int) -> None:
+    image = Image.fromarray(np.zeros((4 * 10**6 // width, width), dtype=f"uint{bits}"))
+    tracemalloc.start()
+    open_picture(image)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 45 * 10**6  # pixels of 4 megapixels as float64 alone are 32 MB, and there were three of these
+
 
 
 def test_a_float_picture_without_a_number_is_refused(tmp_path: Path) -> None:
