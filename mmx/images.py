@@ -30,6 +30,7 @@ TURNS_BY_ORIENTATION = {
     7: Transpose.TRANSVERSE,
     8: Transpose.ROTATE_90,
 }
+_AS_EXIF_SAYS = "as its EXIF says"
 _TILE = 1024
 SCALE_IT = "Scale it down first."
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
@@ -51,10 +52,13 @@ _ADDRESS = re.compile(r"(?:^|/)([A-Za-z][A-Za-z0-9+.-]+:)/+(.+)")
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
-def open_picture(path: str | Path | Image.Image | np.ndarray) -> Picture:
-    """Reads one picture: its first frame, upright as EXIF says, transparency on white, deep greys scaled to 8 bits."""
+def open_picture(path: str | Path | Image.Image | np.ndarray, *, upright: bool = True) -> Picture:
+    """Reads one picture: its first frame, upright as EXIF says, transparency on white, deep greys scaled to 8 bits.
+
+    Of a file, without `upright`, the pixels stay as they are stored. Raises ImageError.
+    """
     if isinstance(path, str | Path):
-        return _picture_from_file(path)
+        return _picture_from_file(path, upright)
     if isinstance(path, np.ndarray):
         return _picture_from_memory(_image_from_array(path))
     if isinstance(path, Image.Image):
@@ -62,14 +66,19 @@ def open_picture(path: str | Path | Image.Image | np.ndarray) -> Picture:
     raise ImageError(f"A {type(path).__name__} is not a picture.", "Give a path, a PIL image or a numpy array.")
 
 
-def _picture_from_file(path: str | Path) -> Picture:
+def is_turned(picture: Picture) -> bool:
+    """Whether its pixels lie otherwise than its file has them."""
+    return any(note.endswith(_AS_EXIF_SAYS) for note in picture.notes)
+
+
+def _picture_from_file(path: str | Path, upright: bool) -> Picture:
     name = shown_path(path)
     with _refusals(name):
         _refuse_all_but_files(path, name)
         with open(path, "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             file.seek(0)
-            image, notes = _upright_rgb(Image.open(file), name)
+            image, notes = _upright_rgb(Image.open(file), name, upright)
     return Picture(image, str(path), digest, notes)
 
 
@@ -141,12 +150,12 @@ def _refuse_size(image: Image.Image, name: str) -> None:
         raise ImageError(f"{name} has {image.width} x {image.height} pixels.", f"Give a picture {limits}.")
 
 
-def _upright_rgb(opened: Image.Image, name: str) -> tuple[Image.Image, tuple[str, ...]]:
+def _upright_rgb(opened: Image.Image, name: str, upright: bool = True) -> tuple[Image.Image, tuple[str, ...]]:
     _refuse_size(opened, name)
     if opened.format in ("EPS", "WMF"):
         raise ImageError(f"{name} is a drawing ({opened.format}), not a picture.", "Convert it to PNG first.")
     notes = _frame_notes(opened)
-    image = _upright(opened, notes)
+    image = _upright(opened, notes) if upright else _as_stored(opened, notes)
     image = _grey_in_8_bits(image, notes) if image.mode in BITS_OF_DEEP_MODES else image
     if image.mode in ("CMYK", "LAB", "HSV", "YCbCr"):
         notes.append(f"{image.mode} converted to RGB")
@@ -167,8 +176,16 @@ def _upright(opened: Image.Image, notes: list[str]) -> Image.Image:
     orientation = orientation or _orientation(opened)
     if orientation not in TURNS_BY_ORIENTATION:
         return opened
-    notes.append(f"{'rotated' if orientation in (3, 6, 8) else 'mirrored'} as its EXIF says")
+    notes.append(f"{'rotated' if orientation in (3, 6, 8) else 'mirrored'} {_AS_EXIF_SAYS}")
     return opened if turned_by_pillow else opened.transpose(TURNS_BY_ORIENTATION[orientation])
+
+
+def _as_stored(opened: Image.Image, notes: list[str]) -> Image.Image:
+    orientation = _orientation(opened)
+    _load(opened, notes)
+    if opened.format != "TIFF" or orientation not in TURNS_BY_ORIENTATION:
+        return opened
+    return opened.transpose(TURNS_BY_ORIENTATION[{6: 8, 8: 6}.get(orientation, orientation)])
 
 
 def _load(opened: Image.Image, notes: list[str]) -> None:

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, ImageFile, PngImagePlugin
 
 from mmx.errors import ImageError, shown_path
-from mmx.images import open_picture
+from mmx.images import is_turned, open_picture
 
 ODD = Path(__file__).parents[1].parent / "shared" / "realdata" / "images" / "odd"
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
@@ -194,6 +194,10 @@ def test_exif_orientation_is_applied(tmp_path: Path, suffix: str, orientation: i
     assert np.array_equal(np.array(picture.image), UPRIGHT[orientation])
     turn = "rotated" if orientation in (3, 6, 8) else "mirrored"
     assert picture.notes == ((f"{turn} as its EXIF says",) if orientation > 1 else ())
+    assert is_turned(picture) == (orientation > 1)
+    stored = open_picture(path, upright=False)
+    assert np.array_equal(np.array(stored.image), CORNERS)
+    assert (stored.notes, stored.sha256) == ((), picture.sha256)
 
 
 def test_a_picture_on_its_side_stands_up_and_a_broken_exif_does_not_stop_one(tmp_path: Path) -> None:

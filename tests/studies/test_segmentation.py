@@ -12,10 +12,12 @@ from PIL import Image
 from pycocotools import mask as rle
 
 from mmx.datasets.coco import CocoImage, read_instances
-from mmx.errors import UsageError
+from mmx.errors import ImageError, UsageError
+from mmx.images import open_picture
 from mmx.model import load
 from mmx.studies.segment.average_precision import average_precision
 from mmx.studies.segment.categories import match_categories
+from mmx.studies.segment.data import NOTES_ON_TURNS, lines_on_turns, open_annotated
 from mmx.studies.segment.detector import Detector, reference_size, with_reference_sizes
 from mmx.studies.segment.records import (
     Segmentation,
@@ -121,6 +123,52 @@ def test_pictures_that_cannot_be_used_become_errors_and_the_rest_goes_on(
     assert "absent.png does not exist" in found[0]["error"]
     assert "is 161 x 120 pixels, not 120 x 161" in found[2]["error"]
     assert "masks" in found[3]
+
+
+def turned_picture(path: Path, orientation: int, size: tuple[int, int]) -> np.ndarray:
+    """Writes one with its left half red; returns its pixels as they are stored."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    pixels = np.zeros((size[1], size[0], 3), np.uint8)
+    pixels[:, :size[0] // 2, 0] = 255
+    Image.fromarray(pixels).save(path, exif=exif)
+    return pixels
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pictures_lie_as_they_were_annotated_where_the_size_tells(tmp_path: Path, orientation: int) -> None:
+    path = tmp_path / "a.png"
+    stored = turned_picture(path, orientation, (12, 8))
+    upright, on_side = open_picture(path), orientation >= 5
+    found = open_annotated(CocoImage(1, path, 8, 12))
+    kinds = [NOTES_ON_TURNS[note] for note in found.notes if note in NOTES_ON_TURNS]
+    assert np.array_equal(np.array(found.image), stored if on_side else np.array(upright.image))
+    assert kinds == (["note"] if on_side else ["warning"] if orientation > 1 else [])
+    if on_side:
+        assert open_annotated(CocoImage(1, path, 12, 8)) == upright
+    else:
+        with pytest.raises(ImageError, match="is 12 x 8 pixels, not 8 x 12"):
+            open_annotated(CocoImage(1, path, 12, 8))
+
+
+def test_a_square_picture_does_not_tell_how_it_was_annotated(tmp_path: Path) -> None:
+    turned_picture(tmp_path / "a.png", 6, (8, 8))
+    found = open_annotated(CocoImage(1, tmp_path / "a.png", 8, 8))
+    assert [NOTES_ON_TURNS[note] for note in found.notes if note in NOTES_ON_TURNS] == ["warning"]
+    assert np.array_equal(np.array(found.image)[:, 0, 0], [255] * 4 + [0] * 4)
+
+
+def test_how_turned_pictures_were_taken_is_told_once(golden_detector: Path, tmp_path: Path) -> None:
+    turned_picture(tmp_path / "a.png", 6, (60, 40))
+    turned_picture(tmp_path / "b.png", 3, (60, 40))
+    work = Segmentation(Detector(load(golden_detector)), methods_named(["raw_attn"], "clean"), "clean")
+    images = [CocoImage(number, tmp_path / name, 40, 60) for number, name in enumerate(("a.png", "a.png", "b.png"))]
+    records = list(work.records([(image.id, image) for image in images]))
+    assert records[0]["masks"] == records[1]["masks"] and len(records[0]["notes"]) == 1
+    note, warning = lines_on_turns(records, images)
+    assert note[0] == "note" and note[1].startswith("a.png and 1 more pictures: not turned as its EXIF says")
+    assert warning[0] == "warning" and warning[1].startswith("b.png: turned as its EXIF says")
+    assert list(lines_on_turns([{"id": 0}], images)) == []
 
 
 def test_a_detector_that_keeps_nothing(golden: Path, golden_detector: Path, golden_pictures: Path) -> None:

@@ -6,12 +6,11 @@ from typing import Any
 from mmx.datasets.coco import CocoImage
 from mmx.datasets.outlines import masks_of
 from mmx.errors import ImageError
-from mmx.images import open_picture
 from mmx.show.gallery import GalleryRow, Masks, gallery
 from mmx.show.plotting import png_bytes
 from mmx.studies.runs import Record, Run
 from mmx.studies.segment.categories import CategoryMap
-from mmx.studies.segment.data import CocoData
+from mmx.studies.segment.data import CocoData, open_annotated
 from mmx.studies.segment.records import Segmentation
 
 _ROWS = 6
@@ -54,7 +53,7 @@ def _row(record: Mapping[str, Any], image: CocoImage, data: CocoData, classes: C
     labels = tuple(_name(record["indices"][query], classes, names, work) for query in record["kept"])
     found = [Masks(masks_of([{"size": size, "counts": counts} for counts in record["masks"][method.name]], *size),
                    labels) for method in work.methods]
-    return GalleryRow(open_picture(image.path).image, image.path.name, (truth, *found))
+    return GalleryRow(open_annotated(image).image, image.path.name, (truth, *found))
 
 
 def _name(label: int, classes: CategoryMap, names: Mapping[int, str], work: Segmentation) -> str:

@@ -16,12 +16,12 @@ from torch import Tensor
 
 from mmx.datasets.coco import CocoImage
 from mmx.datasets.outlines import checked_code
-from mmx.errors import ImageError, MmxError, UsageError, shown_path
-from mmx.images import open_picture
+from mmx.errors import MmxError, UsageError
 from mmx.methods import Method, all_methods, get_method
 from mmx.results import Picture
 from mmx.studies.masks import MaskProtocol, masks_from_relevance
 from mmx.studies.runs import Fault, Numbered, Record
+from mmx.studies.segment.data import NOTES_ON_TURNS, open_annotated
 from mmx.studies.segment.detector import UNIT, Detector, Found
 
 DEFAULT_METHODS: dict[MaskProtocol, tuple[str, ...]] = {"iccv21": ("ours_no_lrp",), "clean": ("relevance",)}
@@ -40,14 +40,15 @@ class Segmentation:
         opened: list[tuple[CocoImage, Picture]] = []
         for _, image in images:
             try:
-                opened.append((image, _open(image)))
+                opened.append((image, open_annotated(image)))
             except MmxError as error:
                 yield failed((image.id, image), str(error))
         if not opened:
             return
         found = self.detector.find([picture for _, picture in opened], self.methods)
         for (image, picture), one in zip(opened, found, strict=True):
-            yield self._record(image, picture, one)
+            notes = [note for note in picture.notes if note in NOTES_ON_TURNS]
+            yield self._record(image, picture, one) | ({"notes": notes} if notes else {})
 
     def _record(self, image: CocoImage, picture: Picture, found: Found) -> Record:
         size = image.height, image.width
@@ -175,12 +176,3 @@ def _pixels_of(counts: str) -> int | None:
         runs.append(number + (runs[-2] if len(runs) > 2 else 0))
         number = shift = 0
     return sum(runs) if not shift and min(runs, default=0) >= 0 else None
-
-
-def _open(image: CocoImage) -> Picture:
-    picture = open_picture(image.path)
-    if picture.size != (image.width, image.height):
-        is_width, is_height = picture.size
-        raise ImageError(f"{shown_path(image.path)} is {is_width} x {is_height} pixels, not {image.width} x "
-                         f"{image.height} as the annotation file says.", "Is it another picture of that name?")
-    return picture

@@ -17,7 +17,7 @@ from mmx.studies.reporting import Reporter, reporter_of
 from mmx.studies.result import DrawnStudy, finished
 from mmx.studies.runs import Run, go_through, open_run
 from mmx.studies.segment.categories import match_categories
-from mmx.studies.segment.data import CocoData, read_data
+from mmx.studies.segment.data import CocoData, lines_on_turns, read_data
 from mmx.studies.segment.detector import Detector
 from mmx.studies.segment.gallery import gallery_png
 from mmx.studies.segment.records import DEFAULT_METHODS, Segmentation, batches, failed, fault_of, methods_named
@@ -87,8 +87,7 @@ def segment(model: Model, images: str | Path | None = None, annotations: str | P
     """
     if protocol not in DEFAULT_METHODS:
         raise UsageError(f"There is no protocol '{protocol}'.", f"There are: {', '.join(DEFAULT_METHODS)}.")
-    with joined_world() as world, study_folder(out, world, resume=resume,
-                                                         overwrite=overwrite) as folder:
+    with joined_world() as world, study_folder(out, world, resume=resume, overwrite=overwrite) as folder:
         reporter = reporter_of(progress, world.leads)
         detector = Detector(model, threshold, max_memory, reference_sizes=protocol == "iccv21")
         named = methods_named(methods or DEFAULT_METHODS[protocol], protocol)
@@ -110,6 +109,8 @@ def segment(model: Model, images: str | Path | None = None, annotations: str | P
 
         def sum_up() -> SegmentationStudy:
             whole = Run(folder, world, fault)
+            for kind, line in lines_on_turns(whole.records(), data.images):
+                reporter.line(kind, line)
             document = summed_up(whole, data.instances, classes, parameters)
             return SegmentationStudy(document, gallery_png(whole, data, classes, work))
 
