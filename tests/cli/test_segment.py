@@ -145,8 +145,8 @@ def test_a_run_is_not_replaced_unasked(score: Command, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("change", "wrong"), [
     ({"id": 99}, "there is no picture 99"), ({"height": 3}, "picture 0 is "), ({"kept": [0, 99]}, "what is kept"),
-    ({"masks": {"relevance": ["zzzz"], "rollout": ["zzzz"]}, "kept": [0]}, "a mask is no run-length code"),
-    ({"masks": {"relevance": ["0"], "rollout": [3]}, "kept": [0]}, "a mask is no run-length code"),
+    ({"masks": {"relevance": ["zzzz"], "rollout": ["zzzz"]}, "kept": [0]}, "of a mask, its run lengths"),
+    ({"masks": {"relevance": ["0"], "rollout": [3]}, "kept": [0]}, "of a mask, its run lengths"),
     ({"masks": {"relevance": [], "rollout": []}, "kept": [0]}, "has not one mask for each"),
     ({"masks": {}}, "it lacks 'relevance'"), ({"scores": [7]}, "has not a score, a class and a finite box"),
     ({"scores": [7] * 6}, "a score is no number from 0 to 1"), ({"indices": [99] * 6}, "a class is no number below"),

@@ -15,8 +15,8 @@ from pycocotools import mask as rle
 from torch import Tensor
 
 from mmx.datasets.coco import CocoImage
-from mmx.datasets.outlines import checked_code
-from mmx.errors import MmxError, UsageError
+from mmx.datasets.outlines import DamagedError, checked_code
+from mmx.errors import MmxError, UsageError, shown_path
 from mmx.methods import Method, all_methods, get_method
 from mmx.results import Picture
 from mmx.studies.masks import MaskProtocol, masks_from_relevance
@@ -91,8 +91,11 @@ def fault_of(images: Sequence[CocoImage], methods: Sequence[Method], classes: in
         masks = [record["masks"][method.name] for method in methods]
         if not all(len(one) == len(kept) for one in masks):
             return "a method has not one mask for each detection that is kept"
-        if not all(_pixels_of(counts) == height * width for one in masks for counts in one):
-            return f"a mask is no run-length code of {width} x {height} pixels"
+        try:
+            for counts in (counts for one in masks for counts in one):
+                checked_code(counts, height, width)
+        except DamagedError as error:
+            return f"of a mask, {error}"
         return None
 
     return fault
@@ -130,12 +133,7 @@ def mask_results(records: Iterable[Mapping[str, Any]], method: str, protocol: Ma
     for record in records:
         size = [record["height"], record["width"]]
         empty = encode_masks(torch.zeros(1, *size, dtype=torch.bool))[0]
-        try:
-            masks = {query: checked_code(counts, *size)["counts"]
-                     for query, counts in zip(record["kept"], record["masks"][method], strict=True)}
-        except (ValueError, TypeError) as error:
-            raise UsageError(f"The record of picture {record['id']} is broken: of a mask by {method}, {error}.",
-                             "Take its line out of the records, then go on with --resume.") from error
+        masks = dict(zip(record["kept"], record["masks"][method], strict=True))
         for query in range(len(record["scores"])) if protocol == "iccv21" else record["kept"]:
             results += _result(record, query, categories,
                                segmentation={"size": size, "counts": masks.get(query, empty)})
@@ -159,20 +157,3 @@ def encode_masks(masks: Tensor) -> list[str]:
     """Masks (n, height, width) as the counts of COCO's compressed run-length code."""
     columns_first = np.asfortranarray(masks.cpu().numpy().astype(np.uint8).transpose(1, 2, 0))
     return [one["counts"].decode() for one in rle.encode(columns_first)] if len(masks) else []
-
-
-def _pixels_of(counts: str) -> int | None:
-    """How many pixels a compressed run-length code tells of, None where it is none."""
-    runs: list[int] = []
-    number = shift = 0
-    for code in (ord(char) - 48 for char in counts):
-        if not 0 <= code < 64:
-            return None
-        number |= (code & 31) << shift
-        shift += 5
-        if code & 32:
-            continue
-        number -= (code & 16) >> 4 << shift
-        runs.append(number + (runs[-2] if len(runs) > 2 else 0))
-        number = shift = 0
-    return sum(runs) if not shift and min(runs, default=0) >= 0 else None
