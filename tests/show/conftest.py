@@ -75,12 +75,13 @@ def texts() -> Build:
 
 @pytest.fixture
 def classes() -> Build:
-    """Classes over the patches of a picture."""
+    """Classes over the patches of a picture, each with a map of its own unless they are the same."""
 
     def build(count: int = 1, size: tuple[int, int] = (64, 48), unit: Any = "softmax", score: float = 0.8,
-              image: Any = (0.0, 1.0, 0.2, 0.4), label: str | None = None, **fields: Any) -> Explanation:
-        items = tuple(Item("class", 7 + place, label or f"cat {place}", score, unit, {"image": np.array(image)})
-                      for place in range(count))
+              image: Any = (0.0, 1.0, 0.2, 0.4), label: str | None = None, same: bool = False,
+              **fields: Any) -> Explanation:
+        items = tuple(Item("class", 7 + place, label or f"cat {place}", score, unit,
+                           {"image": np.roll(image, 0 if same else place)}) for place in range(count))
         return explanation_of(items, Asked(start_layers={"image": 0}), size, **{
             "elements": {"image": (Patches(2, 2, (0.0, 0.0, *map(float, size))),)},
             "predictions": (*(item.prediction for item in items), Prediction(3, "dog", 0.15, unit)), **fields})

@@ -151,7 +151,8 @@ def test_a_scale_tells_its_ends() -> None:
         "words: all but zero: none is over 1e\u221237, which is rounding noise"]
 
 
-@pytest.mark.parametrize("shades", [shades_of(np.zeros(3)), shades_of(np.zeros(0)), shades_of(np.full(3, 1e-37), "float32")])
+@pytest.mark.parametrize("shades", [
+    shades_of(np.zeros(3)), shades_of(np.zeros(0)), shades_of(np.full(3, 1e-37), "float32")])
 def test_a_scale_of_nothing_is_a_sentence(shades: Shades) -> None:
     bar = drawn(scale_bar(Scale("relevance", shades), Style(18), 700))
     assert bar.min() < 60

@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from by_hand import by, explanation_of, picture_of, words_of
+from by_hand import MODEL, by, explanation_of, picture_of, words_of
 
 from mmx.errors import UsageError
 from mmx.results import Asked, Explanation, Item, Patches, Prediction, Region, Regions
-from mmx.show.colors import DIVERGING, GREY, INK, SEQUENTIAL
+from mmx.show.colors import DIVERGING, GREY, INK, SEQUENTIAL, Colors, Look
 from mmx.show.figure import MOST_ROWS, MOST_ROWS_OF_METHODS, Figure, figure_of
-from mmx.show.panels import Map, Outlines
-from mmx.show.tags import color_of
+from mmx.show.panels import Map, Outlines, color_of
+from mmx.show.wording import number
 
 
 def told(text: str) -> str:
@@ -137,9 +137,10 @@ def test_one_answer_by_several_methods_is_told_once(answer) -> None:
 
 def test_a_scale_is_shown_for_each_kind_of_colours_in_use(classes) -> None:
     signed = classes(image=(-1.0, 1.0, 0.2, 0.0))
-    assert layers(figure_of([signed]))[0].shades.colormap == DIVERGING
+    assert layers(figure_of([signed]))[0].shades.colors == Colors(DIVERGING, signed=True)
     figure = figure_of([classes(method="a"), replace(signed, method="b")])
-    assert [scale.shades.colormap for scale in figure.scales] == [SEQUENTIAL, DIVERGING]
+    assert [scale.shades.colors for scale in figure.scales] == [Colors(SEQUENTIAL), Colors(DIVERGING, signed=True)]
+    assert [scale.shades.ends for scale in figure.scales] == [(0.0, 1.0), (-1.0, 1.0)]
     silent = figure_of(by(classes(image=np.zeros(4)), "a", "b"))
     assert silent.scales == () and silent.rows[0].panels[0].caption == "all zero"
 
@@ -223,3 +224,74 @@ def test_a_regression_is_shown_as_what_it_is(classes) -> None:
     age = classes(unit="value", score=42.0, label="years", predictions=(Prediction(7, "years", 42.0, "value"),))
     figure = figure_of([age])
     assert figure.rows[0].heading == "years 42" and "%" not in " ".join(figure.small_print)
+
+
+def test_a_look_is_that_of_every_layer_word_and_scale(joint) -> None:
+    figure = figure_of([joint()], Look("viridis", 0.5, cells=True))
+    colors = Colors("viridis", alpha=0.5)
+    assert [(layer.shades.colors, layer.cells) for layer in layers(figure)] == [(colors, True)]
+    assert figure.title_text.shades.colors == colors
+    assert [scale.shades.colors for scale in figure.rows[0].panels[0].scales] == [colors]
+    shared = figure_of(by(joint(), "a", "b"), Look("viridis", 0.5)).scales
+    assert [scale.shades.colors for scale in shared] == [colors]
+    assert not layers(figure_of([joint()]))[0].cells
+
+
+def test_what_is_the_same_for_every_target_is_one_panel(classes) -> None:
+    figure = figure_of([classes(3, same=True)])
+    panel, = figure.rows[0].panels
+    assert told(panel.heading) == "the same for all 3: cat 0 80 %, cat 1 80 % and cat 2 80 %"
+    assert len(figure.rows) == len(layers(figure)) == 1 and figure.rows[0].color is None
+    assert figure.remarks == () and told(figure.origin).startswith("3 classes")
+    many = figure_of([classes(MOST_ROWS + 5, same=True)])
+    assert len(many.rows) == 1 and many.remarks == ()
+    assert told(many.rows[0].panels[0].heading).startswith(f"the same for all {MOST_ROWS + 5}: cat 0 80 %, cat 1 80 %")
+
+
+def test_what_differs_for_one_target_has_a_panel_each(classes, texts, detections) -> None:
+    same = classes(3, same=True)
+    other = replace(same, items=(*same[:2], replace(same[2], scores={"image": np.array([0.0, 1.0, 0.2, 0.4001])})))
+    assert len(figure_of([other]).rows) == 3
+    assert len(figure_of([texts()]).rows) == 2  # each has words of its own
+    assert len(figure_of([detections()]).rows) == 2  # each has a box of its own
+    assert len(figure_of([classes(1)]).rows) == 1 and "same" not in figure_of([classes(1)]).rows[0].heading
+    mute = replace(same, items=tuple(replace(item, scores={}) for item in same))
+    assert len(figure_of([mute]).rows) == 3
+
+
+def test_of_methods_what_is_the_same_for_every_target_is_shown_once(classes) -> None:
+    figure = figure_of([*by(classes(3), "relevance", "gradcam"), *by(classes(3, same=True), "rollout", "raw")])
+    assert [[panel.heading for panel in row.panels] for row in figure.rows] == [
+        ["relevance", "gradcam", "rollout", "raw"], ["relevance", "gradcam"], ["relevance", "gradcam"]]
+    assert [row.plain.caption for row in figure.rows] == ["", *["As above, whatever the target: rollout and raw"] * 2]
+    assert [told(row.heading) for row in figure.rows] == ["cat 0 80 %", "cat 1 80 %", "cat 2 80 %"]
+    figure = figure_of(by(classes(2, same=True), "rollout", "raw"))
+    assert [len(row.panels) for row in figure.rows] == [2, 0]
+    assert figure.rows[1].plain.caption == "As above, whatever the target: rollout and raw"
+    different = figure_of(by(classes(2), "relevance", "gradcam"))
+    assert [(len(row.panels), row.plain.caption) for row in different.rows] == [(2, ""), (2, "")]
+
+
+@pytest.mark.parametrize(("dtype", "score", "is_drawn"), [
+    ("float32", 1e-37, False), ("float32", -1e-37, False), ("float32", 1e-20, True), ("bfloat16", 1e-37, False),
+    ("float16", 1e-7, False), ("float16", 1e-3, True), ("float64", 1e-37, True), ("float64", 1e-300, False)])
+def test_scores_below_the_noise_of_their_dtype_have_no_colours(classes, dtype: str, score: float,
+                                                               is_drawn: bool) -> None:
+    one = classes(image=(0.0, score, score / 2, 0.0), model=replace(MODEL, dtype=dtype))
+    figure = figure_of([one])
+    [layer], [scale] = layers(figure), figure.rows[0].panels[0].scales
+    assert layer.shades.strengths.any() == is_drawn
+    said = "" if is_drawn else f"all but zero: none is over {abs(score):.0e}, which is rounding noise"
+    assert scale.without.replace("\u2212", "-") == said
+    several = figure_of(by(one, "a", "b"))
+    assert (several.scales != ()) == is_drawn
+    caption = several.rows[0].panels[0].caption
+    assert caption.replace("\u2212", "-") == said or (is_drawn and caption == f"largest {number(score)}")
+
+
+def test_words_and_regions_below_the_noise_have_no_colours_either(answer) -> None:
+    figure = figure_of([answer(text=[0, *[1e-37] * 4, 0], image=[1e-37])])
+    assert not figure.title_text.shades.strengths.any() and not layers(figure)[0].shades.strengths.any()
+    assert "all but zero" in figure.rows[0].panels[0].scales[0].without
+    assert figure.rows[0].panels[0].caption == ""  # no region is the strongest
+    assert figure_of([answer(image=[1e-20])]).rows[0].panels[0].caption.startswith("strongest: 1 cat 1e")

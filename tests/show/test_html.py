@@ -1,14 +1,18 @@
 """HTML: whole, safe to mail, nothing run or fetched, and the same rendering on a page as in a notebook."""
 
 import re
+from base64 import b64decode
 from dataclasses import replace
 from html.parser import HTMLParser
+from io import BytesIO
 
 import numpy as np
 import pytest
 from by_hand import by, picture_of
+from PIL import Image
 
 from mmx.results import Explanation, ModelInfo, Prediction
+from mmx.show.colors import SEQUENTIAL, Colors, Look, legend, text_color_on
 from mmx.show.html import html_figure, html_page
 
 NASTY = '<script>alert("1")</script><img src=x onerror=y>&\''
@@ -93,14 +97,25 @@ def test_everything_given_is_escaped(answer, texts, detections, methods: int) ->
 def test_words_are_shaded_and_tell_their_scores(answer) -> None:
     html = html_figure([answer("is it", text=[0, 0, 1, 0])])
     assert '<span title="0">is</span> <span title="1" style=' in html
-    assert "background:rgb(182,10,30);color:rgb(255,255,255)" in html
+    strongest, ink = Colors(SEQUENTIAL).on_white(1.0), text_color_on(Colors(SEQUENTIAL).on_white(1.0))
+    assert f"background:rgb{strongest};color:rgb{ink}".replace(" ", "") in html
+    full = html_figure([answer("is it", text=[0, 0, 1, 0])], Look(alpha=1))
+    assert "background:rgb(182,10,30);color:rgb(255,255,255)" in full
     assert "Answer: cat (80 %)" in visible(html)
 
 
 def test_scales_show_their_ends(classes, answer) -> None:
     assert re.search(r"relevance 0\s*1", visible(html_figure([classes()])).replace("&ensp;", " "))
-    assert "linear-gradient(to right,rgb(255,255,255),rgb(254,228,140)" in html_figure([classes()])
+    [source] = re.findall(r'<img alt="from weakest to strongest"[^>]*src="([^"]+)"', html_figure([classes()]))
+    shown = np.asarray(Image.open(BytesIO(b64decode(source.partition(",")[2]))).convert("RGB"))
+    assert (shown == legend(Colors(SEQUENTIAL), shown.shape[1], shown.shape[0])).all()
     assert "relevance: all zero" in html_figure([classes(image=np.zeros(4))])
+    assert "relevance: all but zero: none is over 1e\u221237, which is rounding noise" in html_figure(
+        [classes(image=(0.0, 1e-37, 0.0, 0.0))])
+    assert "all but zero" in html_figure(by(classes(image=(0.0, 1e-37, 0.0, 0.0)), "a", "b"))
+    for scores, ends in (((0.0, 1e-20, 0.0, 0.0), ("0", "1e\u221220")), ((0.0, 1.0, -2.0, 0.0), ("\u22122", "2"))):
+        page = visible(html_figure([classes(image=scores)])).replace("&ensp;", " ")
+        assert re.search(rf"relevance {ends[0]}\s*{ends[1]}\s", page)
     assert "relevance of regions: none" in html_figure([answer(boxes=[])])
 
 
@@ -109,9 +124,10 @@ def test_alternative_texts_say_what_is_seen(texts, answer, detections) -> None:
         return [alt.replace("\u00a0", " ") for alt in re.findall(r'alt="([^"]*)"', html_figure([one]))]
 
     assert alts(texts("a <red> circle"))[1].startswith("a &lt;red&gt; circle: similarity 0.27")
-    assert alts(answer()) == ["What is it? cat 80 %"]
-    assert alts(detections()) == ["the picture alone: 1 cat 90 %, 2 cat 89 %", "cat 90 % (query 10)",
-                                  "cat 89 % (query 11)"]
+    assert alts(answer()) == ["What is it? cat 80 %", "from weakest to strongest"]
+    assert alts(detections()) == [
+        "the picture alone: 1 cat 90 %, 2 cat 89 %", "cat 90 % (query 10)", "from weakest to strongest",
+        "cat 89 % (query 11)", "from weakest to strongest"]
 
 
 def test_no_detection_is_told(detections) -> None:
@@ -129,3 +145,21 @@ def test_any_text_can_be_encoded(answer, texts, methods: tuple[str, ...]) -> Non
 def test_texts_of_the_right_are_set_from_the_right(answer) -> None:
     shaded = html_figure([answer("מה צבע")])
     assert re.search(r'<div dir="auto"[^>]*><span title="[^"]*"[^>]*>מה</span>', shaded)
+
+
+def test_what_is_the_same_for_every_target_is_shown_once(classes) -> None:
+    def pictures(*explanations: Explanation) -> int:
+        return html_figure(explanations).count("data:image/webp") - html_figure(explanations).count("from weakest to")
+
+    same = classes(3, same=True)
+    assert pictures(same) == 2 and pictures(classes(3)) == 4
+    assert "the same for all 3: cat 0 80 %, cat 1 80 % and cat 2 80 %" in visible(html_figure([same]))
+    assert pictures(*by(classes(3), "a"), *by(same, "b")) == 3 + 3 + 1
+    assert visible(html_figure([*by(classes(3), "a"), *by(same, "b")])).count("As above, whatever the target: b") == 2
+
+
+def test_a_look_changes_every_picture_and_word(joint) -> None:
+    plain, looks = html_figure([joint()]), (Look("viridis"), Look(alpha=0.2), Look(cells=True))
+    pages = [html_figure([joint()], look) for look in looks]
+    assert len({plain, *pages}) == 4
+    assert "rgb(253,231,37)" in html_figure([joint()], Look("viridis", 1.0))

@@ -198,7 +198,8 @@ def test_smooth_is_smooth_and_keeps_flat_what_is_flat() -> None:
 def test_cells_are_each_of_one_value(size: tuple[int, int]) -> None:
     grid = np.arange(1.0, 7.0).reshape(2, 3)
     found = spread(grid, (0, 0, *size), size, cells=True)
-    rows, columns = (((np.arange(side) + 0.5) * count / side).astype(int) for side, count in zip(size[::-1], (2, 3)))
+    rows, columns = (((np.arange(side) + 0.5) * count / side).astype(int)
+                     for side, count in ((size[1], 2), (size[0], 3)))
     assert (found == grid[rows][:, columns]).all()
 
 

@@ -105,5 +105,6 @@ def test_shaded_words_grow_with_their_text_and_start_where_they_are_read() -> No
     words = [Word("aa", score=1.0)] * 40
     assert drawn_words(words).shape[0] > 4 * drawn_words(words[:1]).shape[0]
     assert drawn_words([], 400).shape[0] <= 2
-    left, right = (np.flatnonzero((drawn_words([Word(text, score=1.0)]) != 255).any(axis=(0, 2))) for text in ("aa", "מה"))
+    left, right = (np.flatnonzero((drawn_words([Word(text, score=1.0)]) != 255).any(axis=(0, 2)))
+                   for text in ("aa", "מה"))
     assert left[0] == 0 and right[-1] >= 397 and right[0] > 300

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mmx.datasets.coco import CocoImage
 from mmx.datasets.outlines import DamagedError, checked_code
-from mmx.errors import MmxError, UsageError, shown_path
+from mmx.errors import MmxError, shown_path
 from mmx.methods import Method, all_methods, get_method
 from mmx.results import Picture
 from mmx.studies.masks import MaskProtocol, masks_from_relevance
