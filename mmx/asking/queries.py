@@ -11,9 +11,8 @@ from torchvision.ops import box_convert
 from mmx.asking.base import RUNNERS_UP, Answer, Asking, Batch, Each, index_of
 from mmx.capture import Chosen, Outputs
 from mmx.errors import UsageError, unknown_choice
-from mmx.results import Asked, Item, Prediction
+from mmx.results import DEFAULT_THRESHOLD, Asked, Item, Prediction
 
-DEFAULT_THRESHOLD = 0.5
 _SHOWN = 100
 
 

@@ -9,7 +9,7 @@ import typer
 from mmx.cli.compare import compare
 from mmx.cli.demo import demo
 from mmx.cli.draw import draw
-from mmx.cli.errors import as_told, misused_command
+from mmx.cli.errors import as_told, misused_command, stopped
 from mmx.cli.explain import explain
 from mmx.cli.listing import methods
 from mmx.cli.models import models_app
@@ -59,7 +59,9 @@ def main() -> None:
         warnings.simplefilter("ignore")
     try:
         code = app(prog_name="mmx", standalone_mode=False)
-    except (KeyboardInterrupt, EOFError):
+    except KeyboardInterrupt as error:
+        code = _report(stopped(error))
+    except EOFError:
         code = INTERRUPTED
     except Exception as error:
         code = _report(error)
@@ -68,8 +70,8 @@ def main() -> None:
 
 def _report(error: Exception) -> int:
     """Says in one line what went wrong, and gives the exit code for it."""
-    if type(error).__name__ == "Abort":
-        return INTERRUPTED
+    if type(error).__name__ == "Abort":  # what Typer makes of Ctrl-C between commands
+        error = stopped(KeyboardInterrupt())
     if isinstance(error, BrokenPipeError):
         return 0
     told = as_told(error)

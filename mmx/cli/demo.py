@@ -52,5 +52,8 @@ def demo(
     names = [*own, *(name for name in shipped_names() if name not in own)]
     bound = bound_socket(host, port)
     print_note("loading the page ...")
-    serve(Shelf(names, device, allow_hub=allow_hub), (own or [defaults()[0].name])[0], host, bound,
-          lambda address: print_result(Text(f"mmx demo is at {address} (Ctrl-C ends it)")))
+    try:
+        serve(Shelf(names, device, allow_hub=allow_hub), (own or [defaults()[0].name])[0], host, bound,
+              lambda address: print_result(Text(f"mmx demo is at {address} (Ctrl-C ends it)")))
+    except KeyboardInterrupt as error:
+        raise typer.Exit(130) from error

@@ -35,11 +35,11 @@ def draw(
 
     Examples:
 
-    mmx draw mmx-out/scene-5029.relevance.json --format pdf
+    mmx draw mmx-out/scene-5029.is-there-a-red-star.relevance.json --format pdf
 
-    mmx draw mmx-out/scene-5029.relevance.json --figure overlay --cmap viridis --cells
+    mmx draw mmx-out/scene-5029.is-there-a-red-star.relevance.json --figure overlay --cmap viridis --cells
 
-    mmx draw mmx-out/scene-5029.*.json --together --html
+    mmx draw mmx-out/scene-5029.is-there-a-red-star.*.json --together --html
     """
     from rich.text import Text
 

@@ -1,6 +1,19 @@
 """Every exception in words that a user can act on."""
 
-from mmx.errors import MmxError, UsageError
+from mmx.errors import Interrupted, MmxError, UsageError
+
+
+class Stopped(MmxError):
+    """Ctrl-C, told as every error is."""
+
+    exit_code = 130
+
+
+def stopped(error: KeyboardInterrupt) -> Stopped:
+    """With what is kept and how to go on, where there is anything."""
+    if isinstance(error, Interrupted):
+        return Stopped(error.message, error.hint)
+    return Stopped("Interrupted before there was anything to keep.", "Call it again.")
 
 
 def as_told(error: Exception) -> MmxError:

@@ -1,5 +1,6 @@
 """`mmx explain`: pictures and questions in; answers, pictures and scores out."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -36,8 +37,9 @@ from mmx.cli.options import (
 def explain(
     images: Annotated[list[str] | None, typer.Argument(
         metavar="IMAGE...", help="Pictures to ask about, or folders of them; - reads one from stdin.")] = None,
-    question: Annotated[str | None, typer.Option(
-        "--question", "-q", metavar="TEXT", rich_help_panel=ASKED, help="The question, asked of every IMAGE.")] = None,
+    question: Annotated[list[str] | None, typer.Option(
+        "--question", "-q", metavar="TEXT", rich_help_panel=ASKED,
+        help="The question, asked of every IMAGE; may be repeated.")] = None,
     questions: Annotated[Path | None, typer.Option(
         "--questions", metavar="FILE", rich_help_panel=ASKED, help="Instead of IMAGE and --question: a .csv, .tsv, "
         ".jsonl or .json file with columns image and question, and perhaps target and id.")] = None,
@@ -87,6 +89,9 @@ def explain(
     cells: Cells = False,
     resume: Annotated[bool, typer.Option(
         "--resume", rich_help_panel=OUTPUT, help="Leave out what is in --out already.")] = False,
+    overwrite: Annotated[bool, typer.Option(
+        "--overwrite", rich_help_panel=OUTPUT,
+        help="Replace files of these names that are of another picture or model.")] = False,
     as_json: JsonFlag = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -121,9 +126,11 @@ def explain(
 
     report = BatchReport(as_json=as_json, quiet=quiet)
     try:
-        asked = Asked("?" if questions is not None else question, tuple(dict.fromkeys(text or ())), tuple(target or ()),
-                      threshold, tuple(query or ()), class_name, starts_by_stream(start_layer, start_layer_text))
-        requests = gather_requests(images or [], question, questions, images_dir, asked.targets, recursive=recursive)
+        several = list(dict.fromkeys(question or [None]))
+        asked = Asked("?" if questions is not None else several[0], tuple(dict.fromkeys(text or ())),
+                      tuple(target or ()), threshold, tuple(query or ()), class_name,
+                      starts_by_stream(start_layer, start_layer_text))
+        requests = gather_requests(images or [], several, questions, images_dir, asked.targets, recursive=recursive)
         names, memory = method or ["relevance"], parse_memory(max_memory)
         default = default_for(name for name, given in vars(asked).items() if given not in (None, (), {}))
         check_choices(names, device, dtype)
@@ -138,12 +145,13 @@ def explain(
 
                 loaded = open_model(model, revision, regions, device, dtype, quiet, default, features, answers,
                                     processor)
-                loaded.check(asked)
+                for one in [asked.question] if questions is not None else several:
+                    loaded.check(replace(asked, question=one))
                 methods, notes = loaded.fitting_methods(names)
                 for note in () if quiet else notes:
                     print_note(note)
                 report.expect(requests, [one.name for one in methods])
-                Batch(loaded, methods, out, resume, report, asked, memory, html,
+                Batch(loaded, methods, out, resume, overwrite, report, asked, memory, html,
                       drawing).run(requests, batch_size)
     except Exception as error:
         raise typer.Exit(report.stop(error)) from error

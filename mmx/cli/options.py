@@ -7,6 +7,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from mmx.cli.completion import complete_method, complete_model
+from mmx.cli.errors import stopped
 
 ASKED, MODEL, REGIONS, OUTPUT = "What is asked", "Model", "Regions", "Output"
 DRAWING, MACHINE = "How it is drawn", "Machine"
@@ -79,6 +80,12 @@ MaxMemory = Annotated[str | None, typer.Option(
 
 class Command(TyperCommand):
     """Its help has panels in one order, and beside an option what it takes, where it takes something."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:  # Typer would swallow what it says
+            raise stopped(error) from error
 
     def get_params(self, ctx: Any) -> list[Any]:
         return _arranged(super().get_params(ctx))

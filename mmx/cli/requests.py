@@ -1,34 +1,48 @@
 """What a command line asks for: pictures and questions, in order, each with the stem of its own files."""
 
+import hashlib
 import sys
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from mmx.datasets.questions import QuestionRow, read_questions
 from mmx.errors import ImageError, MmxError, UsageError, shown_path
-from mmx.images import SUFFIXES, open_picture, picture_from_bytes
-from mmx.results import Picture
+from mmx.images import SUFFIXES, hash_of_file, open_picture, picture_from_bytes
+from mmx.results import Asked, Picture, picture_name, plain_name, stem_of
 
 STDIN = "-"
-_LONGEST_STEM = 150  # bytes; a file system takes 255, and method and ending follow
+_MOST_FOLDERS = 4
 
 
 @dataclass(frozen=True)
 class Request:
-    """One picture and perhaps a question, the stem of the files that answer it, and where it was asked.
+    """One picture and perhaps a question.
 
-    `content` is the picture's file itself, where it came from stdin.
+    Attributes:
+        name: of the picture, in those of its files.
+        is_named: the user gave that name to what is asked, too.
+        row: where it was asked.
+        content: the picture's file itself, where it came from stdin.
     """
 
     image: str
     question: str | None
     targets: tuple[str | int, ...]
-    stem: str
+    name: str
+    is_named: bool = False
     row: str = ""
     content: bytes | None = None
+
+    def stem(self, asked: Asked) -> str:
+        """Of the files that answer it; `asked` is what is asked, in full."""
+        return self.name if self.is_named else stem_of(self.name, asked)
+
+    def hash(self) -> str | None:
+        """That of the picture's file, None where it cannot be read."""
+        return hash_of_file(self.image) if self.content is None else hashlib.sha256(self.content).hexdigest()
 
     def open(self) -> Picture:
         """Raises MmxError where it cannot be read."""
@@ -42,14 +56,15 @@ class Request:
         return open_picture(self.image)
 
 
-def gather_requests(images: Sequence[str], question: str | None, questions: Path | None, images_dir: Path | None,
-                    targets: tuple[str | int, ...], *, recursive: bool = False) -> list[Request]:
-    """The requests of a command line: every IMAGE with the one question or with none, or the rows of a file.
+def gather_requests(images: Sequence[str], asked: Sequence[str | None], questions: Path | None,
+                    images_dir: Path | None, targets: tuple[str | int, ...], *, recursive: bool = False
+                    ) -> list[Request]:
+    """The requests of a command line: every IMAGE with every question that is asked or with None, or a file's rows.
 
     A folder stands for its pictures in order of their names, with `recursive` for those in its folders too.
     """
     if questions is not None:
-        if images or question is not None:
+        if images or any(question is not None for question in asked):
             raise UsageError("--questions takes the place of IMAGE and --question.", "Give one or the other.")
         return requests_of_rows(_rows(questions, images_dir), targets, shown_path(questions))
     if images_dir is not None:
@@ -60,9 +75,11 @@ def gather_requests(images: Sequence[str], question: str | None, questions: Path
     if images.count(STDIN) > 1:
         raise UsageError("stdin holds one picture, and - stands for it twice.", "Give - once.")
     found = [path for image in images for path in _pictures_of(image, recursive)]
-    stems = unique_stems(["stdin" if image == STDIN else Path(image).stem for image in found])
-    return [Request("stdin", question, targets, stem, content=_from_stdin()) if image == STDIN else
-            Request(image, question, targets, stem) for image, stem in zip(found, stems, strict=True)]
+    content = _from_stdin() if STDIN in images else None
+    pairs = [(image, question) for image in found for question in dict.fromkeys(asked)]
+    names = unique_names(["stdin" if image == STDIN else image for image, _ in pairs], [one for _, one in pairs])
+    return [Request("stdin", question, targets, name, content=content) if image == STDIN else
+            Request(image, question, targets, name) for (image, question), name in zip(pairs, names, strict=True)]
 
 
 def unreadable(requests: Sequence[Request]) -> list[tuple[Request, Exception]]:
@@ -100,15 +117,45 @@ def _from_stdin() -> bytes:
 def requests_of_rows(rows: Sequence[QuestionRow], targets: tuple[str | int, ...], file: str) -> list[Request]:
     """`targets` is for the rows that name none."""
     images = ["" if row.image == Path() else str(row.image) for row in rows]
-    stems = unique_stems([row.id or row.image.stem for row in rows])
-    return [Request(image, row.question, targets if row.target is None else (row.target,), stem,
-                    f"{file}, line {row.line}")
-            for image, row, stem in zip(images, rows, stems, strict=True)]
+    ids = iter(_numbered([plain_name(row.id) for row in rows if row.id]))
+    names = iter(unique_names([image for image, row in zip(images, rows, strict=True) if not row.id],
+                              [(row.question, row.target) for row in rows if not row.id]))
+    return [Request(image, row.question, targets if row.target is None else (row.target,),
+                    next(ids if row.id else names), bool(row.id), f"{file}, line {row.line}")
+            for image, row in zip(images, rows, strict=True)]
 
 
-def unique_stems(names: Sequence[str]) -> list[str]:
-    """File names of their own: a name that several requests share gets their number as well."""
-    clean = [_as_stem(name) for name in names]
+def unique_names(images: Sequence[str], asked: Sequence[object]) -> list[str]:
+    """A name for each picture: its file's, with its folders, or else its ending, where these tell it from others.
+
+    What is asked of one picture differs in the names of its files by itself; the same twice gets a number.
+    """
+    by_image: dict[str, str] = {}
+    waiting = list(dict.fromkeys(images))
+    for name_of in (*(partial(_with_folders, depth) for depth in range(_MOST_FOLDERS)), _with_ending):
+        names = {image: name_of(image) for image in waiting}
+        known = Counter(name.lower() for name in (*names.values(), *by_image.values()))
+        by_image |= {image: name for image, name in names.items() if known[name.lower()] == 1}
+        waiting = [image for image in waiting if image not in by_image]
+    by_image |= zip(waiting, _numbered([_with_ending(image) for image in waiting]), strict=True)
+    names = [by_image[image] for image in images]
+    whole = [f"{name}\0{what}".lower() for name, what in zip(names, asked, strict=True)]
+    again = Counter(whole)
+    return [name if again[key] == 1 else numbered
+            for name, key, numbered in zip(names, whole, _numbered(names), strict=True)]
+
+
+def _with_folders(depth: int, image: str) -> str:
+    path = Path(image)
+    return plain_name("-".join((*path.parts[max(0, len(path.parts) - 1 - depth):-1], picture_name(image))))
+
+
+def _with_ending(image: str) -> str:
+    return plain_name(Path(image).name.replace(".", "-").strip("-"))
+
+
+def _numbered(clean: Sequence[str]) -> list[str]:
+    """Names of their own: one that is there several times gets its number as well."""
     shared = Counter(name.lower() for name in clean)
     taken = {name for name, count in shared.items() if count == 1}
     stems = []
@@ -125,10 +172,3 @@ def _rows(questions: Path, images_dir: Path | None) -> list[QuestionRow]:
     if images_dir is not None and not images_dir.is_dir():
         raise UsageError(f"--images {shown_path(images_dir)} is not a folder.", "Give the pictures' folder.")
     return read_questions(questions, images_dir)
-
-
-def _as_stem(name: str) -> str:
-    """What every file system takes: letters and marks of any script, digits and -_. within a length in bytes."""
-    kept = "".join(char if char.isalnum() or char in "-_. " or unicodedata.category(char)[0] == "M" else "_"
-                   for char in unicodedata.normalize("NFC", name))
-    return kept.encode()[:_LONGEST_STEM].decode(errors="ignore").strip(". ") or "picture"

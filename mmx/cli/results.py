@@ -3,18 +3,15 @@
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mmx.errors import OutputError, shown_path
-from mmx.methods import Method
-from mmx.results import SCHEMA_VERSION
-from mmx.show.saving import Drawing, page_path, sheet_paths
-
-if TYPE_CHECKING:
-    from mmx.model import Job, Model
+from mmx.methods import Method, all_methods
+from mmx.results import Subject
+from mmx.show.saving import Drawing, other_subject, page_path, replaces, sheet_paths
 
 Files = tuple[Path, ...]
 """Pictures, and the JSON file beside them."""
@@ -40,15 +37,14 @@ def result_folder(folder: Path) -> Iterator[None]:
                 folder.rmdir()
 
 
-def finished_files(model: "Model", job: "Job", stem: str, methods: Sequence[Method], out: Path,
-                   drawing: Drawing, html: bool = False) -> list[Files] | None:
-    """The files that answer this very question with this very model, or None if one of them is not there."""
-    asked = json.loads(json.dumps(model.settled(job.asked).to_dict()))
+def finished_files(subject: Subject, stem: str, methods: Sequence[Method], out: Path, drawing: Drawing,
+                   html: bool = False) -> list[Files] | None:
+    """The files that are of this very subject, or None if one of them is not there."""
     found: list[Files] = []
     missing, left_out = set(), dict[str, str]()
     for method in methods:
         name = f"{stem}.{method.name}"
-        written = _answer(out / f"{name}.json", asked, job, model)
+        written = _answer(out / f"{name}.json", subject)
         pictures = [] if written is None else [out / one for one in drawing.names(name, len(written["items"]))]
         if written is None or not all(path.is_file() for path in pictures):
             missing.add(method.name)
@@ -59,16 +55,22 @@ def finished_files(model: "Model", job: "Job", stem: str, methods: Sequence[Meth
     return found if found and missing <= set(left_out) and all(path.is_file() for path in beside) else None
 
 
-def _answer(report: Path, asked: dict, job: "Job", model: "Model") -> Mapping[str, Any] | None:
-    """What is written there, if that answers what is asked."""
+def refuse_replacing(out: Path, subjects: Iterable[tuple[str, Subject]], methods: Sequence[Method]) -> None:
+    """Raises UsageError where files of one of these stems, by whatever method, are of something else."""
+    names = sorted({method.name for method in (*all_methods(), *methods)})
+    there = ((report, subject) for stem, subject in subjects for name in names
+             if (report := out / f"{stem}.{name}.json").is_file())
+    others = [(report, what) for report, subject in there if (what := other_subject(report, subject)) is not None]
+    if others:
+        raise replaces(*others[0], len(others) - 1)
+
+
+def _answer(report: Path, subject: Subject) -> Mapping[str, Any] | None:
+    """What is written there, if that is of the subject."""
     try:
         written = json.loads(report.read_text(encoding="utf-8"))
-        same = (written["schema_version"] == SCHEMA_VERSION and written["asked"] == asked
-                and written["question"] == job.asked.question
-                and [one["sha256"] for one in written["images"]] == [job.picture.sha256]
-                and written["model"]["revision"] == model.info.revision
-                and written["model"]["dtype"] == model.info.dtype
-                and isinstance(written["items"], list) and isinstance(written["left_out"], dict))
+        same = (Subject.read(written) == subject and isinstance(written["items"], list)
+                and isinstance(written["left_out"], dict))
         return written if same else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, LookupError, TypeError):
         return None

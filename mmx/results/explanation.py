@@ -12,6 +12,7 @@ from mmx.errors import UsageError
 from mmx.results import documents
 from mmx.results.elements import Block, Elements
 from mmx.results.items import Asked, Item, ModelInfo, Picture, Prediction
+from mmx.results.subject import Subject
 from mmx.schema import SCHEMA_VERSION, misfit
 
 if TYPE_CHECKING:
@@ -216,21 +217,29 @@ class Explanation:
         """The whole figure: the picture, a panel for each item, its words, and where it all comes from."""
         return self.drawn_by["image"]([self])
 
+    @property
+    def subject(self) -> Subject:
+        """What it is of."""
+        return Subject.of(self.model, [one.sha256 for one in self.pictures], self.asked)
+
     def save(self, folder: str | Path, stem: str | None = None, *, formats: Sequence[str] = ("png",),
              figure: Literal["sheet", "overlay"] = "sheet", cmap: str | None = None, alpha: float | None = None,
-             cells: bool = False) -> tuple[Path, ...]:
+             cells: bool = False, overwrite: bool = False) -> tuple[Path, ...]:
         """Writes `<stem>.<method>.png` and `.json` into `folder` (made if absent) and returns their paths.
 
         Args:
-            stem: None is the name of the picture's file.
+            stem: None for `mmx.results.file_stem`: the picture's name and what was asked.
             formats: some of "png", "svg" and "pdf".
             figure: "sheet" is the whole figure; "overlay" the picture alone with its map, a file for each item.
             cmap, alpha, cells: as in `overlay`.
+            overwrite: replaces what is there even where it is of something else.
 
         Raises:
+            UsageError: what is there is of something else.
             OutputError: the files cannot be written.
         """
-        return self.drawn_by["save"](self, Path(folder), stem, tuple(formats), figure, cmap, alpha, cells)
+        return self.drawn_by["save"](self, Path(folder), stem, tuple(formats), figure, overwrite, cmap, alpha,
+                                     cells)
 
     def _repr_html_(self) -> str:
         return self.drawn_by["html"]([self])

@@ -79,6 +79,10 @@ class Item:
         return Prediction(self.index, self.label, self.score, self.unit)
 
 
+DEFAULT_THRESHOLD = 0.5
+"""Of detections, where none is asked for."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """What is asked about a picture. Which of it fits a model is its family's to say.

@@ -17,5 +17,5 @@ Explanation.drawn_by.update(
     heatmap=heatmap, image=to_image, html=html_figure, jpeg=lambda explanations: jpeg_bytes(to_image(explanations)),
     overlay=lambda one, item, picture, *look: overlay(one, item, picture, Look(*look)),
     figure=lambda explanations, *look: to_plot(explanations, Look(*look)),
-    save=lambda one, folder, stem, formats, figure, *look: save_explanation(
-        one, folder, stem, Drawing(figure, formats, Look(*look))))
+    save=lambda one, folder, stem, formats, figure, overwrite, *look: save_explanation(
+        one, folder, stem, Drawing(figure, formats, Look(*look)), overwrite))

@@ -1,17 +1,17 @@
 """Explanations as files: figures and a JSON file beside them, methods side by side, and all of it as one HTML file."""
 
-import re
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
-from mmx.errors import UsageError, unknown_name
-from mmx.files import write_atomically, write_together
-from mmx.results import Explanation
+from mmx.errors import UsageError, shown_path, unknown_name
+from mmx.files import write_together
+from mmx.results import Explanation, Subject, file_stem
 from mmx.show import plotting
 from mmx.show.blocks import picture
 from mmx.show.colors import Look
@@ -100,12 +100,11 @@ def to_image(explanations: Sequence[Explanation], look: Look | None = None) -> I
 
 
 def save_explanation(explanation: Explanation, folder: Path, stem: str | None = None,
-                     drawing: Drawing | None = None) -> tuple[Path, ...]:
-    """Writes `<stem>.<method>.png`, or as `drawing` says, and `.json` into `folder` and returns their paths.
-
-    `stem` defaults to the name of the picture's file. Raises OutputError if they cannot be written.
-    """
+                     drawing: Drawing | None = None, overwrite: bool = False) -> tuple[Path, ...]:
+    """Writes `<stem>.<method>.png`, or as `drawing` says, and `.json` into `folder`; see `Explanation.save`."""
     name = f"{_stem(explanation, stem)}.{explanation.method}"
+    if not overwrite:
+        _refuse_replacing(folder / f"{name}.json", explanation)
     drawn = (drawing or Drawing()).files([explanation], name)
     files = {folder / file: content for file, content in drawn.items()}
     files[folder / f"{name}.json"] = explanation.to_json()
@@ -114,21 +113,63 @@ def save_explanation(explanation: Explanation, folder: Path, stem: str | None = 
 
 
 def save_sheet(explanations: Sequence[Explanation], folder: Path, stem: str | None = None,
-               drawing: Drawing | None = None) -> tuple[Path, ...]:
-    """Writes `<stem>.methods.png`, the methods side by side, or as `drawing` says, and returns the paths."""
+               drawing: Drawing | None = None, overwrite: bool = False) -> tuple[Path, ...]:
+    """Writes `<stem>.methods.png`, the methods side by side, or as `drawing` says, and returns the paths.
+
+    Raises:
+        UsageError: others are there, and they are not to be overwritten.
+    """
     drawn = (drawing or Drawing()).files(explanations, f"{_stem(explanations[0], stem)}.methods")
-    files = {folder / file: content for file, content in drawn.items()}
-    write_together(files)
-    return tuple(files)
+    return _saved({folder / file: content for file, content in drawn.items()}, overwrite)
 
 
 def save_page(explanations: Sequence[Explanation], folder: Path, stem: str | None = None,
-              look: Look | None = None) -> Path:
-    """Writes `<stem>.html`, all methods in a single file that needs no other, and returns its path."""
+              look: Look | None = None, overwrite: bool = False) -> Path:
+    """Writes `<stem>.html`, all methods in a single file that needs no other, and returns its path.
+
+    Raises:
+        UsageError: another one is there, and it is not to be overwritten.
+    """
     path = page_path(folder, _stem(explanations[0], stem))
-    page = html_page(explanations, look).encode()
-    write_atomically(path, page)
-    return path
+    return _saved({path: html_page(explanations, look).encode()}, overwrite)[0]
+
+
+def other_subject(report: Path, subject: Subject) -> str | None:
+    """What is in a report of something else than `subject`, in words; None of the same, and where there is none."""
+    there = _document(report)
+    found = Subject.read(there)
+    return None if found is None else subject.differs(found)
+
+
+def replaces(report: Path, what: str, more: int = 0) -> UsageError:
+    """The error for a result that would replace one of something else, and `more` like it."""
+    told = f" (and {more} more)" if more else ""
+    return UsageError(f"{shown_path(report)} is there already{told} and {what}.",
+                      "Choose another folder with --out, or replace it (--overwrite, overwrite=True).")
+
+
+def _refuse_replacing(report: Path, explanation: Explanation) -> None:
+    what = other_subject(report, explanation.subject)
+    if what is None and Subject.read(there := _document(report)) is not None:
+        own = [(item.index, item.query) for item in explanation]
+        what = None if [(one["index"], one["query"]) for one in there["items"]] == own else "has other items"
+    if what is not None:
+        raise replaces(report, what)
+
+
+def _document(report: Path) -> Any:
+    try:
+        return json.loads(report.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _saved(files: Mapping[Path, bytes], overwrite: bool) -> tuple[Path, ...]:
+    for path, content in files.items() if not overwrite else ():
+        if path.is_file() and path.read_bytes() != content:
+            raise replaces(path, "is another one")
+    write_together(files)
+    return tuple(files)
 
 
 def sheet_paths(folder: Path, stem: str, drawing: Drawing) -> list[Path]:
@@ -143,8 +184,7 @@ def page_path(folder: Path, stem: str) -> Path:
 def _stem(explanation: Explanation, given: str | None) -> str:
     """A plain file name: as given, or out of the picture's source."""
     if given is None:
-        source = explanation.pictures[0].source if explanation.pictures else ""
-        return re.sub(r"[^\w.-]+", "_", Path(source).stem).strip("_.") or "explanation"
+        return file_stem(explanation.pictures[0].source if explanation.pictures else "", explanation.asked)
     if given in ("", ".", "..") or any(char in given for char in "/\\\0"):
         raise UsageError(f"'{given}' is not a plain file name.", "Give a name without a folder and without an ending.")
     return given

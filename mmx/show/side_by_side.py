@@ -33,14 +33,15 @@ class SideBySide:
         return to_plot(self.results, Look(cmap, alpha, cells))
 
     def save(self, folder: str | Path, stem: str | None = None, *, formats: Sequence[str] = ("png",),
-             cmap: str | None = None, alpha: float | None = None, cells: bool = False) -> tuple[Path, ...]:
+             cmap: str | None = None, alpha: float | None = None, cells: bool = False,
+             overwrite: bool = False) -> tuple[Path, ...]:
         """Writes `<stem>.methods.png` and `<stem>.html` into `folder` and returns their paths.
 
         Arguments are those of `Explanation.save`.
         """
         look = Look(cmap, alpha, cells)
-        drawn = save_sheet(self.results, Path(folder), stem, Drawing("sheet", tuple(formats), look))
-        return *drawn, save_page(self.results, Path(folder), stem, look)
+        drawn = save_sheet(self.results, Path(folder), stem, Drawing("sheet", tuple(formats), look), overwrite)
+        return *drawn, save_page(self.results, Path(folder), stem, look, overwrite)
 
     def _repr_html_(self) -> str:
         return html_figure(self.results)

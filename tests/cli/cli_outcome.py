@@ -30,9 +30,10 @@ Report = dict[str, Any]
 """An explanation as JSON."""
 
 
-def report(folder: Path, name: str = "scene.relevance.json") -> Report:
-    """What was written into the folder `out`."""
-    return json.loads((folder / "out" / name).read_text())
+def report(folder: Path, name: str = "scene*.relevance.json") -> Report:
+    """The one file of this name that was written into the folder `out`."""
+    [path] = (folder / "out").glob(name)
+    return json.loads(path.read_text())
 
 
 def labels(document: Report) -> list[str]:

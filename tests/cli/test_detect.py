@@ -48,7 +48,7 @@ def test_the_report_has_the_raw_maps(find: Command, picture: Path, tmp_path: Pat
         assert max(one["scores"]["image"]) > 0
     assert all(one["scores"] == {} for one in written["others"])
     assert {one["query"] for one in written["items"] + written["others"]} == set(range(8))
-    assert Image.open(tmp_path / "out" / "scene.relevance.png").format == "PNG"
+    assert Image.open(tmp_path / "out" / "scene.above-0.6.relevance.png").format == "PNG"
 
 
 def test_queries_come_as_asked(find: Command, picture: Path, tmp_path: Path) -> None:
@@ -59,9 +59,9 @@ def test_queries_come_as_asked(find: Command, picture: Path, tmp_path: Path) -> 
 
 def test_a_class_keeps_its_own_detections(find: Command, picture: Path, tmp_path: Path) -> None:
     find(picture)
-    every = report(tmp_path)["items"]
+    every = report(tmp_path, "scene.relevance.json")["items"]
     outcome = find(picture, "--class", "Red Circle")
-    found = report(tmp_path)["items"]
+    found = report(tmp_path, "scene.class-red-circle.relevance.json")["items"]
     assert 0 < len(found) < len(every)
     assert found == [one for one in every if one["label"] == "red circle"]
     assert f"{len(found)} detections of red circle over 50 %" in outcome.out
@@ -84,7 +84,7 @@ def test_nothing_over_the_threshold_is_a_result_too(find: Command, picture: Path
     assert written["items"] == []
     assert surest.split()[1] == written["others"][0]["label"].split()[0]
     assert f"(query {written['others'][0]['query']})" in surest
-    assert (tmp_path / "out" / "scene.relevance.png").is_file()
+    assert (tmp_path / "out" / "scene.above-0.99.relevance.png").is_file()
 
 
 def test_several_methods_share_their_detections_and_a_sheet(find: Command, picture: Path, tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_json_is_one_document(find: Command, picture: Path) -> None:
 
 @pytest.mark.parametrize(("change", "runs"), [
     ((), False), (("--threshold", "0.5"), False), (("--threshold", "0.6"), True), (("--class", "cat"), True),
-    (("--query", "1"), True), (("--dtype", "float64"), True), (("-m", "rollout"), True)])
+    (("--query", "1"), True), (("--dtype", "float64", "--overwrite"), True), (("-m", "rollout"), True)])
 def test_resume_leaves_out_what_was_asked_already(find: Command, picture: Path, change: tuple[str, ...],
                                                   runs: bool) -> None:
     find(picture)

@@ -13,44 +13,45 @@ from PIL import Image
 @pytest.fixture
 def written(ask: Command, picture: Path, tmp_path: Path) -> Path:
     """An explanation by two methods, and their sheet."""
-    assert ask(picture, "-q", "what color is the circle?", "-m", "relevance", "-m", "rollout", "--html").code == 0
+    assert ask(picture, "-q", "red?", "-m", "relevance", "-m", "rollout", "--html").code == 0
     return tmp_path / "out"
 
 
 def test_it_is_the_same_figure(mmx: Command, written: Path, tmp_path: Path) -> None:
-    outcome = mmx("draw", written / "scene.relevance.json", written / "scene.rollout.json", "--out", tmp_path / "again")
+    files = [written / f"scene.red.{name}.json" for name in ("relevance", "rollout")]
+    outcome = mmx("draw", *files, "--out", tmp_path / "again")
     assert (outcome.code, outcome.err) == (0, "")
-    assert outcome.out.splitlines() == [f"wrote {tmp_path}/again/scene.{name}.png" for name in ("relevance", "rollout")]
+    assert outcome.out.splitlines() == [f"wrote {tmp_path}/again/{path.stem}.png" for path in files]
     for name in ("relevance", "rollout"):
-        again = tmp_path / "again" / f"scene.{name}.png"
-        assert again.read_bytes() == (written / f"scene.{name}.png").read_bytes()
+        again = tmp_path / "again" / f"scene.red.{name}.png"
+        assert again.read_bytes() == (written / f"scene.red.{name}.png").read_bytes()
 
 
 def test_methods_side_by_side(mmx: Command, written: Path, tmp_path: Path) -> None:
-    files = (written / "scene.relevance.json", written / "scene.rollout.json")
+    files = (written / "scene.red.relevance.json", written / "scene.red.rollout.json")
     assert mmx("draw", *files, "--together", "--out", "again").code == 0
-    assert Path("again/methods.png").read_bytes() == (written / "scene.methods.png").read_bytes()
+    assert Path("again/methods.png").read_bytes() == (written / "scene.red.methods.png").read_bytes()
     assert mmx("draw", *files, "--together", "--html", "--out", "again").code == 0
-    assert Path("again/methods.html").read_bytes() == (written / "scene.html").read_bytes()
+    assert Path("again/methods.html").read_bytes() == (written / "scene.red.html").read_bytes()
 
 
 def test_a_figure_that_is_there_stays_unless_it_is_to_be_replaced(mmx: Command, written: Path) -> None:
-    figure = written / "scene.relevance.png"
+    figure = written / "scene.red.relevance.png"
     figure.write_bytes(b"mine")
-    outcome = mmx("draw", written / "scene.relevance.json", "--out", written)
+    outcome = mmx("draw", written / "scene.red.relevance.json", "--out", written)
     assert outcome.code == 2 and outcome.error.startswith(f"{figure} is there already.")
     assert figure.read_bytes() == b"mine"
-    assert mmx("draw", written / "scene.relevance.json", "--out", written, "--overwrite").code == 0
+    assert mmx("draw", written / "scene.red.relevance.json", "--out", written, "--overwrite").code == 0
     assert figure.read_bytes() != b"mine"
 
 
 def test_a_picture_that_has_moved_is_given(mmx: Command, written: Path, picture: Path, tmp_path: Path) -> None:
     moved = picture.rename(tmp_path / "moved.png")
-    document = written / "scene.relevance.json"
+    document = written / "scene.red.relevance.json"
     outcome = mmx("draw", document)
     assert outcome.code == 2 and "cannot be opened any more. Give it: mmx draw --image" in outcome.error
     assert mmx("draw", document, "--image", moved).code == 0
-    assert Path("mmx-draw/scene.relevance.png").read_bytes() == (written / "scene.relevance.png").read_bytes()
+    assert Path("mmx-draw/scene.red.relevance.png").read_bytes() == (written / "scene.red.relevance.png").read_bytes()
     Image.new("RGB", (60, 40)).save("other.png")
     outcome = mmx("draw", document, "--image", "other.png", "--overwrite")
     assert outcome.code == 2 and outcome.error.startswith(f"{document} is of another picture than other.png.")
@@ -68,13 +69,14 @@ def test_what_is_no_explanation_is_refused(mmx: Command, content: str | None, sa
 
 
 def test_two_figures_of_one_name_are_refused(mmx: Command, written: Path) -> None:
-    outcome = mmx("draw", written / "scene.relevance.json", written / "scene.relevance.json")
-    assert outcome.code == 2 and outcome.error.startswith("Several files would be drawn as mmx-draw/scene.relevance")
+    outcome = mmx("draw", written / "scene.red.relevance.json", written / "scene.red.relevance.json")
+    assert outcome.code == 2
+    assert outcome.error.startswith("Several files would be drawn as mmx-draw/scene.red.relevance")
 
 
 def test_no_torch_is_loaded(written: Path) -> None:
     code = ("import sys; from mmx.cli.app import app; "
             "app(['draw', sys.argv[1], '--out', 'again'], standalone_mode=False); assert 'torch' not in sys.modules")
-    done = subprocess.run([sys.executable, "-c", code, str(written / "scene.relevance.json")], check=False,
+    done = subprocess.run([sys.executable, "-c", code, str(written / "scene.red.relevance.json")], check=False,
                           capture_output=True, text=True, cwd=written)
     assert done.returncode == 0, done.stderr

@@ -1,11 +1,16 @@
 """Whatever is wrong: one line that says what and the way out, the right exit code, and nothing half done."""
 
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from cli_outcome import Command
 from PIL import Image
+
+import mmx as mmx_package
 
 MISUSE = {
     ("frobnicate",): "No such command 'frobnicate'. See 'mmx --help'.",
@@ -84,8 +89,8 @@ def test_a_bad_picture_is_named_and_the_others_go_on(ask: Command, picture: Path
     assert outcome.code == 1
     assert [line.split()[:2] for line in outcome.err.splitlines()] == [["error:", name] for name in bad]
     assert all(line.count(". ") == 1 and line.endswith(".") for line in outcome.err.splitlines())
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["scene.relevance.json",
-                                                                          "scene.relevance.png"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["scene.red.relevance.json",
+                                                                          "scene.red.relevance.png"]
 
 
 def test_the_only_picture_is_bad(ask: Command, tmp_path: Path) -> None:
@@ -167,5 +172,26 @@ def test_interrupted(ask: Command, picture: Path, tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr("mmx.model.Model.explain_batch", stop)
     outcome = ask(picture, "-q", "red?", "--json")
-    assert (outcome.code, outcome.out, outcome.err) == (130, "", "")
+    assert (outcome.code, outcome.error) == (130, "Interrupted before there was anything to keep. Call it again.")
+    assert json.loads(outcome.out)["failures"][0]["error"] == outcome.error
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("place", "said"), [
+    ("mmx.cli.app", "Interrupted before anything was begun."), ("mmx.cli.beforehand", "before there was anything to")])
+def test_interrupted_while_it_is_loaded(tmp_path: Path, place: str, said: str) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import importlib.abc, sys\n"
+        "class Stop(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, *more):\n"
+        f"        if name == {place!r}:\n"
+        "            exec('raise KeyboardInterrupt')\n"
+        "sys.meta_path.insert(0, Stop())\n"
+        "sys.argv = ['mmx', 'explain', 'scene.png', '-q', 'red?']\n"
+        "from mmx.__main__ import main\n"
+        "main()\n")
+    done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, check=False, cwd=tmp_path,
+                          env={**os.environ, "PYTHONPATH": str(Path(mmx_package.__file__).parents[1])})
+    [line] = done.stderr.splitlines()
+    assert done.returncode == 130 and line.startswith("error: ") and said in line

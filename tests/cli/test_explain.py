@@ -8,7 +8,7 @@ import pytest
 from cli_outcome import Command, elements, report, tokens
 from PIL import Image
 
-QUESTION = ("-q", "what color is the circle?")
+QUESTION, STEM = ("-q", "what color is the circle?"), "scene.what-color-is-the-circle"
 
 
 def written(folder: Path) -> list[str]:
@@ -19,7 +19,7 @@ def test_one_picture_is_told_in_a_block(ask: Command, picture: Path, tmp_path: P
     outcome = ask(picture, *QUESTION)
     assert (outcome.code, outcome.err) == (0, "")
     found = report(tmp_path)
-    assert Image.open(tmp_path / "out" / "scene.relevance.png").format == "PNG"
+    assert Image.open(tmp_path / "out" / f"{STEM}.relevance.png").format == "PNG"
     title, answer, words, regions, files = outcome.out.splitlines()
     assert title == f"{picture}  what color is the circle?"
     assert answer.split()[0] == "answer"
@@ -28,7 +28,7 @@ def test_one_picture_is_told_in_a_block(ask: Command, picture: Path, tmp_path: P
     strongest = max((one for one in tokens(found) if not one["special"]), key=lambda one: one["relevance"])
     assert words.split()[:2] == ["words", strongest["text"]]
     assert regions.split()[0] == "regions"
-    assert files.split(maxsplit=1) == ["wrote", f"{tmp_path / 'out' / 'scene.relevance.png'} and .json"]
+    assert files.split(maxsplit=1) == ["wrote", f"{tmp_path / 'out' / STEM}.relevance.png and .json"]
 
 
 def test_regions_without_a_name_are_told_by_their_place(ask: Command, picture: Path, tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_several_methods_share_a_table(ask: Command, picture: Path, tmp_path: Pa
     assert outcome.code == 0
     names = [line.split()[0] for line in outcome.out.splitlines()[3:6]]
     assert names[0] == "rollout" and names[2] == "relevance"
-    assert written(tmp_path / "out") == sorted(["scene.methods.png", *(f"scene.{name}.{kind}" for name in names
+    assert written(tmp_path / "out") == sorted([f"{STEM}.methods.png", *(f"{STEM}.{name}.{kind}" for name in names
                                                                        for kind in ("json", "png"))])
 
 
@@ -52,7 +52,7 @@ def test_all_methods(ask: Command, mmx: Command, picture: Path, tmp_path: Path) 
     assert ask(picture, *QUESTION, "-m", "all").code == 0
     names = [method["name"] for method in json.loads(mmx("methods", "--json").out)["methods"]]
     assert len(names) > 5
-    assert written(tmp_path / "out") == sorted(["scene.methods.png", *(f"scene.{name}.{kind}" for name in names
+    assert written(tmp_path / "out") == sorted([f"{STEM}.methods.png", *(f"{STEM}.{name}.{kind}" for name in names
                                                                        for kind in ("json", "png"))])
 
 
@@ -166,18 +166,18 @@ def test_quiet_says_results_and_errors_only(ask: Command, picture: Path) -> None
 
 def test_html_is_one_more_file_for_each_picture(ask: Command, picture: Path, tmp_path: Path) -> None:
     outcome = ask(picture, "-q", "what <b>color</b> is the circle?", "--html")
-    page = tmp_path / "out" / "scene.html"
+    [page] = (tmp_path / "out").glob("scene.what-b-color-b-is-the-circle-*.html")
     assert outcome.code == 0
     assert outcome.out.splitlines()[-1].split() == ["page", str(page)]
     assert "<b>" not in page.read_text() and "&lt;" in page.read_text()
     several = json.loads(ask(picture, *QUESTION, "--html", "-m", "relevance", "-m", "rollout", "--json").out)
-    assert {one["html"] for one in several["explanations"]} == {str(page)}
-    assert "rollout" in page.read_text()
+    assert {one["html"] for one in several["explanations"]} == {f"{tmp_path / 'out' / STEM}.html"}
+    assert "rollout" in (tmp_path / "out" / f"{STEM}.html").read_text()
 
 
 def test_html_that_is_missing_is_made_up_for(ask: Command, picture: Path, tmp_path: Path) -> None:
     ask(picture, picture, *QUESTION, "--html")
-    page = tmp_path / "out" / "scene-1.html"
+    page = tmp_path / "out" / f"{STEM.replace('scene', 'scene-1')}.html"
     page.unlink()
     resumed = ask(picture, picture, *QUESTION, "--html", "--resume")
     assert resumed.out.splitlines()[-1].startswith("1 explained, 1 there already")

@@ -127,11 +127,11 @@ def test_question_answering(mmx: Command, real: Path, folder: Path, detector: Pa
     for given, out in ((("--features", tmp_path / "features" / tsv.name), "tsv"), (regions, "pixels")):
         outcome = mmx(*asked, *given, "--out", out, "--method", "all", "--quiet")
         assert (outcome.code, outcome.err) == (0, "")
-        found = json.loads((tmp_path / out / f"{picture.stem}.relevance.json").read_text())
+        found = json.loads((tmp_path / out / f"{picture.stem}.what-is-the-cat-looking-at.relevance.json").read_text())
         seen = elements(found, "image")["regions"]
         assert len(seen) == 36 and all(region["label"] for region in seen)
         assert labels(found)[0] in json.loads(answers[1].read_text())
-    found = json.loads((tmp_path / "tsv" / f"{picture.stem}.relevance.json").read_text())
+    found = json.loads((tmp_path / "tsv" / f"{picture.stem}.what-is-the-cat-looking-at.relevance.json").read_text())
     assert "brown cat" in [region["label"] for region in elements(found, "image")["regions"]]
     outcome = mmx("perturb", "--model", folder, *answers, *regions, "--data",
                   real / "derived" / "lxmert_valid.photos_here.json", "--images",

@@ -28,7 +28,7 @@ def every(ask: Command, picture: Path) -> Command:
 def test_the_other_methods_are_written(every: Command, tmp_path: Path) -> None:
     assert every().code == 0
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "scene.methods.png", *(f"scene.{name}.{kind}" for name in OTHERS for kind in ("png", "json"))}
+        "scene.red.methods.png", *(f"scene.red.{name}.{kind}" for name in OTHERS for kind in ("png", "json"))}
 
 
 def test_one_note_names_what_is_left_out_and_why(every: Command) -> None:
@@ -45,7 +45,7 @@ def test_json_says_it_in_every_document(every: Command, tmp_path: Path) -> None:
     assert [one["method"] for one in document["explanations"]] == OTHERS
     assert {json.dumps(one["left_out"]) for one in document["explanations"]} == {
         json.dumps(dict.fromkeys(LRP, REASON))}
-    assert report(tmp_path, "scene.rollout.json")["left_out"] == dict.fromkeys(LRP, REASON)
+    assert report(tmp_path, "scene.red.rollout.json")["left_out"] == dict.fromkeys(LRP, REASON)
     assert document["failures"] == []
 
 
@@ -57,7 +57,7 @@ def test_resume_counts_it_as_done(every: Command) -> None:
 
 def test_resume_makes_up_for_a_method_that_could_run(every: Command, tmp_path: Path) -> None:
     every()
-    (tmp_path / "out" / "scene.rollout.json").unlink()
+    (tmp_path / "out" / "scene.red.rollout.json").unlink()
     assert "wrote" in every("--resume").out
 
 
@@ -65,7 +65,7 @@ def test_of_two_methods_the_one_that_runs_is_told_alone(ask: Command, picture: P
     outcome = ask(picture, "-q", "red?", "-m", "partial-lrp", "-m", "rollout")
     assert (outcome.code, outcome.err) == (0, f"note: left out partial-lrp: {REASON}\n")
     assert outcome.out.splitlines()[-1].split(maxsplit=1) == [
-        "wrote", f"{tmp_path / 'out' / 'scene.rollout.png'} and .json"]
+        "wrote", f"{tmp_path / 'out' / 'scene.red.rollout.png'} and .json"]
 
 
 @pytest.mark.parametrize("methods", [LRP[:1], LRP])

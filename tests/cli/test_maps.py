@@ -41,7 +41,8 @@ def test_a_classifier_says_the_most_probable_classes_and_which_are_explained(
     assert head.split() == ["class", "index", "softmax"]
     assert [row.split("  ")[1].strip() for row in rows] == [one["label"] for one in written["predictions"]]
     assert sorted(row.split()[-4] for row in rows if row.endswith("explained")) == ["3", "4"]
-    assert files.split(maxsplit=1) == ["wrote", f"{tmp_path / 'out' / 'scene.relevance.png'} and .json"]
+    path = tmp_path / "out" / "scene.target-3_target-4.relevance.png"
+    assert files.split(maxsplit=1) == ["wrote", f"{path} and .json"]
 
 
 def test_the_report_of_classes(classify: Command, picture: Path, tmp_path: Path) -> None:
@@ -95,7 +96,7 @@ def test_one_text_and_several_pictures_end_in_a_softmax_over_the_pictures(match:
     *rows, head, first, second, last = outcome.out.splitlines()
     assert [row.split()[1] for row in rows] == ["similarity", "similarity"]
     assert head == "softmax over the pictures"
-    items = {str(path): report(tmp_path, f"{path.stem}.relevance.json")["items"][0] for path in pictures}
+    items = {str(path): report(tmp_path, f"{path.stem}.red.relevance.json")["items"][0] for path in pictures}
     logits = {name: item["also"]["logit"] for name, item in items.items()}
     assert [row.split("%")[1].strip() for row in (first, second)] == sorted(logits, key=lambda name: -logits[name])
     assert last == f"2 explained; 4 files written to {tmp_path / 'out'}"
@@ -115,9 +116,10 @@ def test_all_methods_leave_out_those_without_sense(request: pytest.FixtureReques
     outcome = request.getfixturevalue(kind)(picture, "-m", "all", *asked)
     assert outcome.code == 0
     assert outcome.err.startswith("note: left out ablation-no-self-in-10, ")
-    found = {path.name.split(".")[1] for path in (tmp_path / "out").glob("*.json")}
+    found = {path.name.split(".")[-2] for path in (tmp_path / "out").glob("*.json")}
     assert found == set(method_names()) - LEFT_OUT
-    assert Image.open(tmp_path / "out" / "scene.methods.png").width > 1000
+    [sheet] = (tmp_path / "out").glob("scene.*.methods.png")
+    assert Image.open(sheet).width > 1000
     assert "together" in outcome.out
 
 

@@ -55,7 +55,7 @@ def test_a_picture_without_features_is_named(ask: Command, picture: Path, featur
     outcome = ask(picture, "other.png", "-q", "red?", "--features", features)
     assert outcome.code == 1
     assert "other.png: " in outcome.err and "has no features of other" in outcome.err
-    assert (tmp_path / "out" / "scene.relevance.png").is_file()
+    assert (tmp_path / "out" / "scene.red.relevance.png").is_file()
 
 
 @pytest.mark.parametrize(("arguments", "code", "message"), [

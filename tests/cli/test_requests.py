@@ -9,9 +9,10 @@ from cli_outcome import Command, report
 from PIL import Image
 
 from mmx.cli.opening import parse_memory, parse_regions
-from mmx.cli.requests import gather_requests, unique_stems
+from mmx.cli.requests import gather_requests, unique_names
 from mmx.errors import ImageError, UsageError
 from mmx.images import open_picture
+from mmx.results import Asked, file_stem
 
 
 @pytest.fixture
@@ -29,9 +30,9 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(("recursive", "names"), [
     (False, ["a.jpg", "b.PNG", "c.webp"]), (True, ["a.jpg", "b.PNG", "below/a.jpg", "below/z.tif", "c.webp"])])
 def test_a_folder_stands_for_its_pictures_in_order(folder: Path, recursive: bool, names: list[str]) -> None:
-    found = gather_requests([str(folder), "one.png"], "red?", None, None, (), recursive=recursive)
+    found = gather_requests([str(folder), "one.png"], ["red?"], None, None, (), recursive=recursive)
     assert [one.image for one in found] == [*(str(folder / name) for name in names), "one.png"]
-    assert len({one.stem for one in found}) == len(names) + 1
+    assert len({one.name for one in found}) == len(names) + 1
 
 
 def test_a_folder_is_explained_and_one_without_pictures_is_named(ask: Command, folder: Path, tmp_path: Path) -> None:
@@ -46,7 +47,7 @@ def test_a_picture_comes_from_stdin(ask: Command, picture: Path, tmp_path: Path,
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(picture.read_bytes())))
     outcome = ask("-", picture, "-q", "red?")
     assert (outcome.code, outcome.err) == (0, "")
-    piped, opened = report(tmp_path, "stdin.relevance.json"), report(tmp_path)
+    piped, opened = report(tmp_path, "stdin*.json"), report(tmp_path)
     assert piped["images"] == [{**opened["images"][0], "source": "stdin"}]
     assert piped["items"] == opened["items"]
 
@@ -68,28 +69,56 @@ def test_a_file_that_looks_like_a_url_is_a_file(tmp_path: Path) -> None:
 
 def test_methods_stand_between_commas_or_one_by_one(ask: Command, picture: Path, tmp_path: Path) -> None:
     assert ask(picture, "-q", "red?", "-m", "rollout, random", "-m", "raw-attention").code == 0
-    assert sorted(path.suffixes[0] for path in (tmp_path / "out").glob("*.json")) == [
+    assert sorted(path.suffixes[-2] for path in (tmp_path / "out").glob("*.json")) == [
         ".random", ".raw-attention", ".rollout"]
 
 
-@pytest.mark.parametrize(("names", "stems"), [
-    (["a", "b"], ["a", "b"]),
-    (["a", "b", "a"], ["a-1", "b", "a-3"]),
-    (["a", "A"], ["a-1", "A-2"]),
-    (["a", "a", "a-1", "A-2"], ["a-1_", "a-2_", "a-1", "A-2"]),
-    (["a/b", "..", "", "x:y?"], ["a_b", "picture-2", "picture-3", "x_y_"]),
-    (["e\u0301", "\u00e9"], ["\u00e9-1", "\u00e9-2"]),
+@pytest.mark.parametrize(("images", "names"), [
+    (["a.png", "b.png"], ["a", "b"]),
+    (["x/a.png", "b.png", "y/a.png"], ["x-a", "b", "y-a"]),
+    (["x/1/a.png", "y/1/a.png", "a.png"], ["x-1-a", "y-1-a", "a"]),
+    (["a.png", "b.png", "a.png"], ["a-1", "b", "a-3"]),
+    (["a.png", "A.png"], ["a-png-1", "A-png-2"]),
+    (["a.png", "a.jpg", "x/a.png"], ["a-png", "a-jpg", "x-a"]),
+    (["a?b.png", "..", "", "x:y?.png"], ["a_b", "picture-1", "picture-2", "x_y_"]),
+    (["e\u0301.png", "\u00e9.png"], ["\u00e9-png-1", "\u00e9-png-2"]),
     (["हिन्दी", "日本"], ["हिन्दी", "日本"]),
     (["\udcff"], ["_"]),
 ])
-def test_stems_are_unique_and_fit_every_file_system(names: list[str], stems: list[str]) -> None:
-    assert unique_stems(names) == stems
+def test_names_are_unique_and_fit_every_file_system(images: list[str], names: list[str]) -> None:
+    assert unique_names(images, [None] * len(images)) == names
+
+
+def test_what_is_asked_of_one_picture_needs_no_other_name() -> None:
+    assert unique_names(["a.png"] * 4, ["x", "y", "x", "z"]) == ["a-1", "a", "a-3", "a"]
 
 
 def test_long_names_stay_apart() -> None:
-    stems = unique_stems(["字" * 200 + "a", "字" * 200 + "b"])
-    assert len(set(stems)) == 2
-    assert all(len(stem.encode()) < 180 for stem in stems)
+    names = unique_names(["字" * 200 + "a", "字" * 200 + "b"], [None, None])
+    assert len(set(names)) == 2
+    assert all(len(name.encode()) < 180 for name in names)
+
+
+@pytest.mark.parametrize(("asked", "stem"), [
+    (Asked(), "cat"), (Asked("what is it?"), "cat.what-is-it"), (Asked("What is it?"), "cat.What-is-it"),
+    (Asked("is it, red?"), "cat.is-it-red-fd7f8c"), (Asked("is it red"), "cat.is-it-red-3b387b"),
+    (Asked("was ist grün?", targets=(3, 12)), "cat.was-ist-grün_target-3_target-12"),
+    (Asked(texts=("a dog", "a cat")), "cat.a-dog_a-cat"), (Asked(threshold=0.5), "cat"),
+    (Asked(threshold=0.7), "cat.above-0.7"), (Asked(class_name="red star", queries=(3,)), "cat.class-red-star_query-3"),
+])
+def test_names_of_files_tell_what_was_asked(asked: Asked, stem: str) -> None:
+    assert file_stem("/photos/cat.jpg", asked) == stem
+
+
+@pytest.mark.parametrize(("one", "other"), [
+    (Asked("red!"), Asked("red")), (Asked("a b?"), Asked("a-b?")), (Asked("?"), Asked("??")),
+    (Asked("x" * 99), Asked("x" * 98)),
+    (Asked(texts=("a", "b")), Asked(texts=("a b",))), (Asked(texts=("a_b",)), Asked(texts=("a", "b"))),
+    (Asked("\ud83d?"), Asked("\ud83e?")), (Asked(threshold=0.1), Asked(threshold=0.1000000001)),
+])
+def test_what_is_asked_differently_is_named_differently(one: Asked, other: Asked) -> None:
+    stems = [file_stem("cat.jpg", asked) for asked in (one, other)]
+    assert stems[0] != stems[1] and all(len(stem.encode()) < 80 and "/" not in stem for stem in stems)
 
 
 @pytest.mark.parametrize(("text", "options"), [

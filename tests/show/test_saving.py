@@ -17,7 +17,7 @@ from PIL import Image
 import mmx.results
 from mmx.errors import OutputError, UsageError
 from mmx.images import open_picture
-from mmx.results import Explanation
+from mmx.results import Explanation, file_stem
 from mmx.show import side_by_side
 from mmx.show.colors import Look
 from mmx.show.plotting import FORMATS, png_bytes
@@ -40,7 +40,9 @@ def files_in(folder: Path) -> list[str]:
 
 def test_both_files_are_written_and_nothing_else(mixed: Explanation, tmp_path: Path) -> None:
     picture, report = save_explanation(mixed, tmp_path / "new" / "folder")
-    assert files_in(picture.parent) == ["my_cat.relevance.json", "my_cat.relevance.png"]
+    stem = file_stem(mixed.picture.source, mixed.asked)
+    assert stem.startswith("my cat")
+    assert files_in(picture.parent) == [f"{stem}.relevance.{kind}" for kind in ("json", "png")]
     assert json.loads(report.read_text(encoding="utf-8")) == json.loads(mixed.to_json())
     with Image.open(picture) as image:
         assert image.width >= 720
@@ -54,16 +56,16 @@ def test_an_explanation_draws_and_saves_itself(mixed: Explanation, tmp_path: Pat
 
 
 def test_an_item_taken_out_alone_has_no_name_of_its_own(detections, tmp_path: Path) -> None:
-    assert detections().only(1).save(tmp_path)[0].name == "my_cat.relevance.png"
+    assert detections().only(1).save(tmp_path)[0].name == "my cat.relevance.png"
     assert "query 11" in detections().only(1)._repr_html_().replace("\u00a0", " ")
 
 
 @pytest.mark.parametrize(("source", "stem"), [
-    ("", "explanation"), ("/a/b.c.png", "b.c"), ("https://x.org/q/cat.jpg?a=1&b=2", "cat"), ("..", "explanation")])
+    ("", "picture"), ("/a/b.c.png", "b.c"), ("https://x.org/q/cat.jpg?a=1&b=2", "cat"), ("..", "picture")])
 def test_stem_comes_from_the_source(answer, tmp_path: Path, source: str, stem: str) -> None:
     one = answer()
     changed = replace(one, pictures=(replace(one.picture, source=source),))
-    assert save_explanation(changed, tmp_path)[0].name == f"{stem}.relevance.png"
+    assert save_explanation(changed, tmp_path)[0].name == f"{stem}.What-is-it.relevance.png"
 
 
 @pytest.mark.parametrize("stem", ["", "a/b", "../up", "..", ".", "a\\b", "a\0b"])
@@ -93,12 +95,42 @@ def test_refused_scores_leave_nothing_behind(answer, tmp_path: Path) -> None:
 
 def test_sheets_and_pages(answer, tmp_path: Path) -> None:
     both = by(answer("猫 \ud83d"), "one", "two")
-    assert [*save_sheet(both, tmp_path)] == sheet_paths(tmp_path, "my_cat", Drawing())
-    assert files_in(tmp_path) == ["my_cat.methods.png"]
+    stem = file_stem(both[0].picture.source, both[0].asked)
+    assert [*save_sheet(both, tmp_path)] == sheet_paths(tmp_path, stem, Drawing())
+    assert files_in(tmp_path) == [f"{stem}.methods.png"]
     assert save_page(both, tmp_path / "new", "x") == page_path(tmp_path / "new", "x") == tmp_path / "new" / "x.html"
     assert (tmp_path / "new" / "x.html").read_text(encoding="utf-8").endswith("</html>\n")
-    with Image.open(tmp_path / "my_cat.methods.png") as sheet:
+    with Image.open(tmp_path / f"{stem}.methods.png") as sheet:
         assert np.array_equal(np.asarray(sheet), np.asarray(to_image(both)))
+
+
+def test_what_is_there_is_replaced_only_by_the_same_or_where_that_is_asked_for(answer, tmp_path: Path) -> None:
+    first, picture = answer(), replace(answer().picture, sha256="11")
+    others = [(replace(first, pictures=(picture,)), "another picture"), (answer("Another?"), "answers 'What is it"),
+              (replace(first, model=replace(first.model, revision="sha256:1")), "another model"),
+              (replace(first, asked=replace(first.asked, targets=(1,))), "something else that was asked"),
+              (replace(first, items=(*first.items, *first.items)), "has other items")]
+    for _ in range(2):
+        paths = first.save(tmp_path, "x")
+    before = [path.read_bytes() for path in paths]
+    for other, what in others:
+        with pytest.raises(UsageError, match=what):
+            other.save(tmp_path, "x")
+    assert [path.read_bytes() for path in paths] == before
+    others[0][0].save(tmp_path, "x", overwrite=True)
+    assert [path.read_bytes() for path in paths] != before
+
+
+def test_sheets_and_pages_are_replaced_only_where_that_is_asked_for(answer, tmp_path: Path) -> None:
+    one, other = (side_by_side(by(answer(question), "one", "two")) for question in ("What is it?", "Why?"))
+    paths = one.save(tmp_path, "x")
+    assert one.save(tmp_path, "x") == paths
+    before = [path.read_bytes() for path in paths]
+    with pytest.raises(UsageError, match="is there already"):
+        other.save(tmp_path, "x")
+    assert [path.read_bytes() for path in paths] == before
+    other.save(tmp_path, "x", overwrite=True)
+    assert all(path.read_bytes() != was for path, was in zip(paths, before, strict=True))
 
 
 def test_png_holds_the_same_pixels() -> None:

@@ -1,0 +1,49 @@
+"""What a result is of. Two results of one subject and method are the same result."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mmx.results.items import Asked, ModelInfo
+from mmx.schema import SCHEMA_VERSION
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The pictures by their hashes, what was asked of them in full, and the model by its content."""
+
+    question: str | None
+    pictures: tuple[str, ...]
+    asked: Mapping[str, Any]
+    revision: str
+    dtype: str
+
+    @classmethod
+    def of(cls, model: ModelInfo, pictures: Sequence[str], asked: Asked) -> "Subject":
+        """`asked` is settled."""
+        return cls(asked.question, tuple(pictures), json.loads(json.dumps(asked.to_dict())), model.revision,
+                   model.dtype)
+
+    @classmethod
+    def read(cls, document: Any) -> "Subject | None":
+        """That of an explanation's JSON form; None of anything else."""
+        try:
+            if document["schema_version"] != SCHEMA_VERSION:
+                return None
+            return cls(document["question"], tuple(one["sha256"] for one in document["images"]), document["asked"],
+                       document["model"]["revision"], document["model"]["dtype"])
+        except (LookupError, TypeError):
+            return None
+
+    def differs(self, other: "Subject") -> str | None:
+        """In what first, in words; None where both are the same."""
+        if self.question != other.question:
+            return f"answers '{other.question}'"
+        if self.pictures != other.pictures:
+            return "is of another picture of that name"
+        if self.asked != other.asked:
+            return "answers something else that was asked"
+        if (self.revision, self.dtype) != (other.revision, other.dtype):
+            return "is of another model"
+        return None
