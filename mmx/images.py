@@ -32,6 +32,8 @@ TURNS_BY_ORIENTATION = {
 }
 _AS_EXIF_SAYS = "as its EXIF says"
 _TILE = 1024
+PIXELS_AT_ONCE = 2**25
+"""Of pictures that are open together, but for one that has more by itself: they take three bytes each."""
 SCALE_IT = "Scale it down first."
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 """Of the files in a folder that are taken for pictures."""
@@ -272,3 +274,26 @@ def alike(sizes: Iterable[Hashable]) -> list[list[int]]:
     for index, size in enumerate(sizes):
         groups.setdefault(size, []).append(index)
     return list(groups.values())
+
+
+def pixels_of(path: str | Path) -> int:
+    """How many a file says that its picture has; 0 of what cannot be read, which is said where it is opened."""
+    if not os.path.isfile(path):
+        return 0
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as opened:
+            return opened.width * opened.height
+    except Exception:  # decoders raise whatever they like
+        return 0
+
+
+def open_together(pixels: Iterable[int], most: int) -> Iterator[int]:
+    """How many of the pictures that follow may be open together: `most`, with `PIXELS_AT_ONCE` in all, or else one."""
+    count = total = 0
+    for one in pixels:
+        if count and (count == most or total + one > PIXELS_AT_ONCE):
+            yield count
+            count = total = 0
+        count, total = count + 1, total + one
+    if count:
+        yield count

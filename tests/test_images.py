@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, ImageFile, PngImagePlugin
 
 from mmx.errors import ImageError, shown_path
-from mmx.images import is_turned, open_picture
+from mmx.images import PIXELS_AT_ONCE, is_turned, open_picture, open_together, pixels_of
 
 ODD = Path(__file__).parents[1].parent / "shared" / "realdata" / "images" / "odd"
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
@@ -382,3 +382,19 @@ def opens(path: Path) -> bool:
         return False
     assert picture.image.mode == "RGB" and min(picture.image.size) > 0 and 0x0112 not in picture.image.getexif()
     return True
+
+
+@pytest.mark.parametrize(("pixels", "most", "expected"), [
+    ([1, 1, 1, 1, 1], 2, [2, 2, 1]), ([], 4, []), ([PIXELS_AT_ONCE], 4, [1]), ([PIXELS_AT_ONCE * 3, 1, 0], 4, [1, 2]),
+    ([PIXELS_AT_ONCE // 2] * 5, 8, [2, 2, 1]), ([PIXELS_AT_ONCE // 2, PIXELS_AT_ONCE, 5], 8, [1, 1, 1]),
+])
+def test_pictures_that_are_open_together_are_counted_in_pixels(pixels: list[int], most: int,
+                                                               expected: list[int]) -> None:
+    assert list(open_together(pixels, most)) == expected
+
+
+def test_pixels_by_the_header_alone(tmp_path: Path) -> None:
+    path = saved(Image.new("RGB", (40, 16)), tmp_path / "a.png")
+    assert pixels_of(path) == 640
+    path.write_bytes(path.read_bytes()[:60])
+    assert (pixels_of(path), pixels_of(tmp_path), pixels_of(tmp_path / "absent")) == (640, 0, 0)

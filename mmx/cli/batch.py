@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 from mmx.cli.progress import progress_bar
@@ -10,6 +11,7 @@ from mmx.cli.report import BatchReport
 from mmx.cli.requests import Request
 from mmx.cli.results import Files, finished_files, refuse_replacing
 from mmx.errors import Interrupted, MmxError, shown_path
+from mmx.images import open_together, pixels_of
 from mmx.methods import Method
 from mmx.model import Job, Model
 from mmx.results import Asked, Explanation, Subject
@@ -40,11 +42,11 @@ class Batch:
         done = 0
         try:
             with progress_bar(len(requests), self.report.quiet) as advance:
-                for start in range(0, len(requests), batch_size):
-                    chunk = requests[start:start + batch_size]
-                    self._answer(chunk)
-                    done += len(chunk)
-                    advance(len(chunk))
+                waiting = iter(requests)
+                for count in open_together((pixels_of(request.image) for request in requests), batch_size):
+                    self._answer([*islice(waiting, count)])
+                    done += count
+                    advance(count)
         except KeyboardInterrupt as error:
             if not done:
                 raise

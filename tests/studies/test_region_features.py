@@ -18,6 +18,7 @@ from mmx.datasets.soft_accuracy import truth_of_one
 from mmx.datasets.vqa import VqaSample
 from mmx.errors import ImageError, UsageError
 from mmx.perturbation.protocol import protocol_named
+from mmx.studies.perturb import pictures
 from mmx.studies.perturb.answering import AnsweringModel
 from mmx.studies.perturb.pictures import FileRegions, ProvidedRegions, Seen, pictures_of
 from mmx.studies.perturb.samples import VqaData, data_from_file, drawn_data
@@ -121,6 +122,19 @@ def test_regions_in_the_cache_that_nobody_can_have_found_are_found_anew(
     assert all(torch.equal(first[name].prepared.tensors["features"], again[name].prepared.tensors["features"])
                for name in ("a1", "b1"))
     assert path.read_bytes() == whole
+
+
+def test_large_pictures_are_looked_at_a_few_at_a_time(model: AnsweringModel, data: VqaData,
+                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    provider, at_once = model.pictures.source_of_regions, []
+    whole = looked(ProvidedRegions(model.pictures, data, None), data)
+    monkeypatch.setattr(pictures, "PIXELS_AT_ONCE", 150)  # each has 200
+    monkeypatch.setattr(provider, "regions",
+                        lambda images, run=provider.regions: at_once.append(len(images)) or run(images))
+    split = looked(ProvidedRegions(model.pictures, data, None), data)
+    assert [count for count in at_once if count] == [1, 1] and split.keys() == whole.keys()
+    for name, one in whole.items():
+        torch.testing.assert_close(split[name].prepared.tensors, one.prepared.tensors)
 
 
 def test_regions_that_are_not_finite_are_not_kept(model: AnsweringModel, data: VqaData, tmp_path: Path,

@@ -210,6 +210,11 @@ def test_batches_hang_on_the_list_alone() -> None:
     assert [[number for number, _ in one] for one in batches(images, "clean", 2)] == [[0, 2], [1, 4], [3], [5]]
 
 
+def test_batches_of_large_pictures_are_small() -> None:
+    images = [CocoImage(number, Path(), *size) for number, size in enumerate([(4000, 3000)] * 5 + [(9000, 9000)] * 2)]
+    assert [[number for number, _ in one] for one in batches(images, "clean", 8)] == [[0, 1], [2, 3], [5], [6], [4]]
+
+
 def test_all_methods_take_the_reference_s_names_in_its_protocol() -> None:
     assert {"ours_no_lrp", "ours_with_lrp", "rollout", "raw-attention"} <= {
         method.name for method in methods_named(["all"], "iccv21")}
@@ -248,7 +253,7 @@ def test_categories_without_objects_need_no_class(labels: dict[int, str], more: 
 
 def test_names_that_are_given_are_the_detector_s(tiny_detr: Path) -> None:
     named = Detector(load(tiny_detr, answers=["person", "boat", "car"]))
-    assert match_categories(named.labels, CATEGORIES, "m").ids == (1, None, 3)
+    assert match_categories(named.labels, CATEGORIES, CATEGORIES, "m").ids == (1, None, 3)
     assert Detector(load(tiny_detr)).labels == {0: "cat", 1: "dog", 2: "red circle"}
 
 
@@ -257,7 +262,7 @@ def test_classes_without_names_are_matched_by_number(tiny_detr: Path, tmp_path: 
     config = json.loads((folder / "config.json").read_text())
     config["id2label"] = {number: f"LABEL_{number}" for number in config["id2label"]}
     (folder / "config.json").write_text(json.dumps(config))
-    assert match_categories(Detector(load(folder)).labels, {1: "a", 2: "b"}, "m").ids == (0, 1, 2)
+    assert match_categories(Detector(load(folder)).labels, {1: "a", 2: "b"}, {1}, "m").ids == (0, 1, 2)
 
 
 @pytest.mark.parametrize(("labels", "said"), [

@@ -21,7 +21,7 @@ from mmx.elements.providers.base import RegionSet
 from mmx.elements.regions import RegionEncoder
 from mmx.errors import MmxError, UsageError
 from mmx.files import write_atomically
-from mmx.images import hash_of_file
+from mmx.images import PIXELS_AT_ONCE, hash_of_file
 from mmx.results import Picture
 from mmx.studies.models import versions
 from mmx.studies.perturb.answering import AnsweringModel
@@ -60,12 +60,20 @@ class OpenedPictures:
         self.parameters: Mapping[str, Any] = {"provider": None}
 
     def look_up(self, samples: Sequence[VqaSample]) -> Looked:
-        """A picture that several questions are about is looked at once."""
-        pictures = [_tried(self._data.picture, sample) for sample in samples]
-        distinct = {picture.sha256: picture for picture in pictures if isinstance(picture, Picture)}
-        prepared = self._prepared(distinct)
-        return [Seen(prepared[picture.sha256], picture.sha256) if isinstance(picture, Picture) else picture
-                for picture in pictures]
+        """A picture that several questions are about is looked at once, and few large ones are open together."""
+        prepared: dict[str, Prepared] = {}
+        waiting: dict[str, Picture] = {}
+        found: list[str | MmxError] = []
+        for sample in samples:
+            picture = _tried(self._data.picture, sample)
+            found.append(picture.sha256 if isinstance(picture, Picture) else picture)
+            if isinstance(picture, Picture) and picture.sha256 not in prepared:
+                waiting[picture.sha256] = picture
+            if sum(width * height for width, height in (one.size for one in waiting.values())) > PIXELS_AT_ONCE:
+                prepared |= self._prepared(waiting)
+                waiting = {}
+        prepared |= self._prepared(waiting)
+        return [Seen(prepared[one], one) if isinstance(one, str) else one for one in found]
 
     def hash_of(self, sample: VqaSample) -> str | None:
         path = _tried(self._data.path, sample)

@@ -17,6 +17,7 @@ from torch import Tensor
 from mmx.datasets.coco import CocoImage
 from mmx.datasets.outlines import DamagedError, checked_code
 from mmx.errors import MmxError, shown_path
+from mmx.images import PIXELS_AT_ONCE
 from mmx.methods import Method, all_methods, get_method
 from mmx.results import Picture
 from mmx.studies.masks import MaskProtocol, masks_from_relevance
@@ -112,6 +113,8 @@ def methods_named(names: Sequence[str], protocol: MaskProtocol) -> tuple[Method,
 def batches(images: Sequence[CocoImage], protocol: MaskProtocol, size: int) -> list[list[Numbered[CocoImage]]]:
     """Which pictures go through the model together: one by one in `iccv21`, else those of one size, in order of id.
 
+    At most `size`, and fewer where they are large.
+
     They depend on the list of pictures alone, so a run gives the same digits however it is split or broken off.
     """
     if protocol == "iccv21":
@@ -121,7 +124,7 @@ def batches(images: Sequence[CocoImage], protocol: MaskProtocol, size: int) -> l
     for image in images:
         group = waiting.setdefault((image.height, image.width), [])
         group.append((image.id, image))
-        if len(group) == size:
+        if len(group) == min(size, max(1, PIXELS_AT_ONCE // (image.height * image.width))):
             found.append(waiting.pop((image.height, image.width)))
     return [*found, *waiting.values()]
 
