@@ -47,7 +47,7 @@ Regions = Annotated[str | None, typer.Option(
     "(default: what the checkpoint was trained on).")]
 Features = Annotated[Path | None, typer.Option(
     "--features", metavar="FILE", rich_help_panel=REGIONS, help="Instead of --regions: features computed before, by "
-    "the pictures' names: LXMERT's .tsv, or MMF's LMDB or folder of .npy files.")]
+    "the pictures' names: LXMERT's or bottom-up attention's .tsv, or MMF's LMDB or folder of .npy files.")]
 Out = Annotated[Path, typer.Option(
     "--out", "-o", metavar="DIR", rich_help_panel=OUTPUT, help="Where results are written.")]
 JsonFlag = Annotated[bool, typer.Option("--json", rich_help_panel=OUTPUT, help="One JSON document on stdout.")]

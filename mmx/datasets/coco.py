@@ -142,7 +142,7 @@ def _checked_part(document: dict[str, Any], part: str, fields: Sequence[str], pa
             raise _wrong(path, f"number {number} of its {part} has no {lacking[0]}")
         whole = {name: int(entry[name]) if type(entry[name]) is float and entry[name].is_integer() else entry[name]
                  for name in fields}
-        wrong = [name for name, value in whole.items() if type(value) is not (str if name in _TEXTS else int)]
+        wrong = [name for name, value in whole.items() if not _fits(name, value)]
         if wrong:
             raise _wrong(path, f"the {wrong[0]} of number {number} of its {part} is {json.dumps(entry[wrong[0]])[:40]}")
         checked.append({**entry, **whole})
@@ -150,6 +150,13 @@ def _checked_part(document: dict[str, Any], part: str, fields: Sequence[str], pa
     if len(set(ids)) < len(ids) and part != "annotations":
         raise _wrong(path, f"two of its {part} share an id")
     return checked
+
+
+def _fits(field: str, value: Any) -> bool:
+    """Whether it is a whole number or a text; JSON may hold halves of letters, which no file name has."""
+    if field not in _TEXTS:
+        return type(value) is int
+    return isinstance(value, str) and value.encode("utf-8", "replace").decode() == value
 
 
 def _by_image(annotations: Sequence[Annotation], images: Sequence[CocoImage], categories: dict[int, str],

@@ -10,11 +10,12 @@ from torch import Tensor
 from mmx.capture import Outputs
 from mmx.checkpoints.loading import load_tokenizer
 from mmx.elements.base import Encoder, Located, Prepared
-from mmx.errors import CheckpointError, UsageError
+from mmx.errors import CheckpointError, UsageError, shown_value
 from mmx.families.base import FORMER_END
 from mmx.results import Asked, Token, Words
 from mmx.wiring import config_at
 
+_LONGEST_SHOWN = 60
 _WORD_START = "\u2581"
 """What sentencepiece has for a space."""
 
@@ -43,7 +44,7 @@ class TextEncoder(Encoder):
     def check(self, asked: Asked) -> None:
         question = self.declared.ask == "question"
         for text in (asked.question,) if question else asked.texts:
-            self._check_ids(text, "The question" if question else f"The text '{text}'")
+            self._check_ids(text, "The question" if question else f"The text {shown_value(text)}")
 
     @property
     def _embeddings(self) -> int:
@@ -122,7 +123,8 @@ def tokens_of(tokenizer: Any, text: str, **options: Any) -> tuple[tuple[Token, .
         for piece, is_special, span in zip(pieces, special, spans, strict=True))
     unknown = list(dict.fromkeys(token.text for token in tokens
                                  if token.piece == tokenizer.unk_token and not token.special))
-    return tokens, (f"words that the model does not know: {', '.join(unknown)}",) if unknown else ()
+    shown = ", ".join(text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..." for text in unknown)
+    return tokens, (f"words that the model does not know: {shown}",) if unknown else ()
 
 
 def _spans_found(tokenizer: Any, text: str, special: Sequence[int]) -> list[tuple[int, int] | None]:

@@ -91,6 +91,9 @@ def test_pick_takes_the_first_or_draws_by_seed(tmp_path: Path) -> None:
     (document(images=[{"id": 1, "file_name": "x", "height": 2.5, "width": 1}]), "height of number 1 of its"),
     (document(images=[{"id": 1, "file_name": "x", "height": 2, "width": 1}] * 2), "two of its images share an id"),
     (document(images=[]), "annotation 0 is about a picture or a category"),
+    (document(images=[{"id": 1, "file_name": "\ud800", "height": 2, "width": 1}]), "file_name of number 1"),
+    (document(categories=[{"id": 1, "name": None}]), "the name of number 1 of its categories is null"),
+    (document(images=[{"id": True, "file_name": "x", "height": 2, "width": 1}]), "id of number 1 of its images"),
 ])
 def test_a_wrong_file_is_named_with_what_is_wrong(tmp_path: Path, content: Any, said: str) -> None:
     path = written(tmp_path, content)

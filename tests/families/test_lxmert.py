@@ -164,6 +164,11 @@ def test_words_that_the_tokenizer_does_not_know_are_noted_once_and_as_typed(mode
     assert notes == ("words that the model does not know: Zebra, a, zèbre",)
 
 
+def test_a_word_without_end_is_noted_by_its_beginning(model: Model) -> None:
+    tokens, [note] = tokens_of(tokenizer_of(model), "is " + "x" * 10**5)
+    assert len(tokens[2].text) == 10**5 and note.endswith(f" {'x' * 60}...") and len(note) < 120
+
+
 def test_a_question_too_long_for_the_model_is_refused_with_its_length(model: Model) -> None:
     model.check(Asked("red " * 18))
     with pytest.raises(UsageError, match=r"The question has 21 tokens; .* takes 20 at most"):
