@@ -13,6 +13,7 @@ from pycocotools import mask as rle
 Code = dict[str, Any]
 """COCO's compressed run lengths: "size", height and width, and "counts"."""
 
+_REACH = 3  # times a picture's size, with as much on either side of it
 _LONGEST_WAY = 10**6
 _FIRST, _LAST, _BITS, _MORE, _SIGN = 48, 111, 5, 0x20, 0x10
 _MOST_CHARACTERS = 7  # of one number: five bits each, and runs are shorter than 2 ** 32
@@ -60,22 +61,24 @@ def masks_of(codes: Sequence[Code], height: int, width: int) -> np.ndarray:
 
 def check_reach(xy: np.ndarray, height: int, width: int, what: str) -> None:
     """OutlineError where one of the points (n, 2) is not finite, or further out than the picture is large."""
+    (left, top), (right, bottom) = xy.min(0).tolist(), xy.max(0).tolist()
+    if left >= -width and top >= -height and right <= 2 * width and bottom <= 2 * height:
+        return
     if not np.isfinite(xy).all():
         raise OutlineError(f"{what} has a coordinate that is not finite")
     far = ((xy < [-width, -height]) | (xy > [2 * width, 2 * height])).any(1)
-    if far.any():
-        x, y = xy[far.argmax()]
-        raise OutlineError(f"{what} reaches to ({x:g}, {y:g}), far out of a picture of {width} x {height} pixels")
+    x, y = xy[far.argmax()]
+    raise OutlineError(f"{what} reaches to ({x:g}, {y:g}), far out of a picture of {width} x {height} pixels")
 
 
 def _checked_polygons(polygons: list[Any], height: int, width: int) -> list[Any]:
-    way = 0.0
-    for polygon in polygons:
-        points = _points(polygon)
+    shapes = [_points(polygon) for polygon in polygons]
+    for points in shapes:
         check_reach(points, height, width, "a polygon")
-        way += np.abs(points - np.roll(points, 1, axis=0)).max(1).sum()
-    if way > _LONGEST_WAY:
-        raise OutlineError(f"its polygons are {way:g} pixels long all round")
+    if sum(map(len, shapes)) * _REACH * max(height, width) > _LONGEST_WAY:
+        way = sum(np.abs(points - np.roll(points, 1, axis=0)).max(1).sum() for points in shapes)
+        if way > _LONGEST_WAY:
+            raise OutlineError(f"its polygons are {way:g} pixels long all round")
     return polygons
 
 
