@@ -48,6 +48,7 @@ test-all: setup ## run the slow tests as well
 
 check: setup ## look for mistakes without running anything
 	$(BIN)/ruff check mmx tests
+	$(BIN)/basedpyright
 
 clean: ## remove what the other targets made
 	rm -rf .venv mmx-out .pytest_cache .ruff_cache build *.egg-info

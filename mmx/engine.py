@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from transformers import PreTrainedModel
 
 from mmx.asking import Asking
 from mmx.capture import Capture, Chosen, ForwardPass, Outputs, capture_items, run_forward, turns_of
@@ -28,7 +29,7 @@ Scores = dict[str, dict[str, Tensor]]
 class Described:
     """A model as the engine takes it: the network, its family's table, and what it can be asked."""
 
-    network: nn.Module
+    network: PreTrainedModel
     family: Family
     asking: Asking
 

@@ -1,7 +1,8 @@
 """Files are written whole or not at all."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -18,15 +19,23 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
     waiting = {path: path.with_name(f".mmx-{uuid4().hex}.tmp") for path in contents}
     try:
         for path, temporary in waiting.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(contents[path])
+            with _told(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                temporary.write_bytes(contents[path])
         for path, temporary in waiting.items():
-            os.replace(temporary, path)
-    except (OSError, ValueError) as error:
-        raise _output_error(path, error) from error
+            with _told(path):
+                os.replace(temporary, path)
     finally:
         for temporary in waiting.values():
             _discard(temporary)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise _output_error(path, error) from error
 
 
 def _discard(temporary: Path) -> None:

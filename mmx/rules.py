@@ -105,12 +105,15 @@ class Readout(Protocol):
     @property
     def index(self) -> Tensor:
         """The row of each item, (items,)."""
+        ...
 
     def unit(self, size: int, dtype: torch.dtype) -> Tensor:
         """The row vector that reads it, (items, 1, size)."""
+        ...
 
     def take(self, matrix: Tensor) -> Tensor:
         """That row of a matrix for each item, (items or 1, rows, cols), (items, cols)."""
+        ...
 
 
 class Identity:
@@ -203,9 +206,10 @@ def propagate(
         for site in present:
             if not site.is_self:
                 left = within_cross(site.rows).transposed_times(fused[site])
-                for stream in (site.rows, site.cols) if drop_undefined is not None else ():
-                    if isinstance(factor := within_cross(stream), Normalized):
-                        left = left * ~factor.undefined(drop_undefined[stream])[:, None, None]
+                if drop_undefined is not None:
+                    for stream in (site.rows, site.cols):
+                        if isinstance(factor := within_cross(stream), Normalized):
+                            left = left * ~factor.undefined(drop_undefined[stream])[:, None, None]
                 back = state.crosses.get((site.cols, site.rows))
                 to_self = None if back is None else fused[site] @ back.dense()
                 additions.append((site, left, within_cross(site.cols), to_self))

@@ -41,9 +41,9 @@ class Subject:
 
 @dataclass(frozen=True)
 class Each:
-    """What is explained of each sample of a batch, any number each; None is what the model predicts."""
+    """What is explained of each sample of a batch: any number of targets (None is what it predicts), or a rule."""
 
-    of_each: Sequence[Sequence[Any]]
+    of_each: Sequence[Any]
 
 
 @dataclass(frozen=True)
@@ -125,8 +125,8 @@ class Asking(ABC):
 
     def _instead(self, asked: Asked) -> str:
         said = {"question": ", and ask a question", "texts": ", and give texts"}
-        lacks = self.subject.needs and not getattr(asked, self.subject.needs)
-        return said[self.subject.needs] if lacks else f"; {self._choices()}"
+        needs = self.subject.needs
+        return said[needs] if needs and not getattr(asked, needs) else f"; {self._choices()}"
 
     def _choices(self) -> str:
         return "target says what is explained"

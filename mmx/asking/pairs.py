@@ -8,13 +8,16 @@ from torch import Tensor
 from mmx.asking.base import Answer, Asking, Batch, chosen_texts, explained_texts
 from mmx.capture import Chosen, Outputs
 from mmx.errors import UsageError
-from mmx.results import Asked, Item, Prediction
+from mmx.results import Asked, Item, Prediction, Unit
 
 
 class PairsAsked(Asking):
     takes: ClassVar = frozenset({"texts", "targets"})
     noun: ClassVar = "text"
-    shares_texts = True
+
+    @property
+    def shares_texts(self) -> bool:
+        return True
 
     def settled(self, asked: Asked) -> Asked:
         return chosen_texts(asked)
@@ -38,24 +41,26 @@ class PairsAsked(Asking):
         return Chosen(logits[images, texts], images, entries={"text": texts}, targets=texts)
 
     def answer(self, outputs: Outputs, chosen: Chosen, batch: Batch, picture: int) -> Answer:
-        asked, own = batch.asked[picture], self.score.unit
+        asked = batch.asked[picture]
+        own: Unit = self.score.unit
         [sample] = batch.samples[picture]
         measured = self._measured(outputs["logits"][sample].float()[batch.places(picture)], outputs)
         places = (chosen.samples == sample).nonzero().flatten().tolist()
         items = [Item(self.noun, number, asked.texts[number], float(measured[own][number]), own,
                       also={unit: float(values[number]) for unit, values in measured.items() if unit != own})
                  for number in explained_texts(asked)]
-        unit = "softmax" if own == "similarity" else own
+        unit: Unit = "softmax" if own == "similarity" else own
         ranked = [Prediction(number, text, share, unit)
                   for number, (text, share) in enumerate(zip(asked.texts, measured[unit].tolist(), strict=True))]
         return Answer(tuple(zip(places, items, strict=True)), tuple(sorted(ranked, key=lambda one: -one.score)))
 
-    def _measured(self, logits: Tensor, outputs: Outputs) -> dict[str, Tensor]:
+    def _measured(self, logits: Tensor, outputs: Outputs) -> dict[Unit, Tensor]:
         """Of the texts of a picture, by unit."""
         cosines = (logits - outputs.get("bias", 0.0)) / outputs["scale"]
-        shares = {"sigmoid": logits.sigmoid()} if self.score.unit == "sigmoid" else {"softmax": logits.softmax(0)}
-        return {name: values.flatten().cpu() for name, values in
-                {"similarity": cosines, **shares, "logit": logits}.items()}
+        share: Unit = "sigmoid" if self.score.unit == "sigmoid" else "softmax"
+        shares = logits.sigmoid() if share == "sigmoid" else logits.softmax(0)
+        found: dict[Unit, Tensor] = {"similarity": cosines, share: shares, "logit": logits}
+        return {name: values.flatten().cpu() for name, values in found.items()}
 
 
 def _check(pairs: object, images: int, texts: int) -> None:

@@ -83,7 +83,9 @@ def perturb(
 
 
 def _on(device: str, subject: "Subject") -> "Subject":
-    subject.model.network.to(device)
+    from torch import nn
+
+    nn.Module.to(subject.model.network, device)
     subject.inputs.update({key: value.to(device) for key, value in subject.inputs.items()})
     return subject
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from rich import print as show
 from rich.table import Table
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmx.bench.models import Subject
 from mmx.bench.timing import interleaved
@@ -19,20 +20,20 @@ def _roots(subject: Subject) -> Iterator[dict[str, Tensor]]:
     """Where the graph starts, by the family's own names: gradients flow no further down."""
     found: dict[str, Tensor] = {}
 
-    def start(root: str, values: Tensor) -> None:
-        found[root] = values.requires_grad_()
+    def starting(root: str, argument: str) -> Callable[..., None]:
+        def hook(_module: nn.Module, _inputs: tuple, seen: Any) -> None:
+            found[root] = (seen[argument] if argument else seen).requires_grad_()
+
+        return hook
 
     hooks = []
     for root in subject.model.family.roots:
         name, _, argument = root.partition(":")
         module = subject.model.network.get_submodule(name)
         if argument:
-            hooks.append(module.register_forward_pre_hook(
-                lambda _module, _args, given, root=root, argument=argument: start(root, given[argument]),
-                with_kwargs=True))
+            hooks.append(module.register_forward_pre_hook(starting(root, argument), with_kwargs=True))
         else:
-            hooks.append(module.register_forward_hook(
-                lambda _module, _inputs, output, root=root: start(root, output)))
+            hooks.append(module.register_forward_hook(starting(root, "")))
     try:
         yield found
     finally:

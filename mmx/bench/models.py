@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,6 +31,9 @@ from mmx.engine import Described
 
 Backward = tuple[Tensor, Sequence[str]]
 """A score and the graph's roots that its gradient must reach; no names are all of them."""
+# Settings that a config takes as further arguments, which its signature does not name.
+_EAGER: dict[str, Any] = {"attn_implementation": "eager"}
+_STAGE: dict[str, Any] = {"out_features": ["stage4"]}
 
 
 def _predicted(outputs: Outputs) -> list[Backward]:
@@ -50,7 +54,7 @@ class Subject:
 
 def lxmert_base(batch: int, tokens: int = 20, regions: int = 36) -> Subject:
     """LXMERT as published: 9 + 5 + 5 layers of 768, 3,129 answers."""
-    config = LxmertConfig(num_qa_labels=3129, attn_implementation="eager")
+    config = LxmertConfig(num_qa_labels=3129, **_EAGER)
     inputs = {"input_ids": _ids(batch, tokens), "attention_mask": torch.ones(batch, tokens, dtype=torch.long),
               "visual_feats": torch.randn(batch, regions, 2048), "visual_pos": torch.rand(batch, regions, 4)}
     return _subject(f"LXMERT-base, batch {batch}", LxmertForQuestionAnswering(config), inputs)
@@ -58,7 +62,7 @@ def lxmert_base(batch: int, tokens: int = 20, regions: int = 36) -> Subject:
 
 def visual_bert_base(batch: int, tokens: int = 20, regions: int = 100) -> Subject:
     """VisualBERT as published: 12 layers of 768, 3,129 answers, 100 regions."""
-    config = VisualBertConfig(num_labels=3129, visual_embedding_dim=2048, attn_implementation="eager")
+    config = VisualBertConfig(visual_embedding_dim=2048, **_labels(3129), **_EAGER)
     inputs = {"input_ids": _ids(batch, tokens), "attention_mask": torch.ones(batch, tokens, dtype=torch.long),
               "visual_embeds": torch.randn(batch, regions, 2048),
               "visual_attention_mask": torch.ones(batch, regions, dtype=torch.long),
@@ -68,7 +72,7 @@ def visual_bert_base(batch: int, tokens: int = 20, regions: int = 100) -> Subjec
 
 def vit_base(batch: int) -> Subject:
     """ViT-B/16 as published: 12 layers of 768, 1,000 classes, 224 × 224 pixels."""
-    config = ViTConfig(num_labels=1000, attn_implementation="eager")
+    config = ViTConfig(**_labels(1000), **_EAGER)
     return _subject(f"ViT-B/16, batch {batch}", ViTForImageClassification(config),
                     {"pixel_values": torch.randn(batch, 3, 224, 224)})
 
@@ -77,7 +81,7 @@ def clip_base(texts: int, tokens: int = 12) -> Subject:
     """CLIP ViT-B/32 as published, one image and `texts` texts, all layers of both towers read."""
     end = 49407
     config = CLIPConfig(text_config=CLIPTextConfig(eos_token_id=end).to_dict(),
-                        vision_config=CLIPVisionConfig(patch_size=32).to_dict(), attn_implementation="eager")
+                        vision_config=CLIPVisionConfig(patch_size=32).to_dict(), **_EAGER)
     input_ids = _ids(texts, tokens)
     input_ids[:, -1] = end
     inputs = {"input_ids": input_ids, "attention_mask": torch.ones_like(input_ids),
@@ -94,9 +98,9 @@ def clip_base(texts: int, tokens: int = 12) -> Subject:
 
 def detr_resnet_50(detections: int, size: tuple[int, int] = (800, 1066)) -> Subject:
     """DETR-R50 as published: 6 + 6 layers of 256, 100 queries; the first `detections` of one picture."""
-    resnet = ResNetConfig(out_features=["stage4"])
-    config = DetrConfig(use_timm_backbone=False, use_pretrained_backbone=False, backbone_config=resnet,
-                        num_labels=91, attn_implementation="eager")
+    backbone: dict[str, Any] = {"use_timm_backbone": False, "use_pretrained_backbone": False,
+                                "backbone_config": ResNetConfig(**_STAGE)}
+    config = DetrConfig(**backbone, **_labels(91), **_EAGER)
     inputs = {"pixel_values": torch.randn(1, 3, *size), "pixel_mask": torch.ones(1, *size, dtype=torch.long)}
 
     def backwards(outputs: Outputs) -> list[Backward]:
@@ -104,6 +108,10 @@ def detr_resnet_50(detections: int, size: tuple[int, int] = (800, 1066)) -> Subj
 
     return _subject(f"DETR-R50, {size[0]} x {size[1]} pixels, {detections} detections", DetrForObjectDetection(config),
                     inputs, target=[(query, None) for query in range(detections)], backwards=backwards)
+
+
+def _labels(count: int) -> dict[str, Any]:
+    return {"num_labels": count}
 
 
 def _ids(batch: int, tokens: int) -> Tensor:
@@ -114,5 +122,6 @@ def _subject(name: str, network: PreTrainedModel, inputs: dict[str, Tensor], **r
     network = network.eval().requires_grad_(False)
     network.config.architectures = [type(network).__name__]
     family = family_of(network.config, name)[1]
-    subject = About(name, family.does, network.config, lambda: range(network.config.num_labels), family.needs)
+    labels = [str(index) for index in range(network.config.num_labels or 0)]
+    subject = About(name, family.does, network.config, lambda: labels, family.needs)
     return Subject(name, Described(network, family, asking_of(family, subject)), inputs, **rest)

@@ -78,8 +78,9 @@ class _Ruled(torch.autograd.Function):
         return output.view_as(output)
 
     @staticmethod
-    def backward(ctx: Any, received: Tensor | None) -> tuple:
+    def backward(ctx: Any, *grad_outputs: Tensor | None) -> tuple:
         """A branch that nothing flows into, such as a divisor, needs no rule."""
+        [received] = grad_outputs
         if received is None or not ctx.mode.relevance:
             return (None, None, received, *(None,) * ctx.count)
         (output,) = ctx.saved_tensors
@@ -241,7 +242,7 @@ _SHAPING = {
     Tensor.view, Tensor.reshape, torch.reshape, Tensor.permute, torch.permute, Tensor.transpose, torch.transpose,
     Tensor.contiguous, Tensor.__getitem__, Tensor.expand, Tensor.unsqueeze, torch.unsqueeze, Tensor.squeeze,
     torch.squeeze, Tensor.flatten, torch.flatten, Tensor.clone, Tensor.to, Tensor.float, Tensor.double, torch.cat,
-    Tensor.view_as, Tensor.chunk, torch.chunk, Tensor.split, torch.split, Tensor.unbind, torch.unbind, Tensor.T.__get__,
-    Tensor.requires_grad_, Tensor.mT.__get__, Tensor.index_select, torch.index_select, torch.gather, Tensor.gather,
-    Tensor.type, Tensor.t, torch.t,
+    Tensor.view_as, Tensor.chunk, torch.chunk, Tensor.split, torch.split, Tensor.unbind, torch.unbind,
+    Tensor.requires_grad_, Tensor.index_select, torch.index_select, torch.gather, Tensor.gather, Tensor.type, Tensor.t,
+    torch.t, *(getattr(Tensor, name).__get__ for name in ("T", "mT")),
 }

@@ -5,9 +5,10 @@ modules that a family names as its roots.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,9 @@ from torch.utils.hooks import RemovableHandle
 
 from mmx.errors import CaptureError
 from mmx.schedule import Schedule, Site, sites_of
+
+Hook = Callable[[nn.Module, tuple, Any], Any]
+"""(module, its inputs, its output) → another output, or None."""
 
 _ROW_SUM_TOLERANCE = {torch.float64: 1e-5, torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 5e-2}
 
@@ -25,8 +29,12 @@ class Recording:
     def __init__(self) -> None:
         self._maps: dict[str, list[Tensor]] = defaultdict(list)
 
-    def store(self, module: str, output: Tensor | tuple) -> None:
-        self._maps[module].append(output if isinstance(output, Tensor) else output[1])
+    def hook(self, module: str) -> Hook:
+        """What takes the maps of a module as it runs."""
+        def store(_module: nn.Module, _inputs: tuple, output: Tensor | tuple) -> None:
+            self._maps[module].append(output if isinstance(output, Tensor) else output[1])
+
+        return store
 
     def maps(self, schedule: Schedule) -> dict[Site, Tensor]:
         """One checked map per site, (batch, heads, rows, cols), still in the graph."""
@@ -69,8 +77,7 @@ def recording(network: nn.Module, schedule: Schedule, graph_roots: Sequence[str]
             if isinstance(module, nn.MultiheadAttention):
                 opened.append((module, vars(module).get("forward")))
                 module.forward = partial(attention_with_map, module)  # type: ignore[method-assign]
-            handles.append(module.register_forward_hook(
-                lambda _module, _inputs, output, name=name: record.store(name, output)))
+            handles.append(module.register_forward_hook(record.hook(name)))
         handles += [_start_graph_at(network, name) for name in graph_roots]
         yield record
     finally:
@@ -141,14 +148,16 @@ def silenced_calls(network: nn.Module, modules: Sequence[str], call: int, silent
     """The first output of each module's `call`-th call is zero for the samples that are `silent`, (batch,) bool."""
     calls: dict[str, int] = defaultdict(int)
 
-    def silenced(name: str, output: tuple) -> tuple | None:
-        calls[name] += 1
-        if calls[name] != call + 1:
-            return None
-        return (output[0].masked_fill(silent[:, None, None], 0), *output[1:])
+    def silencing(name: str) -> Hook:
+        def hook(_module: nn.Module, _inputs: tuple, output: tuple) -> tuple | None:
+            calls[name] += 1
+            if calls[name] != call + 1:
+                return None
+            return (output[0].masked_fill(silent[:, None, None], 0), *output[1:])
 
-    handles = [_submodule(network, name).register_forward_hook(
-        lambda _module, _inputs, output, name=name: silenced(name, output)) for name in modules]
+        return hook
+
+    handles = [_submodule(network, name).register_forward_hook(silencing(name)) for name in modules]
     try:
         yield
     finally:

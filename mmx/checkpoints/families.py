@@ -4,7 +4,7 @@ from functools import cache
 from typing import Any
 
 from mmx.errors import UsageError
-from mmx.families.base import Family, Pixels, Regions
+from mmx.families.base import Family, Labelled, Pixels, Regions
 from mmx.registry import offered, offered_names
 
 
@@ -53,7 +53,7 @@ def check_given(family: Family, name: str, regions: object, features: object, an
     if (regions, features) != (None, None) and not any(isinstance(one, Regions) for one in family.inputs):
         raise UsageError(f"{name} takes no regions and no features: it looks at the whole picture.",
                          "Leave them out.")
-    if answers is not None and not family.score.labelled:
+    if answers is not None and not isinstance(family.score, Labelled):
         raise UsageError(f"{name} {family.does}: no names of answers fit it.", "Leave them out.")
     if processor is not None and not any(isinstance(one, Pixels) for one in family.inputs):
         raise UsageError(f"{name} has no image processor: it looks at regions.", "Leave --processor out.")

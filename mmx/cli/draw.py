@@ -82,7 +82,7 @@ def _read(path: Path, given: "Picture | None") -> "Explanation":
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{shown_path(path)} is not JSON.", "Give a file that 'mmx explain' wrote.") from error
     try:
-        found = Explanation.from_dict(document, [] if given is None else [given.image])
+        found = Explanation.from_dict(document, [] if given is None or given.image is None else [given.image])
     except UsageError as error:
         raise UsageError(f"{shown_path(path)}: {error.message}", error.hint) from error
     if given is not None and given.sha256 != found.picture.sha256:

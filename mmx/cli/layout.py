@@ -13,7 +13,7 @@ from mmx.cli.output import one_line, print_result, terminal_width
 from mmx.cli.requests import Request
 from mmx.cli.results import Files
 from mmx.errors import shown_path
-from mmx.results import Explanation, Item
+from mmx.results import Explanation, Item, Unit
 from mmx.show import wording
 from mmx.show.wording import plain
 
@@ -112,13 +112,14 @@ def _texts(found: Explanation, with_words: bool) -> Table:
     return table
 
 
-def _units(found: Explanation) -> list[str]:
+def _units(found: Explanation) -> list[Unit]:
     """What is told of each text: its own unit, and the others that say something to a reader."""
-    also = [unit for unit in found[0].also if unit != "logit" and (unit != "softmax" or len(found.asked.texts) > 1)]
+    several = len(found.asked.texts) > 1
+    also: list[Unit] = [unit for unit in found[0].also if unit != "logit" and (unit != "softmax" or several)]
     return [found[0].unit, *also]
 
 
-def _score(item: Item, unit: str) -> str:
+def _score(item: Item, unit: Unit) -> str:
     value = item.score if unit == item.unit else item.also[unit]
     return plain(wording.two_decimals(value) if unit == "similarity" else wording.score_in_words(value, unit))
 

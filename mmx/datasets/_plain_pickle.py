@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+_NUMPY = "numpy._core" if hasattr(np, "_core") else "numpy.core"
 _ARRAYS = {("_reconstruct", "multiarray"), ("scalar", "multiarray"), ("_frombuffer", "numeric")}
 
 
@@ -16,7 +17,7 @@ class _Unpickler(pickle.Unpickler):
             return getattr(np, name)
         package, _, last = module.rpartition(".")
         if package in ("numpy.core", "numpy._core") and (name, last) in _ARRAYS:
-            return super().find_class(f"{np._core.__name__}.{last}" if hasattr(np, "_core") else module, name)
+            return super().find_class(f"{_NUMPY}.{last}", name)
         raise ValueError(f"it holds {module}.{name}, and unpickling that could run code")
 
 

@@ -7,6 +7,7 @@ image_width, image_height, num_boxes, objects and cls_prob; its LMDB holds all o
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ class LmdbFeatures(MmfFeatures):
 
     def __init__(self, path: Path) -> None:
         try:
-            import lmdb
+            lmdb = import_module("lmdb")
         except ImportError as error:
             raise UsageError(f"Reading {shown_path(path)} needs the package lmdb.",
                              "Install it: pip install 'mmx[lmdb]'.") from error

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio import themes
 
 from mmx.demo.answers import Choice, answered, told
 from mmx.demo.forms import EVERY, EVERY_OBJECT, MOST_AT_ONCE, Form, fields_of
@@ -89,9 +90,9 @@ def _quietly(process: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[
 
 def look() -> dict[str, Any]:
     """Theme and style, for whoever serves the page; every font is the reader's own."""
-    plain = [gr.themes.Font("system-ui"), gr.themes.Font("sans-serif")]
-    theme = gr.themes.Default(primary_hue="red", neutral_hue="slate", font=plain,
-                              font_mono=[gr.themes.Font("ui-monospace"), gr.themes.Font("monospace")])
+    plain = [themes.Font("system-ui"), themes.Font("sans-serif")]
+    theme = themes.Default(primary_hue="red", neutral_hue="slate", font=plain,
+                              font_mono=[themes.Font("ui-monospace"), themes.Font("monospace")])
     return {"theme": theme, "css": (FOLDER / "page.css").read_text(encoding="utf-8")}
 
 

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -82,10 +83,15 @@ class Encoder(ABC):
         """What a reader of every result must know."""
         return ()
 
-    @property
+    @cached_property
     def processor(self) -> Any:
         """The checkpoint's image processor. Raises UsageError where this is no input of pixels."""
         raise UsageError(f"{self.context.source.name} has no image processor: it looks at regions.")
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """The checkpoint's tokenizer. Raises UsageError where this is no input of text."""
+        raise UsageError(f"{self.context.source.name} takes no text.")
 
     @abstractmethod
     def load(self) -> str:

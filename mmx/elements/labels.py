@@ -9,13 +9,13 @@ from mmx.checkpoints.hub import fetch_names
 from mmx.checkpoints.names import parse_names
 from mmx.elements.base import Context
 from mmx.errors import CheckpointError, UsageError, plural, shown_path
-from mmx.families.base import Classes, Queries
+from mmx.families.base import Labelled
 
 
 class Labels:
     """Those given, else the config's, else what the original release called them, else numbers and a warning."""
 
-    def __init__(self, score: Classes | Queries, context: Context) -> None:
+    def __init__(self, score: Labelled, context: Context) -> None:
         self._score, self._context = score, context
 
     @cached_property

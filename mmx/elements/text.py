@@ -119,7 +119,7 @@ def tokens_of(tokenizer: Any, text: str, **options: Any) -> tuple[tuple[Token, .
     spans = encoded["offset_mapping"] if tokenizer.is_fast else _spans_found(tokenizer, text, special)
     tokens = tuple(
         Token(piece if is_special or span is None else text[slice(*span)], piece, bool(is_special),
-              None if is_special or span is None else tuple(span))
+              None if is_special or span is None else (span[0], span[1]))
         for piece, is_special, span in zip(pieces, special, spans, strict=True))
     unknown = list(dict.fromkeys(token.text for token in tokens
                                  if token.piece == tokenizer.unk_token and not token.special))

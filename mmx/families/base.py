@@ -110,7 +110,6 @@ class Classes:
     """
 
     kind: ClassVar[str] = "classes"
-    labelled: ClassVar[bool] = True
     does: ClassVar[str] = "classifies pictures"
     noun: str = "class"
     unit: str = "softmax"
@@ -128,7 +127,6 @@ class Pairs:
     """
 
     kind: ClassVar[str] = "pairs"
-    labelled: ClassVar[bool] = False
     does: ClassVar[str] = "matches pictures and texts"
     unit: str = "similarity"
 
@@ -138,7 +136,6 @@ class Matches:
     """Two logits for a picture with a text, (batch, 2): whether they match; class `match` says that they do."""
 
     kind: ClassVar[str] = "matches"
-    labelled: ClassVar[bool] = False
     does: ClassVar[str] = "matches pictures and texts"
     match: int = 1
 
@@ -148,13 +145,14 @@ class Queries:
     """A logit for each object query and class, the last one for no object, and "boxes" (batch, queries, 4) cxcywh."""
 
     kind: ClassVar[str] = "queries"
-    labelled: ClassVar[bool] = True
     noun: ClassVar[str] = "class"
     count: ClassVar[str] = "num_labels"
     does: ClassVar[str] = "finds objects"
 
 
-Score = Classes | Pairs | Matches | Queries
+Labelled = Classes | Queries
+"""Scores of what has names: answers or classes."""
+Score = Labelled | Pairs | Matches
 
 
 @dataclass(frozen=True)

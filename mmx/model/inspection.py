@@ -17,6 +17,7 @@ from mmx.checkpoints.loading import DTYPES, Source, resolve
 from mmx.elements.providers.frcnn import load_region_detector
 from mmx.engine import attribute
 from mmx.errors import MmxError, plural
+from mmx.families.base import Labelled
 from mmx.images import open_picture
 from mmx.methods import get_method, left_out_notes
 from mmx.model import Job, Model, load
@@ -71,8 +72,8 @@ def _of_model(model: Model, picture: Picture | None, asked: Asked) -> Iterator[F
     if model.leftovers:
         yield Finding("weights left over", None, ", ".join(model.leftovers))
     beside = [_tried(encoder.about, encoder.load) for encoder in model.encoders]
-    if model.family.score.labelled:
-        beside.append(_tried(plural(model.family.score.noun), lambda: _named(model.labels)))
+    if isinstance(score := model.family.score, Labelled):
+        beside.append(_tried(plural(score.noun), lambda: _named(model.labels)))
     yield from beside
     run: list[_Run] = []
     maps = _tried("attention maps", lambda: _maps(model, run))

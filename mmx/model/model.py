@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 from PIL.Image import Image
-from torch import Tensor, nn
+from torch import Tensor
+from transformers import PreTrainedModel
 
 import mmx.show  # noqa: F401 - what draws results makes itself known to them
 from mmx.asking import Asking, Subject, asking_of
@@ -18,7 +19,7 @@ from mmx.elements import Context, Encoder, Given, encoder_of
 from mmx.elements.labels import Labels
 from mmx.engine import Described, attribute
 from mmx.errors import UsageError
-from mmx.families.base import Family, Pixels, Regions, Text
+from mmx.families.base import Family, Labelled, Pixels, Regions, Text
 from mmx.images import open_picture
 from mmx.methods import Method, get_method, named_methods
 from mmx.model.batching import Group, Job, Parts, explain_jobs
@@ -36,7 +37,7 @@ Target = str | int | Sequence[str | int] | None
 class Model:
     """A checkpoint with its family and what else it needs; what `mmx.load` returns."""
 
-    def __init__(self, source: loading.Source, network: nn.Module, family: Family, info: ModelInfo,
+    def __init__(self, source: loading.Source, network: PreTrainedModel, family: Family, info: ModelInfo,
                  given: Given | None = None, leftovers: Sequence[str] = ()) -> None:
         self.source, self.network, self.family, self.info = source, network, family, info
         self.leftovers = tuple(leftovers)
@@ -70,7 +71,8 @@ class Model:
 
     @cached_property
     def _labels(self) -> Labels | None:
-        return Labels(self.family.score, self._context) if self.family.score.labelled else None
+        score = self.family.score
+        return Labels(score, self._context) if isinstance(score, Labelled) else None
 
     @property
     def labels(self) -> Sequence[str]:

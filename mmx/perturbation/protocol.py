@@ -62,11 +62,15 @@ def protocol_named(name: str, reference: Reference, steps: Sequence[float] | Non
     """
     if name not in get_args(Name):
         raise unknown_name("protocol", name, list(get_args(Name)))
-    own = None if steps is None else dict.fromkeys(MODALITIES, growing_shares(steps))
+    own = None if steps is None else _for_all(growing_shares(steps))
     if name == "clean":
-        return RemovalProtocol("clean", own or dict.fromkeys(MODALITIES, TENTHS), is_reference=False)
+        return RemovalProtocol("clean", own or _for_all(TENTHS), is_reference=False)
     return RemovalProtocol("iccv21", own or reference.steps, is_reference=True,
                            unmasks_regions=reference.unmasks_regions, takes_one_more=reference.takes_one_more)
+
+
+def _for_all(steps: tuple[float, ...]) -> dict[str, tuple[float, ...]]:
+    return {modality: steps for modality in MODALITIES}
 
 
 def growing_shares(steps: Sequence[float]) -> tuple[float, ...]:

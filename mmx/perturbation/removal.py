@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn.functional import interpolate
+from transformers import PreTrainedModel
 
 from mmx.errors import UsageError
 from mmx.families.base import Family, Input, Pixels, Regions, Text
@@ -31,7 +33,7 @@ class Removal:
     after normalisation.
     """
 
-    network: nn.Module
+    network: PreTrainedModel
     family: Family
 
     @property
@@ -106,7 +108,7 @@ class Removal:
     def _painted_over(self, one: Pixels, inputs: Inputs, samples: Tensor, kept: Tensor) -> dict[str, Tensor]:
         pixels = inputs["pixel_values"][samples]
         grid = patch_grid(one, pixels, self.network.config)
-        shown = nn.functional.interpolate(kept.reshape(-1, 1, *grid).to(pixels.dtype), size=pixels.shape[-2:])
+        shown = interpolate(kept.reshape(-1, 1, *grid).to(pixels.dtype), size=pixels.shape[-2:])
         rest = {name: inputs[name][samples] for name in one.names[1:] if name in inputs}
         return {"pixel_values": pixels * shown, **rest}
 

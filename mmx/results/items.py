@@ -67,7 +67,7 @@ class Item:
     score: float
     unit: Unit
     scores: Mapping[str, np.ndarray] = field(default_factory=dict)
-    also: Mapping[str, float] = field(default_factory=dict)
+    also: Mapping[Unit, float] = field(default_factory=dict)
     query: int | None = None
     box_xyxy_px: Box | None = None
     predictions: tuple[Prediction, ...] = ()

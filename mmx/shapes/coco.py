@@ -40,7 +40,7 @@ def _annotations(seed: int, scene: Scene, picture: Picture, first_id: int) -> li
     found = []
     for number, (thing, mask, box) in enumerate(zip(scene.things, picture.masks, picture.boxes_xyxy_px, strict=True)):
         left, top, right, bottom = map(float, box)
-        code = rle.encode(np.asfortranarray(mask.astype(np.uint8)))
+        code: Any = rle.encode(np.asfortranarray(mask.astype(np.uint8)))
         found.append({"id": first_id + number, "image_id": seed, "category_id": CLASSES.index(thing.name) + 1,
                       "bbox": [left, top, right - left, bottom - top], "area": int(mask.sum()), "iscrowd": 0,
                       "segmentation": {"size": code["size"], "counts": code["counts"].decode()}})

@@ -21,6 +21,11 @@ def shards(folder: Path) -> list[Path]:
     return sorted(folder.glob("records.*-of-*.jsonl"))
 
 
+def path_of(given: str | Path | None) -> Path | None:
+    """An empty name is none."""
+    return Path(given) if given else None
+
+
 @contextmanager
 def study_folder(out: str | Path | None, world: World, *, resume: bool, overwrite: bool) -> Iterator[Path]:
     """The folder `out`, locked, or a temporary one that is gone afterwards. Raises UsageError where that cannot do."""

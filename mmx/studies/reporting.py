@@ -15,6 +15,7 @@ class Reporter(Protocol):
 
     def progress(self, total: int) -> AbstractContextManager[Callable[[int], None]]:
         """Entered before `total` samples go through the model; yields what is told how many more are done."""
+        ...
 
     def line(self, kind: Kind, text: str) -> None:
         """One line, without a line break."""

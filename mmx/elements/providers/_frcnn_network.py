@@ -40,6 +40,8 @@ class Found:
 class FasterRcnn(nn.Module):
     """The detector that `settings` describe; parameters have torchvision's names (conv1, layer1 to layer4, ...)."""
 
+    anchors: Tensor
+
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         resnet, head, rpn = settings["resnets"], settings["roi_box_head"], settings["rpn"]
@@ -47,14 +49,13 @@ class FasterRcnn(nn.Module):
         blocks = (*_BLOCKS[resnet["depth"]], 3)
         self.conv1 = nn.Conv2d(3, stem, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(stem)
-        pool = {"ceil_mode": True} if settings["model"]["max_pool"] else {"padding": 1}
-        self.pool = nn.MaxPool2d(3, stride=2, **pool)
+        ceil = bool(settings["model"]["max_pool"])
+        self.pool = nn.MaxPool2d(3, stride=2, padding=0 if ceil else 1, ceil_mode=ceil)
         sizes = (stem, *(width * 2**stage for stage in range(4)))
         last = 2 if head["res5halve"] else 1
-        for stage, stride in enumerate((1, 2, 2, last)):
-            dilated = stage == 3 and not head["res5halve"]
-            layer = _stage(resnet, sizes[stage], sizes[stage + 1], blocks[stage], stride, dilated)
-            self.add_module(f"layer{stage + 1}", layer)
+        self.layer1, self.layer2, self.layer3, self.layer4 = (
+            _stage(resnet, sizes[stage], sizes[stage + 1], blocks[stage], stride, stage == 3 and not head["res5halve"])
+            for stage, stride in enumerate((1, 2, 2, last)))
         hidden = settings["proposal_generator"]["hidden_channels"]
         hidden = sizes[3] if hidden == -1 else hidden
         anchors = settings["anchor_generator"]
@@ -80,8 +81,8 @@ class FasterRcnn(nn.Module):
         logits = self.rpn_logits(hidden).permute(0, 2, 3, 1).flatten(1)
         deltas = self.rpn_deltas(hidden).permute(0, 2, 3, 1).reshape(len(maps), -1, 4)
         grid, size = self._anchors_on(maps), (pixels.shape[2], pixels.shape[3])
-        return [self._describe(one[None], self._proposals(*scored, grid, size), size)
-                for one, *scored in zip(maps, logits, deltas, strict=True)]
+        return [self._describe(one[None], self._proposals(scores, moves, grid, size), size)
+                for one, scores, moves in zip(maps, logits, deltas, strict=True)]
 
     def _anchors_on(self, maps: Tensor) -> Tensor:
         """Every anchor at every cell, (rows * columns * anchors, 4)."""

@@ -7,7 +7,7 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 from torchvision.ops import box_convert
-from transformers import BaseImageProcessor, DetrForObjectDetection
+from transformers import PreTrainedModel
 
 from mmx.checkpoints.loading import load_network, resolve
 from mmx.checkpoints.processors import load_processor
@@ -18,7 +18,7 @@ from mmx.images import alike
 class DetrRegions:
     """Detections over `threshold`, surest first, `limit` at most; the surest one where none is over it."""
 
-    def __init__(self, network: DetrForObjectDetection, processor: BaseImageProcessor | None, name: str,
+    def __init__(self, network: PreTrainedModel, processor: Any, name: str,
                  threshold: float = 0.5, limit: int = 36) -> None:
         self._network, self._processor = network, processor
         self._threshold, self._limit = threshold, limit
@@ -44,7 +44,7 @@ class DetrRegions:
     def _keep(self, scores: Tensor, labels: Tensor, boxes_xyxy_unit: Tensor, states: Tensor) -> RegionSet:
         order = scores.argsort(descending=True, stable=True)[:self._limit]
         kept = order[:max(1, int((scores[order] > self._threshold).sum()))]
-        names = self._network.config.id2label
+        names: Any = self._network.config.id2label
         return RegionSet(states[kept].clone(), boxes_xyxy_unit[kept].clone(),
                          tuple(names[int(label)] for label in labels[kept]),
                          tuple(float(score) for score in scores[kept]))

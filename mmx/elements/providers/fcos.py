@@ -32,10 +32,10 @@ _SAME_THING_IOU = 0.6
 class _Backbone(nn.Module):
     """The last map of a ResNet, in the form that torchvision's detectors take."""
 
-    def __init__(self, config: ResNetConfig) -> None:
+    def __init__(self, settings: dict[str, Any]) -> None:
         super().__init__()
-        self.body = ResNetBackbone(config)
-        self.out_channels = config.hidden_sizes[-1]
+        self.body = ResNetBackbone(ResNetConfig(**settings))
+        self.out_channels: int = settings["hidden_sizes"][-1]
 
     def forward(self, pixels: Tensor) -> Tensor:
         return self.body(pixels).feature_maps[-1]
@@ -43,7 +43,7 @@ class _Backbone(nn.Module):
 
 def build_detector(settings: dict[str, Any]) -> FCOS:
     """An untrained detector from what `detector.json` holds."""
-    backbone = _Backbone(ResNetConfig(**settings["backbone"]))
+    backbone = _Backbone(settings["backbone"])
     classes = len(settings["labels"])
     return FCOS(backbone, classes, min_size=settings["size_px"], max_size=2 * settings["size_px"],
                 anchor_generator=AnchorGenerator(((2 * settings["stride_px"],),), ((1.0,),)),
@@ -60,12 +60,18 @@ class FcosRegions:
         self.name, self._box_scale = name, box_scale
 
     @property
+    def _last_map(self) -> _Backbone:
+        backbone = self._detector.backbone
+        assert isinstance(backbone, _Backbone)
+        return backbone
+
+    @property
     def backbone(self) -> ResNetBackbone:
-        return self._detector.backbone.body
+        return self._last_map.body
 
     @property
     def feature_size(self) -> int:
-        return self._detector.backbone.out_channels + 4
+        return self._last_map.out_channels + 4
 
     def regions(self, images: Sequence[Image]) -> list[RegionSet]:
         return self.of_pixels([pil_to_tensor(image.convert("RGB")).float() / 255 for image in images])
@@ -81,12 +87,15 @@ class FcosRegions:
     def _of_one_size(self, pictures: list[Tensor]) -> list[RegionSet]:
         device = next(self._detector.parameters()).device
         towers: list[Tensor] = []
-        hook = self._detector.head.classification_head.conv.register_forward_hook(
-            lambda _module, _inputs, output: towers.append(output))
+
+        def hook(_module: nn.Module, _inputs: tuple, output: Tensor) -> None:
+            towers.append(output)
+
+        handle = self._detector.get_submodule("head.classification_head.conv").register_forward_hook(hook)
         try:
             detections = self._detector([picture.to(device) for picture in pictures])
         finally:
-            hook.remove()
+            handle.remove()
         height, width = pictures[0].shape[-2:]
         return [self._keep(found, tower[None], (height, width))
                 for found, tower in zip(detections, towers[0], strict=True)]

@@ -81,7 +81,8 @@ class RegionDetector:
             raise UsageError(f"An array of {image.dtype} with shape {image.shape} is not a picture.",
                              "Give uint8 RGB with shape (height, width, 3).")
         pixels = torch.from_numpy(image).permute(2, 0, 1).float()
-        size = _target_size(*pixels.shape[1:], self._input["min_size_test"], self._input["max_size_test"])
+        height, width = pixels.shape[1:]
+        size = _target_size(height, width, self._input["min_size_test"], self._input["max_size_test"])
         pixels = interpolate(pixels[None], size, mode="bilinear", align_corners=False)[0]
         return ((pixels.flip(0) if self._turned else pixels) - self._mean) / self._std
 

@@ -38,7 +38,8 @@ def train(
     torch.set_num_threads(threads or (2 if name is Trainable.REGIONS else 1))
     folder = out or WEIGHTS / name.value
     given: dict[str, Any] = {} if steps is None else {"steps": steps}
-    going_on = {key: value for key, value in (("start", start), ("peak_lr", peak_lr)) if value is not None}
+    going_on: dict[str, Any] = {
+        key: value for key, value in (("start", start), ("peak_lr", peak_lr)) if value is not None}
     if going_on and name in (Trainable.REGIONS, Trainable.DETR):
         raise typer.BadParameter(f"{name.value} is always trained from nothing, by one schedule.")
     if name is Trainable.REGIONS:

@@ -8,6 +8,7 @@ asked as well what lies on them, and both towers' embeddings, by one head, which
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,7 +51,7 @@ def build_tokenizer() -> CLIPTokenizer:
     trained.train_from_iterator(texts, BpeTrainer(
         vocab_size=2 * len(alphabet) + _MERGES, initial_alphabet=alphabet, end_of_word_suffix=_WORD_END,
         show_progress=False))
-    merges = [tuple(pair) for pair in json.loads(trained.to_str())["model"]["merges"]][:_MERGES]
+    merges: list[Any] = [tuple(pair) for pair in json.loads(trained.to_str())["model"]["merges"]][:_MERGES]
     pieces = [*alphabet, *(letter + _WORD_END for letter in alphabet), *map("".join, merges)]
     pieces = [*dict.fromkeys(pieces), "<|startoftext|>", "<|endoftext|>"]
     return CLIPTokenizer(vocab={piece: number for number, piece in enumerate(pieces)}, merges=merges,
@@ -58,17 +59,19 @@ def build_tokenizer() -> CLIPTokenizer:
 
 
 def build_config(tokenizer: CLIPTokenizer) -> CLIPConfig:
-    tower = {"hidden_size": 64, "num_attention_heads": 4, "intermediate_size": 192}
+    tower: dict[str, Any] = {"hidden_size": 64, "num_attention_heads": 4, "intermediate_size": 192}
+    tokens: dict[str, Any] = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id,
+                              "pad_token_id": tokenizer.eos_token_id}
     text = CLIPTextConfig(
         **tower, num_hidden_layers=2, vocab_size=len(tokenizer), max_position_embeddings=_LONGEST_CAPTION,
-        bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.eos_token_id)
+        **tokens)
     vision = CLIPVisionConfig(**tower, num_hidden_layers=4, image_size=SIZE_PX, patch_size=PATCH_PX, hidden_act="gelu")
     return CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=64)
 
 
 @torch.no_grad()
-def begin_as_classifier(tower: nn.Module, classifier: nn.Module) -> None:
-    """Copies the weights of a ViT into the image tower of a CLIP of the same size.
+def begin_as_classifier(tower: Any, classifier: Any) -> None:
+    """Copies the weights of a ViT, a classifier's `vit`, into a CLIP's `vision_model` of the same size.
 
     The tower has a normalisation before its first layer, which is made to change little, and its patches have no bias,
     which becomes part of their places.
@@ -151,16 +154,17 @@ def train_clip(folder: Path, *, seed: int = 0, steps: int = 9000, start: Path | 
     model = CLIPModel(build_config(tokenizer)).train()
     classifier = ViTForImageClassification.from_pretrained(start or WEIGHTS / "shapes-vit")
     begin_as_classifier(model.vision_model, classifier.vit)
-    probe = PatchProbe(model.config.vision_config.hidden_size)
-    namer = nn.Linear(model.config.projection_dim, len(CLASSES))
+    config: Any = model.config
+    probe = PatchProbe(config.vision_config.hidden_size)
+    namer = nn.Linear(config.projection_dim, len(CLASSES))
 
     def named(embedded: Tensor, names: Tensor) -> Tensor:
         return _NAMES_WEIGHT * nn.functional.binary_cross_entropy_with_logits(namer(embedded), names.float())
 
     def loss_of(batch: Batch) -> Tensor:
-        scenes, *turn = batch
-        seen = model.vision_model(pixel_values=normalized(turned(pool.pixels[scenes], *turn)),
-                                  output_hidden_states=True)
+        scenes, quarters, mirrored = batch
+        pixels = normalized(turned(pool.pixels[scenes], quarters, mirrored))
+        seen = model.vision_model(pixel_values=pixels, output_hidden_states=True)
         ids, names = captions.of(scenes)
         present = captions.present[scenes]
         pictures = model.visual_projection(seen.pooler_output)

@@ -10,6 +10,7 @@ Every decoder layer is supervised (Carion et al. 2020, section 3.2) by reading t
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -39,10 +40,12 @@ class _Drawn(nn.Module):
 
 
 def build_config() -> DetrConfig:
+    backbone: dict[str, Any] = {"use_timm_backbone": False, "use_pretrained_backbone": False,
+                                "backbone_config": ResNetConfig(**SETTINGS["backbone"])}
     return DetrConfig(
-        use_timm_backbone=False, backbone_config=ResNetConfig(**SETTINGS["backbone"]), use_pretrained_backbone=False,
-        d_model=64, encoder_layers=2, decoder_layers=3, encoder_attention_heads=4, decoder_attention_heads=4,
-        encoder_ffn_dim=192, decoder_ffn_dim=192, num_queries=12, dropout=0.0, attention_dropout=0.0,
+        **backbone, d_model=64, encoder_layers=2, decoder_layers=3, encoder_attention_heads=4,
+        decoder_attention_heads=4, encoder_ffn_dim=192, decoder_ffn_dim=192, num_queries=12, dropout=0.0,
+        attention_dropout=0.0,
         id2label=dict(enumerate(CLASSES)), label2id={name: i for i, name in enumerate(CLASSES)})
 
 
@@ -114,7 +117,8 @@ def _found_and_false(model: DetrForObjectDetection, maps: Tensor, pool: Pool) ->
     found = false = 0
     for scene, count in enumerate(pool.counts.tolist()):
         kept = scores[scene] > 0.5
-        iou = box_iou(*(box_convert(box, "cxcywh", "xyxy") for box in (boxes[scene][kept], pool.boxes[scene, :count])))
+        iou = box_iou(box_convert(boxes[scene][kept], "cxcywh", "xyxy"),
+                      box_convert(pool.boxes[scene, :count], "cxcywh", "xyxy"))
         hits = int(((iou > 0.5) & (names[scene][kept, None] == pool.labels[scene, None, :count])).any(0).sum())
         found, false = found + hits, false + int(kept.sum()) - hits
     return f"found {found / int(pool.counts.sum()):.4f} of {pool.counts.sum()} things, {false} false detections"
@@ -131,13 +135,14 @@ def train_detr(folder: Path, *, seed: int = 0, backbone_steps: int = 1500, steps
     maps, held_out_maps = _maps(backbone, pool), _maps(backbone, held_out).float()
     model = DetrForObjectDetection(build_config()).train()
     model.model.backbone.model.load_state_dict(backbone.state_dict(), strict=False)
-    whole, model.model.backbone = model.model.backbone, _Drawn()
+    whole = model.model.backbone
+    model.model.add_module("backbone", _Drawn())
     criterion = ImageLoss(HungarianMatcher(class_cost=1, bbox_cost=_L1_WEIGHT, giou_cost=_GIOU_WEIGHT), len(CLASSES),
                           _GROUND_WEIGHT, ["labels", "boxes"])
     train(model.parameters(), _draws(scenes, batch_size, seed),
           lambda drawn: _detection_loss(model, criterion, maps[drawn].float(), pool, drawn), steps=steps,
           peak_lr=1e-3, warmup_frac=0.03, weight_decay=1e-4,
           evaluate=lambda: _found_and_false(model, held_out_maps, held_out))
-    model.model.backbone = whole
+    model.model.add_module("backbone", whole)
     model.eval().save_pretrained(folder)
     DetrImageProcessor(size={"shortest_edge": SIZE_PX, "longest_edge": 2 * SIZE_PX}).save_pretrained(folder)

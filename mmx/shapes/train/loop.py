@@ -5,9 +5,12 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 import numpy as np
 import torch
+
+Batch = TypeVar("Batch")
 
 
 def seed_everything(seed: int) -> None:
@@ -18,8 +21,8 @@ def seed_everything(seed: int) -> None:
 
 def train(
     parameters: Iterable[torch.nn.Parameter] | list[dict],
-    batches: Iterator,
-    loss_of: Callable[[object], torch.Tensor],
+    batches: Iterator[Batch],
+    loss_of: Callable[[Batch], torch.Tensor],
     *,
     steps: int,
     peak_lr: float,

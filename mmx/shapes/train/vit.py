@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import count, islice
 from math import isqrt
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -39,15 +40,15 @@ class PatchProbe(nn.Module):
         self._head = nn.Sequential(nn.LayerNorm(hidden_size), nn.Linear(hidden_size, sum(self._sizes)))
 
     def loss(self, states: Tensor, pool: Pool, batch: Batch) -> Tensor:
-        scenes, *turn = batch
+        scenes, quarters, mirrored = batch
         colors, shapes, sides = self._head(states).split(self._sizes, dim=2)
-        things = turned(pool.cells[scenes], *turn).flatten(1)
+        things = turned(pool.cells[scenes], quarters, mirrored).flatten(1)
         sample, cell = (things >= 0).nonzero(as_tuple=True)
         wanted = pool.boxes[scenes][sample, things[sample, cell], 2:]
-        if turn[0] % 2:
+        if quarters % 2:
             wanted = wanted.flip(1)
         astray = (sides[sample, cell] - wanted).abs().mean()
-        names = turned(pool.names_of_cells(scenes), *turn)
+        names = turned(pool.names_of_cells(scenes), quarters, mirrored)
         return (names_loss(colors, names // len(SHAPES), _GROUND_WEIGHT)
                 + _SHAPE_WEIGHT * names_loss(shapes, (names % len(SHAPES)).where(names != GROUND, len(SHAPES)),
                                              _GROUND_WEIGHT)
@@ -70,7 +71,7 @@ def begin_as_convolutions(tower: nn.Module, places: Tensor) -> None:
     rows, columns = angles.repeat_interleave(side, 0), angles.repeat(side, 1)
     places[0] = 0
     places[1:] = torch.cat([rows.sin(), rows.cos(), columns.sin(), columns.cos()], dim=1)
-    attentions = [module for module in tower.modules() if hasattr(module, "q_proj")]
+    attentions: list[Any] = [module for module in tower.modules() if hasattr(module, "q_proj")]
     for attention, offsets in zip(attentions[:-1], _OFFSETS, strict=True):
         query, key = (_selected_waves(waves, offset) for offset in (offsets, [(0, 0)] * len(offsets)))
         attention.q_proj.weight.copy_(query)
@@ -141,8 +142,9 @@ def train_vit(folder: Path, *, seed: int = 0, steps: int = 14_000, start: Path |
     probe = PatchProbe(model.config.hidden_size)
 
     def loss_of(batch: Batch) -> Tensor:
-        scenes, *turn = batch
-        output = model(pixel_values=normalized(turned(pool.pixels[scenes], *turn)), output_hidden_states=True)
+        scenes, quarters, mirrored = batch
+        pixels = normalized(turned(pool.pixels[scenes], quarters, mirrored))
+        output = model(pixel_values=pixels, output_hidden_states=True)
         return (nn.functional.cross_entropy(output.logits, names[scenes])
                 + probe.loss(output.hidden_states[-2][:, 1:], pool, batch))
 

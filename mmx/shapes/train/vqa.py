@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,8 +36,9 @@ from mmx.wiring import run
 DETECTOR = "shapes-regions"
 _FIRST_SCENE = 200_000_000
 _LONGEST_QUESTION = 24
-_ANSWERS = {"id2label": dict(enumerate(ANSWERS)), "label2id": {answer: i for i, answer in enumerate(ANSWERS)}}
-_NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+_ANSWERS: dict[str, Any] = {"id2label": dict(enumerate(ANSWERS)),
+                            "label2id": {answer: i for i, answer in enumerate(ANSWERS)}}
+_NO_DROPOUT: dict[str, Any] = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 
 
 def build_tokenizer() -> BertTokenizer:

@@ -29,7 +29,7 @@ class ExamScores:
         self.right_by_kind.setdefault(verdict.kind, []).append(verdict.is_right)
         if not verdict.is_right or not verdict.evidence:
             return
-        mask = verdict.picture.masks[list(verdict.evidence)].any(axis=0)
+        mask = np.any(verdict.picture.masks[list(verdict.evidence)], axis=0)
         groups = ("one object", "all") if len(verdict.evidence) == 1 else ("all",)
         for group in groups:
             self.chance.setdefault(group, []).append(float(centres_on_mask(verdict.boxes_xyxy_px, mask).mean()))

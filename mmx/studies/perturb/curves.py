@@ -129,7 +129,7 @@ class _Resampled:
         }
 
 
-def _estimate(mean: float, rounds: np.ndarray) -> dict[str, float]:
+def _estimate(mean: float | np.ndarray, rounds: np.ndarray) -> dict[str, float]:
     """A mean with its 95 % bootstrap interval. What rounding leaves of zero is zero."""
     low, high = np.quantile(rounds, _LEVELS)
     return {name: round(float(value), _DIGITS) + 0.0 for name, value in

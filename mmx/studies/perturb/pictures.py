@@ -46,9 +46,11 @@ class Pictures(Protocol):
 
     def look_up(self, samples: Sequence[VqaSample]) -> Looked:
         """In order; one that fails is an error."""
+        ...
 
     def hash_of(self, sample: VqaSample) -> str | None:
         """What the picture is now, as in `Seen`, without running anything; None where it cannot be read or changed."""
+        ...
 
 
 class OpenedPictures:
@@ -89,7 +91,7 @@ class ProvidedRegions(OpenedPictures):
     def __init__(self, encoder: RegionEncoder, data: VqaData, kept_in: Path | None) -> None:
         super().__init__(encoder, data)
         self._regions_of, self._cache = encoder, kept_in
-        self.parameters = {"provider": encoder.provider, "options": encoder.options,
+        self.parameters: Mapping[str, Any] = {"provider": encoder.provider, "options": encoder.options,
                            "sha256": _hash_of_folders(encoder.options)}
         made_by = {name: versions()[name] for name in ("mmx", "torch", "torchvision", "transformers", "pillow")}
         self._identity = [self.parameters, encoder.feature_size, encoder.context.device.partition(":")[0], made_by]

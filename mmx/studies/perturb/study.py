@@ -9,7 +9,7 @@ from mmx.errors import MmxError
 from mmx.perturbation.memory import samples_at_once, tokens_at_once
 from mmx.perturbation.protocol import MODALITIES, SIGNS, chosen_names, protocol_named
 from mmx.results import SCHEMA_VERSION
-from mmx.studies.folders import study_folder
+from mmx.studies.folders import path_of, study_folder
 from mmx.studies.models import Model, fitting_methods, identity_of
 from mmx.studies.perturb.answering import AnsweringModel
 from mmx.studies.perturb.combinations import Combinations
@@ -75,7 +75,7 @@ def perturb(model: Model, data: str | Path | PlainRows | None = None, *, annotat
         added = (_CONTROL,) if (protocol == "clean" if control is None else control) else ()
         fitting, left_out = fitting_methods(model, methods, reporter, added)
         plan = protocol_named(protocol, answering.removal.reference, steps)
-        found = read_data(data, annotations and Path(annotations), images and Path(images), num_samples, seed, plan)
+        found = read_data(data, path_of(annotations), path_of(images), num_samples, seed, plan)
         kept_in = (cache_folder() if cache is True else Path(cache)) if cache else None
         seen = pictures_of(answering, found, kept_in)
         threads = fix_threads(world) if answering.on_cpu else None
@@ -83,7 +83,7 @@ def perturb(model: Model, data: str | Path | PlainRows | None = None, *, annotat
                                     chosen_names("sign", signs, SIGNS), tokens_at_once(model.network))
         test = PerturbationTest(answering, fitting, combinations, answering.answers, seen, seed)
         size = batch_size or samples_at_once(model.network)
-        parameters = {**_parameters(test, found), "left_out": left_out, "images": images and str(images),
+        parameters = {**_parameters(test, found), "left_out": left_out, "images": str(images) if images else None,
                       "batch_size": size, "threads": threads}
         fault = fault_of(parameters, found.samples)
         run = open_run(folder, parameters, world, resume=resume, overwrite=overwrite, fault=fault,

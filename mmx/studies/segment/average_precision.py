@@ -46,7 +46,7 @@ def average_precision(truth: Mapping[str, Any], results: Sequence[Mapping[str, A
 
 def _as_coco(document: dict[str, Any]) -> COCO:
     coco = COCO()
-    coco.dataset = document
+    vars(coco)["dataset"] = document
     coco.createIndex()
     return coco
 

@@ -53,10 +53,14 @@ def _row(record: Mapping[str, Any], image: CocoImage, data: CocoData, classes: C
     labels = tuple(_name(record["indices"][query], classes, names, work) for query in record["kept"])
     found = [Masks(masks_of([{"size": size, "counts": counts} for counts in record["masks"][method.name]], *size),
                    labels) for method in work.methods]
-    return GalleryRow(open_annotated(image).image, image.path.name, (truth, *found))
+    opened = open_annotated(image).image
+    assert opened is not None
+    return GalleryRow(opened, image.path.name, (truth, *found))
 
 
 def _name(label: int, classes: CategoryMap, names: Mapping[int, str], work: Segmentation) -> str:
     """By the annotation file; a class that it does not have by the checkpoint."""
     category = classes.ids[label]
-    return names[category] if category in names else str(work.detector.labels.get(label, label))
+    if category is not None and category in names:
+        return names[category]
+    return str(work.detector.labels.get(label, label))

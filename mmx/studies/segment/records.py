@@ -159,4 +159,5 @@ def _result(record: Mapping[str, Any], query: int, categories: Sequence[int | No
 def encode_masks(masks: Tensor) -> list[str]:
     """Masks (n, height, width) as the counts of COCO's compressed run-length code."""
     columns_first = np.asfortranarray(masks.cpu().numpy().astype(np.uint8).transpose(1, 2, 0))
-    return [one["counts"].decode() for one in rle.encode(columns_first)] if len(masks) else []
+    codes: Any = rle.encode(columns_first) if len(masks) else []
+    return [one["counts"].decode() for one in codes]

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from mmx.errors import UsageError
 from mmx.images import hash_of_file
-from mmx.studies.folders import study_folder
+from mmx.studies.folders import path_of, study_folder
 from mmx.studies.masks import MaskProtocol
 from mmx.studies.models import Model, able_methods, identity_of
 from mmx.studies.reporting import Reporter, reporter_of
@@ -93,8 +93,7 @@ def segment(model: Model, images: str | Path | None = None, annotations: str | P
         named = methods_named(methods or DEFAULT_METHODS[protocol], protocol)
         able, left_out = able_methods(model, named, reporter)
         work = Segmentation(detector, able, protocol)
-        data = read_data(images and Path(images), annotations and Path(annotations), limit, seed, folder, world,
-                         strict=strict)
+        data = read_data(path_of(images), path_of(annotations), limit, seed, folder, world, strict=strict)
         for line in data.instances.warnings:
             reporter.line("warning", line)
         classes = match_categories(detector.labels, data.instances.categories, data.instances.used_categories,
