@@ -26,13 +26,14 @@ _HOMES = {"load": "mmx.model", "Model": "mmx.model", "Explanation": "mmx.show", 
           "evaluate": "mmx.studies.exam.study", "compare": "mmx.studies.perturb.compare"}
 
 
-def __getattr__(name: str) -> Any:
-    """Imports torch only when something that needs it is asked for."""
-    from importlib import import_module
+if not TYPE_CHECKING:  # to a type checker any name would be there
+    def __getattr__(name: str) -> Any:
+        """Imports torch only when something that needs it is asked for."""
+        from importlib import import_module
 
-    if name not in _HOMES:
-        raise AttributeError(f"module 'mmx' has no attribute '{name}'")
-    return getattr(import_module(_HOMES[name]), name)
+        if name not in _HOMES:
+            raise AttributeError(f"module 'mmx' has no attribute '{name}'")
+        return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

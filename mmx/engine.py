@@ -146,7 +146,7 @@ class _Work:
 def _not_finite(method: Method, stream: str, model: Described) -> CaptureError:
     low = str(model.network.dtype).removeprefix("torch.")
     return CaptureError(f"The {stream} scores of {method.name} on {model.asking.subject.name} are not finite (NaN or "
-                        f"infinite) in {low}.", "Take --dtype float32." if low in ("float16", "bfloat16") else None)
+                        f"infinite) in {low}.", 'Take `dtype="float32"`.' if low in ("float16", "bfloat16") else None)
 
 
 def _sites(methods: Sequence[Method], need: str, schedule: Schedule, family: Family) -> tuple[Site, ...]:

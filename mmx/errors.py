@@ -1,6 +1,11 @@
-"""Errors that a user can act on: one sentence that names what is wrong, and one that says the way out."""
+"""Errors that a user can act on: one sentence that names what is wrong, and one that says the way out.
 
-from collections.abc import Sequence
+What to give is named as Python has it, in backticks: `device="cpu"`, `images=`. Who shows messages to others tells it
+their way, by `fields_told`.
+"""
+
+import re
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -21,6 +26,14 @@ def shown_value(value: object) -> str:
 def plural(noun: str) -> str:
     """More than one of them: "answers", "classes"."""
     return f"{noun}es" if noun.endswith("s") else f"{noun}s"
+
+
+_FIELD = re.compile(r"`([a-z_]+)=([^`]*)`")
+
+
+def fields_told(message: str, told: Callable[[str, str], str]) -> str:
+    """The message with each `name=value` of it as `told` says it, given the name and the value, "" for none."""
+    return _FIELD.sub(lambda found: told(found[1], found[2]), message)
 
 
 class MmxError(Exception):

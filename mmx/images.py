@@ -54,7 +54,11 @@ _ADDRESS = re.compile(r"(?:^|/)([A-Za-z][A-Za-z0-9+.-]+:)/+(.+)")
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
-def open_picture(path: str | Path | Image.Image | np.ndarray, *, upright: bool = True) -> Picture:
+Source = str | Path | Image.Image | np.ndarray | bytes
+"""A picture's file, or the picture: of PIL, of uint8 (height, width, 3) or (height, width), or a file's content."""
+
+
+def open_picture(path: Source, *, upright: bool = True) -> Picture:
     """Reads one picture: its first frame, upright as EXIF says, transparency on white, deep greys scaled to 8 bits.
 
     Of a file, without `upright`, the pixels stay as they are stored. Raises ImageError.
@@ -65,7 +69,10 @@ def open_picture(path: str | Path | Image.Image | np.ndarray, *, upright: bool =
         return _picture_from_memory(_image_from_array(path))
     if isinstance(path, Image.Image):
         return _picture_from_memory(path)
-    raise ImageError(f"A {type(path).__name__} is not a picture.", "Give a path, a PIL image or a numpy array.")
+    if isinstance(path, bytes):
+        return picture_from_bytes(path, "<bytes>")
+    raise ImageError(f"A {type(path).__name__} is not a picture.",
+                     "Give a path, a PIL image, a numpy array, or the bytes of a picture's file.")
 
 
 def is_turned(picture: Picture) -> bool:

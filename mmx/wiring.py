@@ -59,7 +59,7 @@ def _not_finite(network: nn.Module, inputs: Inputs, dtype: torch.dtype) -> MmxEr
     said = f"The outputs of {type(network).__name__} are not finite (NaN or infinite)"
     if dtype in (torch.float16, torch.bfloat16):
         return CheckpointError(f"{said} in {str(dtype).removeprefix('torch.')}: numbers overflow.",
-                               "Take --dtype float32.")
+                               'Take `dtype="float32"`.')
     return CheckpointError(f"{said}.", "Its weights are damaged or far too large: get the checkpoint again.")
 
 

@@ -115,10 +115,10 @@ class Asking(ABC):
                 raise UsageError(f"{self.sentence}: {_OPTIONS[name]} not fit it.",
                                  f"Leave it out{self._instead(asked)}.")
         if self.subject.needs == "question":
-            _check_text(asked.question, "question", f'{self.sentence}: add --question "...".')
+            _check_text(asked.question, "question", f'{self.sentence}: add `question="..."`.')
         if self.subject.needs == "texts":
             if not asked.texts:
-                raise UsageError("No text was given.", f'{self.sentence}: add --text "...".')
+                raise UsageError("No text was given.", f'{self.sentence}: add `text=["..."]`.')
             for text in asked.texts:
                 _check_text(text, "text", "")
         self.settled(asked)

@@ -4,10 +4,14 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mmx.checkpoints.catalog import WEIGHTS, catalog, shipped_names
 from mmx.checkpoints.hub import WEIGHT_FILES, cached_folder, fetch
 from mmx.errors import UsageError, unknown_name
+
+if TYPE_CHECKING:
+    import torch
 
 DTYPE_NAMES = ("float32", "float64", "bfloat16", "float16")
 _DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -48,8 +52,9 @@ def resolve(name: str | Path, revision: str | None = None, kinds: Sequence[str] 
     return Source(text, folder, commit=folder.name)
 
 
-def check_dtype(wanted: str) -> str:
+def check_dtype(named: "str | torch.dtype") -> str:
     """Its name; "auto" is float32. Raises UsageError where there is none."""
+    wanted = str(named).removeprefix("torch.")
     if wanted == "auto":
         return "float32"
     if wanted not in DTYPE_NAMES:

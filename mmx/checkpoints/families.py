@@ -56,4 +56,4 @@ def check_given(family: Family, name: str, regions: object, features: object, an
     if answers is not None and not isinstance(family.score, Labelled):
         raise UsageError(f"{name} {family.does}: no names of answers fit it.", "Leave them out.")
     if processor is not None and not any(isinstance(one, Pixels) for one in family.inputs):
-        raise UsageError(f"{name} has no image processor: it looks at regions.", "Leave --processor out.")
+        raise UsageError(f"{name} has no image processor: it looks at regions.", "Leave `processor=` out.")

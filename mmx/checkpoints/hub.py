@@ -91,7 +91,7 @@ def _ask(name: str, revision: str | None) -> "ModelInfo":
     try:
         return HfApi().model_info(name, revision=revision, timeout=_PATIENCE_S)
     except RevisionNotFoundError as error:
-        raise CheckpointError(f"{name} has no revision '{revision}' on the hub.", "Leave --revision out.") from error
+        raise CheckpointError(f"{name} has no revision '{revision}' on the hub.", "Leave `revision=` out.") from error
     except GatedRepoError as error:
         raise CheckpointError(f"{name} is given out on request only.", "Ask for it on the hub, then set HF_TOKEN, or "
                               "run 'hf auth login'.") from error

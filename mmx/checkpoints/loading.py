@@ -193,15 +193,16 @@ def revision_of(source: Source, processor: Source | None = None) -> str:
     return own if processor is None else f"{own} with processor {_hash_of_files(processor.folder, SETTINGS_FILES)}"
 
 
-def pick_device(wanted: str) -> str:
+def pick_device(named: str | torch.device) -> str:
     """ "auto" takes CUDA, then MPS, then the CPU; a device that is not there is a UsageError."""
+    wanted = str(named)
     kind, number = kind_of_device(wanted)
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
     if kind == "auto":
         return "cuda" if cuda else "mps" if mps else "cpu"
     if (kind == "cuda" and not cuda) or (kind == "mps" and not mps):
         raise UsageError(f"Device '{wanted}' was asked for, but PyTorch finds no {kind.upper()} on this machine.",
-                         "Use --device cpu, or install a PyTorch build for it.")
+                         "Use `device=\"cpu\"`, or install a PyTorch build for it.")
     if number and int(number) >= torch.cuda.device_count():
         raise UsageError(f"Device '{wanted}' was asked for, but there are {torch.cuda.device_count()}, from cuda:0.")
     return wanted

@@ -28,7 +28,7 @@ def load_processor(source: Source) -> Any:
         raise CheckpointError(
             f"{source.name} has no preprocessor_config.json, which says how it is shown pictures.",
             "Save it there with the image processor's save_pretrained, or take that of the checkpoint that it was "
-            f"trained from: --processor {_trained_from(source)} (in Python processor=...).")
+            f'trained from: `processor="{_trained_from(source)}"`.')
     kind = settings.get("image_processor_type")
     if isinstance(kind, str) and not _there(kind.replace(_OLD, _NEW)):
         raise CheckpointError(f"{path} says that its image_processor_type is {kind}, which transformers does not have.",

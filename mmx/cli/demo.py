@@ -7,6 +7,7 @@ import typer
 from rich.text import Text
 
 from mmx.cli.options import MACHINE, MODEL, Debug, Device, model_option
+from mmx.devices import DEFAULT_DEVICE
 
 
 def demo(
@@ -19,7 +20,7 @@ def demo(
     = "127.0.0.1",
     port: Annotated[int, typer.Option(
         "--port", metavar="N", rich_help_panel=MACHINE, min=0, max=65535, help="0 takes any that is free.")] = 7860,
-    device: Device = "auto",
+    device: Device = DEFAULT_DEVICE,
     allow_hub: Annotated[bool, typer.Option(
         "--allow-hub", rich_help_panel=MODEL, help="Let visitors type hub ids, which are then fetched.")] = False,
     debug: Debug = False,

@@ -1,5 +1,8 @@
 """Every exception in words that a user can act on."""
 
+from copy import copy
+
+from mmx.cli.fields import with_options
 from mmx.errors import Interrupted, MmxError, UsageError
 
 
@@ -17,7 +20,14 @@ def stopped(error: KeyboardInterrupt) -> Stopped:
 
 
 def as_told(error: Exception) -> MmxError:
-    """mmx's own errors as they are; the others with what they most likely mean."""
+    """mmx's own errors, naming options; the others with what they most likely mean."""
+    found = copy(_in_words(error))
+    found.message, found.hint = with_options(found.message), found.hint and with_options(found.hint)
+    found.args = (with_options(str(found)),)
+    return found
+
+
+def _in_words(error: Exception) -> MmxError:
     if isinstance(error, MmxError):
         return error
     if misused_command(error):

@@ -32,6 +32,7 @@ from mmx.cli.options import (
     Revision,
     methods_option,
 )
+from mmx.devices import DEFAULT_DEVICE
 
 
 def explain(
@@ -95,7 +96,7 @@ def explain(
     as_json: JsonFlag = False,
     quiet: Quiet = False,
     debug: Debug = False,
-    device: Device = "auto",
+    device: Device = DEFAULT_DEVICE,
     dtype: Dtype = "auto",
     batch_size: BatchSize = 16,
     max_memory: MaxMemory = None,

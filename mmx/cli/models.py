@@ -1,6 +1,7 @@
 """`mmx models`: which checkpoints there are, fetching one, and looking one over."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,6 +9,7 @@ import typer
 from rich.text import Text
 
 from mmx.cli.completion import complete_model
+from mmx.cli.fields import with_options
 from mmx.cli.listing import names_table
 from mmx.cli.options import (
     ASKED,
@@ -25,6 +27,7 @@ from mmx.cli.options import (
     Revision,
 )
 from mmx.cli.output import print_error, print_json, print_note, print_result
+from mmx.devices import DEFAULT_DEVICE
 from mmx.errors import MmxError
 from mmx.schema import SCHEMA_VERSION
 
@@ -92,7 +95,7 @@ def pull(
     name: Annotated[str, typer.Argument(
         metavar="NAME", autocompletion=complete_model, help="A hub id, such as unc-nlp/lxmert-vqa-uncased.")],
     revision: Revision = None,
-    device: Device = "auto",
+    device: Device = DEFAULT_DEVICE,
     as_json: JsonFlag = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -133,7 +136,7 @@ def check(
     answers: Answers = None,
     features: Features = None,
     processor: Processor = None,
-    device: Device = "auto",
+    device: Device = DEFAULT_DEVICE,
     dtype: Dtype = "auto",
     as_json: JsonFlag = False,
     debug: Debug = False,
@@ -165,7 +168,7 @@ def _look_over(name: str, revision: str | None, device: str, dtype: str, as_json
     from mmx.model.inspection import inspect  # torch comes with it
     from mmx.results.documents import prediction_to_dict
 
-    found = list(inspect(name, revision, device, dtype, **given))
+    found = [replace(one, told=with_options(one.told)) for one in inspect(name, revision, device, dtype, **given)]
     if as_json:
         print_json({"schema_version": SCHEMA_VERSION, "name": name, "works": _works(found), "findings": [
             {"what": one.what, "result": _SIGNS[one.works], "told": one.told} for one in found],

@@ -107,6 +107,7 @@ def _arranged(params: list[Any]) -> list[Any]:
     return sorted(params, key=lambda one: PANELS.index(getattr(one, "rich_help_panel", None)))
 
 
+# Options that are not called as the field is.
 def help_if_alone(context: typer.Context) -> None:
     """Typer's own no_args_is_help ends as an error that has no message."""
     if context.invoked_subcommand is None:

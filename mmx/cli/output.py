@@ -12,6 +12,7 @@ from typing import Any, TextIO
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from mmx.cli.fields import with_options
 from mmx.cli.progress import bar_aside
 from mmx.errors import MmxError, OutputError
 
@@ -54,7 +55,7 @@ def print_error(error: MmxError, cause: BaseException | None = None) -> None:
 
 
 def print_note(text: str) -> None:
-    _say(sys.stderr, Text.assemble(("note:", "cyan"), " ", one_line(text)))
+    _say(sys.stderr, Text.assemble(("note:", "cyan"), " ", one_line(with_options(text))))
 
 
 def print_result(result: RenderableType) -> None:

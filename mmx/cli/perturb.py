@@ -24,6 +24,7 @@ from mmx.cli.options import (
     Revision,
     methods_option,
 )
+from mmx.devices import DEFAULT_DEVICE
 
 
 def perturb(
@@ -84,7 +85,7 @@ def perturb(
     overwrite: Annotated[bool, typer.Option(
         "--overwrite", rich_help_panel=OUTPUT, help="Replace the run in --out.")] = False,
     as_json: JsonFlag = False,
-    device: Device = "auto",
+    device: Device = DEFAULT_DEVICE,
     dtype: Dtype = "auto",
     quiet: Quiet = False,
     debug: Debug = False,

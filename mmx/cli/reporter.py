@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mmx.cli.errors import as_told
 from mmx.cli.output import print_error, print_note
 from mmx.cli.progress import progress_bar
 from mmx.errors import MmxError
@@ -24,7 +25,7 @@ class OnTerminal:
 
     def line(self, kind: "Kind", text: str) -> None:
         if kind == "error":
-            print_error(MmxError(text))
+            print_error(as_told(MmxError(text)))
         elif kind == "warning":
             print_note(f"WARNING: {text}")
         elif not self.quiet:

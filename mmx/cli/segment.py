@@ -22,6 +22,7 @@ from mmx.cli.options import (
     methods_option,
     model_option,
 )
+from mmx.devices import DEFAULT_DEVICE
 
 DETECTOR = "shapes-detr"
 
@@ -65,7 +66,7 @@ def segment(
     overwrite: Annotated[bool, typer.Option(
         "--overwrite", rich_help_panel=OUTPUT, help="Replace the run in --out.")] = False,
     as_json: JsonFlag = False,
-    device: Device = "auto",
+    device: Device = DEFAULT_DEVICE,
     dtype: Dtype = "auto",
     quiet: Quiet = False,
     debug: Debug = False,

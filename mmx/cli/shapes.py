@@ -22,6 +22,7 @@ from mmx.cli.options import (
     methods_option,
 )
 from mmx.cli.output import print_json, print_result
+from mmx.devices import DEFAULT_DEVICE
 
 shapes_app = typer.Typer(cls=Group)
 
@@ -40,7 +41,7 @@ def evaluate(
         "--scenes", metavar="N", rich_help_panel=ASKED, min=1, help="Fresh scenes.")] = 2000,
     first_scene: Annotated[int, typer.Option(
         "--first-scene", metavar="N", rich_help_panel=ASKED, min=0, help="Number of the first scene.")] = 0,
-    device: Device = "auto",
+    device: Device = DEFAULT_DEVICE,
     batch_size: BatchSize = 32,
     as_json: JsonFlag = False,
     quiet: Quiet = False,

@@ -12,7 +12,7 @@ from mmx.datasets.soft_accuracy import Truth, truth_of, truth_of_scores
 from mmx.errors import UsageError, shown_path, shown_value
 
 _BETWEEN = "|"
-_KINDS = "Give LXMERT's valid.json, VQA's questions with --annotations, or rows with image, question and answer."
+_KINDS = "Give LXMERT's valid.json, VQA's questions with `annotations=FILE`, or rows with image, question and answer."
 _ANSWERS = ('Give an answer, a list of what people answered, as texts or as {"answer": "yes"}, or scores from 0 to 1, '
             'as {"yes": 1, "no": 0.3}.')
 
@@ -63,14 +63,14 @@ def _kind_of(path: Path, annotations: Path | None) -> tuple[str, Reader]:
     document = _document(path) if path.suffix.lower() == ".json" else None
     if isinstance(document, dict) and "annotations" in document and "questions" not in document:
         raise UsageError(f"{shown_path(path)} holds VQA's answers, without the questions.",
-                         "Give the questions file as --data and this one as --annotations.")
+                         "Give the questions file as `data=` and this one as `annotations=`.")
     if isinstance(document, dict) and "questions" in document:
         if annotations is None:
             raise UsageError(f"{shown_path(path)} holds VQA's questions, without the answers.",
-                             "Add --annotations with the file of answers.")
+                             "Add `annotations=` with the file of answers.")
         return "the official VQA v2 pair", _official
     if annotations is not None:
-        raise UsageError("--annotations goes with VQA's questions file.", "Leave it out for other data.")
+        raise UsageError("`annotations=` goes with VQA's questions file.", "Leave it out for other data.")
     if isinstance(document, list) and document and isinstance(document[0], dict) and "sent" in document[0]:
         return "LXMERT's entries", _lxmert
     return "rows", _rows

@@ -10,7 +10,7 @@ from pathlib import Path
 from mmx.demo.forms import Form, asked_by, methods_of
 from mmx.demo.shelf import Shelf
 from mmx.demo.uploads import data_url, picture_of
-from mmx.errors import MmxError
+from mmx.errors import MmxError, fields_told
 from mmx.methods import by_reason
 from mmx.model.batching import Job
 from mmx.results import SCHEMA_VERSION, Explanation, json_bytes
@@ -54,13 +54,19 @@ def explained(shelf: Shelf, form: Form) -> list[Explanation]:
 def told(error: Exception) -> str:
     """One line; what is mmx's own fault is traced on the terminal."""
     if isinstance(error, MmxError):
-        line = str(error)
+        line = fields_told(str(error), _in_words)
     elif isinstance(error, MemoryError) or "out of memory" in str(error):
         line = "There is not enough memory for this. Try a smaller picture, or fewer methods."
     else:
         line = "That is a fault of mmx; the terminal that runs it says more."
         traceback.print_exception(error, file=sys.stderr)
     return f'<p class="mmx-error" role="alert">{text(line)}</p>'
+
+
+def _in_words(name: str, value: str) -> str:
+    """Fields as the page calls them: a question, a text."""
+    words = name.replace("_", " ")
+    return words if words.endswith("s") else f"a {words}"
 
 
 def text(given: str) -> str:
@@ -71,7 +77,7 @@ def text(given: str) -> str:
 def _notes(result: Explanation) -> str:
     reasons = by_reason(result.left_out).items()
     lines = [*result.notes, *(f"Left out: {listed(methods)}. {why}" for why, methods in reasons)]
-    return "".join(f'<p class="mmx-note">{text(line)}</p>' for line in lines)
+    return "".join(f'<p class="mmx-note">{text(fields_told(line, _in_words))}</p>' for line in lines)
 
 
 def _objects(result: Explanation) -> tuple[Choice, ...]:

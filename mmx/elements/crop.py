@@ -131,7 +131,7 @@ def _line(places: np.ndarray, side: int) -> tuple[float, float]:
 
 def _unclear() -> CheckpointError:
     return CheckpointError("The image processor does more to a picture than to resize, crop and pad it, so mmx cannot "
-                           "tell where in the picture what the model sees is.", "Give another one (--processor).")
+                           "tell where in the picture what the model sees is.", "Give another one as `processor=`.")
 
 
 def shown_part(processor: Any, size: tuple[int, int]) -> Box:

@@ -33,11 +33,11 @@ class Labels:
         numbered = [f"{self._noun} {index}" for index in range(count)]
         known = known_checkpoint(name)
         if known is None or known.names is None or known.names.length != count:
-            return numbered, (f"{name} does not name its {nouns}, so they are numbers: give --answers FILE",)
+            return numbered, (f"{name} does not name its {nouns}, so they are numbers: give `answers=FILE`",)
         try:
             return fetch_names(known.names), ()
         except CheckpointError as error:
-            return numbered, (f"{nouns} are numbers: {error.message} Give --answers FILE",)
+            return numbered, (f"{nouns} are numbers: {error.message} Give `answers=FILE`",)
 
     @property
     def names(self) -> Sequence[str]:

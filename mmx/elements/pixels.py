@@ -80,7 +80,7 @@ class PixelEncoder(Encoder):
         if encoded["pixel_values"].dim() != 4 or len(encoded["pixel_values"]) != 1:
             raise CheckpointError(f"The image processor of {self._whose} makes several pictures of one "
                                   f"({' x '.join(map(str, encoded['pixel_values'].shape))} numbers); the model takes "
-                                  "one.", "Give one that resizes it, such as ViTImageProcessor (--processor).")
+                                  "one.", "Give one that resizes it as `processor=`, such as ViTImageProcessor.")
         pixels = encoded["pixel_values"][0]
         self._check_pixels(pixels)
         tensors = {"pixel_values": pixels}

@@ -17,8 +17,9 @@ from mmx.elements.providers.base import RegionProvider, RegionSet, make_provider
 from mmx.errors import CheckpointError, UsageError
 from mmx.results import Picture, Region, Regions
 
-_WAYS = (f"Fetch it where there is a network ('mmx models pull {REGION_DETECTOR}'), or give its folder (--regions "
-         "frcnn:FOLDER) or features (--features FILE); --regions grid runs without, and answers mean nothing then.")
+_WAYS = (f"Fetch it where there is a network ('mmx models pull {REGION_DETECTOR}'), or give its folder, "
+         '`regions={"provider": "frcnn", "checkpoint": FOLDER}`, or features, `features=FILE`; '
+         '`regions={"provider": "grid"}` runs without, and answers mean nothing then.')
 
 
 class RegionEncoder(Encoder):

@@ -43,7 +43,7 @@ class TextEncoder(Encoder):
 
     def check(self, asked: Asked) -> None:
         question = self.declared.ask == "question"
-        for text in (asked.question,) if question else asked.texts:
+        for text in (asked.question or "",) if question else asked.texts:
             self._check_ids(text, "The question" if question else f"The text {shown_value(text)}")
 
     @property

@@ -76,7 +76,9 @@ def explain_jobs(parts: Parts, jobs: Sequence[Job], methods: Sequence[Method], m
 def groups_of(parts: Parts, jobs: Sequence[Job]) -> Iterator[tuple[list[int], "Group"]]:
     """The places of the jobs that run together, and those jobs."""
     settled = [replace(job, asked=parts.settled(job.asked)) for job in jobs]
-    prepared = parts.pictures.prepare([job.picture for job in settled])
+    distinct = {_same(job.picture): job.picture for job in settled}
+    by_picture = dict(zip(distinct, parts.pictures.prepare(list(distinct.values())), strict=True))
+    prepared = [by_picture[_same(job.picture)] for job in settled]
     on_gpu = quarter_of_gpu(parts.info.device)
     pixels = on_gpu // _GPU_BYTES_A_PIXEL if on_gpu else _CPU_PIXELS
     keys = [(one.size, tuple(sorted(job.asked.start_layers.items())))
@@ -87,6 +89,11 @@ def groups_of(parts: Parts, jobs: Sequence[Job]) -> Iterator[tuple[list[int], "G
         for start in range(0, len(together), at_once):
             indices = together[start:start + at_once]
             yield indices, Group(parts, [settled[i] for i in indices], [prepared[i] for i in indices])
+
+
+def _same(picture: Picture) -> tuple[str, str]:
+    """By its name as well, which features that were computed before go by."""
+    return picture.source, picture.sha256
 
 
 @dataclass(frozen=True)

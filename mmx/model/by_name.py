@@ -4,9 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from mmx.checkpoints import loading
 from mmx.checkpoints.families import check_given, family_of
 from mmx.checkpoints.folders import PROCESSOR_FILES
+from mmx.devices import DEFAULT_DEVICE
 from mmx.elements import Given
 from mmx.errors import CheckpointError
 from mmx.families.base import Family
@@ -15,14 +18,15 @@ from mmx.results import ModelInfo
 from mmx.schedule import sites_of
 
 
-def load(name: str | Path, device: str = "cpu", dtype: str = "auto", *, revision: str | None = None,
-         regions: Mapping[str, Any] | None = None, features: str | Path | None = None,
-         answers: str | Path | Sequence[str] | None = None, processor: str | Path | None = None) -> Model:
+def load(name: str | Path, device: str | torch.device = DEFAULT_DEVICE, dtype: str | torch.dtype = "auto", *,
+         revision: str | None = None, regions: Mapping[str, Any] | None = None,
+         features: str | Path | None = None, answers: str | Path | Sequence[str] | None = None,
+         processor: str | Path | None = None) -> Model:
     """A model by shipped name, local `from_pretrained` folder or hub id.
 
     Args:
-        device: "auto", "cpu", "cuda" or "mps".
-        dtype: "auto" (float32), "float32", "float64", "bfloat16" or "float16".
+        device: "auto" (CUDA, else MPS, else the CPU), "cpu", "cuda", "cuda:1", "mps", or a `torch.device`.
+        dtype: "auto" (float32), "float32", "float64", "bfloat16", "float16", or a `torch.dtype`.
         revision: branch, tag or commit of a hub checkpoint.
         regions: a region provider's options, {"provider": "grid", "rows": 6, "columns": 6} or {"provider": "frcnn",
             "checkpoint": FOLDER}; by default the checkpoint's own.
@@ -35,7 +39,7 @@ def load(name: str | Path, device: str = "cpu", dtype: str = "auto", *, revision
         UsageError: no such name, family, device or dtype.
         CheckpointError: the files are missing or broken.
     """
-    device, dtype = loading.pick_device(device), loading.check_dtype(dtype)
+    on, of = loading.pick_device(device), loading.check_dtype(dtype)
     source = loading.resolve(name, revision)
     config = loading.read_config(source)
     key, family, architecture = family_of(config, source.name)
@@ -43,9 +47,9 @@ def load(name: str | Path, device: str = "cpu", dtype: str = "auto", *, revision
                   Path(answers) if isinstance(answers, str) else answers,
                   None if processor is None else loading.resolve(processor, kinds=PROCESSOR_FILES))
     check_given(family, source.name, regions, features, answers, processor)
-    network, leftovers = loading.load_with_leftovers(source, architecture, device=device, dtype=dtype)
+    network, leftovers = loading.load_with_leftovers(source, architecture, device=on, dtype=of)
     _check_layers(family, network.config, source.name)
-    info = ModelInfo(source.name, key, architecture, loading.revision_of(source, given.processor), device, dtype)
+    info = ModelInfo(source.name, key, architecture, loading.revision_of(source, given.processor), on, of)
     return Model(source, network, family, info, given, leftovers)
 
 

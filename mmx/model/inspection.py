@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mmx.capture import ForwardPass, gradients, run_forward
 from mmx.checkpoints.loading import DTYPES, Source, resolve
+from mmx.devices import DEFAULT_DEVICE
 from mmx.elements.providers.frcnn import load_region_detector
 from mmx.engine import attribute
 from mmx.errors import MmxError, plural
@@ -43,7 +44,7 @@ class Finding:
     predictions: tuple[Prediction, ...] = ()
 
 
-def inspect(name: str, revision: str | None = None, device: str = "cpu", dtype: str = "auto",
+def inspect(name: str, revision: str | None = None, device: str = DEFAULT_DEVICE, dtype: str = "auto",
             picture: Picture | None = None, asked: Asked | None = None, **given: Any) -> Iterator[Finding]:
     """Finding by finding, as they come; what another one that failed is needed for is left out.
 

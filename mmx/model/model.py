@@ -1,13 +1,12 @@
 """A loaded checkpoint that explains: pictures and what is asked of them in, explanations out, in batches."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
+from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from typing import Any, Unpack, overload
 
 import torch
-from PIL.Image import Image
 from torch import Tensor
 from transformers import PreTrainedModel
 
@@ -20,18 +19,14 @@ from mmx.elements.labels import Labels
 from mmx.engine import Described, attribute
 from mmx.errors import UsageError
 from mmx.families.base import Family, Labelled, Pixels, Regions, Text
-from mmx.images import open_picture
+from mmx.images import Source, open_picture
 from mmx.methods import Method, get_method, named_methods
 from mmx.model.batching import Group, Job, Parts, explain_jobs
+from mmx.model.calls import AnySource, Images, Options, Pairs, Questions, Target, asked_of
 from mmx.perturbation.encoded import Perturbation, perturb
 from mmx.perturbation.removal import Removal
 from mmx.results import Asked, Explanation, ModelInfo, starts_by_stream
 from mmx.schedule import sites_of
-
-Source = str | Path | Image
-"""A picture's file, or the picture."""
-Target = str | int | Sequence[str | int] | None
-"""What is explained, by text or index, or several of them; None is what the model predicts."""
 
 
 class Model:
@@ -137,17 +132,16 @@ class Model:
                           start_layers=starts_by_stream(start_layer, start_layer_text))
         return next(iter(found.scores.values()))
 
-    def encode(self, image: Source | Sequence[Source], question: str | None = None,
+    def encode(self, image: AnySource | list[AnySource] | tuple[AnySource, ...], question: str | None = None,
                text: str | Sequence[str] = ()) -> dict[str, Tensor]:
         """What `attribute` takes, (batch, ...) each, for pictures with one question or some texts.
 
         Raises:
             UsageError: what is asked does not fit the model, or the pictures are of several sizes for it.
         """
-        asked = self.settled(Asked(question, _several(text)))
+        asked = self.settled(replace(asked_of(text=text), question=question))
         self.asking.check(asked)
-        images = image if isinstance(image, list | tuple) else [image]
-        pictures = [open_picture(one) for one in images]
+        pictures = [open_picture(source) for source, _ in Pairs.of(image).pairs]
         prepared = self.parts.pictures.prepare(pictures)
         if len({one.size for one in prepared}) > 1:
             raise UsageError("The pictures are of several sizes for this model.", "Encode them one by one.")
@@ -170,15 +164,31 @@ class Model:
         return perturb(removal, self.to_model(inputs), scores, modality=modality, sign=sign, protocol=protocol,
                        steps=steps, seed=seed)
 
-    def explain(self, image: Source | Sequence[Source], question: str | None = None, *, method: str = "relevance",
-                target: Target = None, text: str | Sequence[str] = (), threshold: float | None = None,
+    @overload
+    def explain(self, image: Source, question: str | None = None, *, method: str = "relevance",
+                **asked: Unpack[Options]) -> Explanation: ...
+
+    @overload
+    def explain(self, image: Source, question: list[str] | tuple[str, ...], *, method: str = "relevance",
+                **asked: Unpack[Options]) -> list[Explanation]: ...
+
+    @overload
+    def explain(self, image: list[AnySource] | tuple[AnySource, ...],
+                question: Questions = None, *, method: str = "relevance",
+                **asked: Unpack[Options]) -> list[Explanation]: ...
+
+    def explain(self, image: Images, question: Questions = None, *, method: str = "relevance", target: Target = None,
+                text: str | Sequence[str] = (), threshold: float | None = None,
                 query: int | Sequence[int] | None = None, class_name: str | None = None,
                 start_layer: int | None = None, start_layer_text: int | None = None,
                 max_memory: int | None = None) -> Explanation | list[Explanation]:
         """Why the model answers `question` about `image` as it does, or what it finds or sees there.
 
         Args:
-            image: a picture, or several, which run as one batch and give a result each.
+            image: a picture: a file's path or its content in bytes, a PIL image, or an array of uint8, (height, width,
+                3) or (height, width). Of a list of them, which run as one batch, each has a result.
+            question: of a model that answers questions; of a list of them each has a result. Beside a list of as many
+                pictures, each question is about the picture in its place.
             target: of a model that answers or classifies: the answers or classes to explain, by text or index; None is
                 the predicted one. Of one that matches texts: those of them that are explained, by default all.
             text: of a model that matches pictures and texts: the texts.
@@ -187,32 +197,53 @@ class Model:
             class_name: detections of this class only; with `query`, what speaks for it there.
             start_layer, start_layer_text: see `attribute`.
             max_memory: bytes that gradients may take; where more are needed, there are several backwards.
-        """
-        found = self.explain_methods(
-            image, question, [method], target=target, text=text, threshold=threshold, query=query,
-            class_name=class_name, start_layer=start_layer, start_layer_text=start_layer_text, max_memory=max_memory)
-        return [one for [one] in found] if isinstance(image, list | tuple) else found[0]
 
-    def explain_methods(self, image: Source | Sequence[Source], question: str | None = None,
-                        methods: Sequence[str] = ("relevance",), *, target: Target = None,
-                        text: str | Sequence[str] = (), threshold: float | None = None,
+        Raises:
+            UsageError: something that is asked makes no sense of this model.
+            ImageError: a picture cannot be read.
+        """
+        asked = asked_of(target, text, threshold, query, class_name, start_layer, start_layer_text)
+        about = Pairs.of(image, question)
+        found = [one for [one] in self._explained(about, [method], asked, max_memory)]
+        return found if about.several else found[0]
+
+    @overload
+    def explain_methods(self, image: Source, question: str | None = None, methods: Sequence[str] = ("relevance",),
+                        **asked: Unpack[Options]) -> list[Explanation]: ...
+
+    @overload
+    def explain_methods(self, image: Source, question: list[str] | tuple[str, ...],
+                        methods: Sequence[str] = ("relevance",),
+                        **asked: Unpack[Options]) -> list[list[Explanation]]: ...
+
+    @overload
+    def explain_methods(self, image: list[AnySource] | tuple[AnySource, ...],
+                        question: Questions = None, methods: Sequence[str] = ("relevance",),
+                        **asked: Unpack[Options]) -> list[list[Explanation]]: ...
+
+    def explain_methods(self, image: Images, question: Questions = None, methods: Sequence[str] = ("relevance",), *,
+                        target: Target = None, text: str | Sequence[str] = (), threshold: float | None = None,
                         query: int | Sequence[int] | None = None, class_name: str | None = None,
                         start_layer: int | None = None, start_layer_text: int | None = None,
-                        max_memory: int | None = None) -> list:
-        """The same by several methods, out of one run of the model: a list of them, or one for each picture.
+                        max_memory: int | None = None) -> list[Explanation] | list[list[Explanation]]:
+        """The same by several methods, out of one run of the model: a list of them, or one for each result.
 
         A method that cannot run on this model leaves the others alone: their `left_out` says why.
         """
-        targets = () if target is None else tuple(target) if isinstance(target, list | tuple) else (target,)
-        queries = () if query is None else tuple(map(int, query)) if isinstance(query, Iterable) else (int(query),)
-        asked = Asked(question, _several(text), targets, threshold, queries, class_name,
-                      starts_by_stream(start_layer, start_layer_text))
+        asked = asked_of(target, text, threshold, query, class_name, start_layer, start_layer_text)
+        about = Pairs.of(image, question)
+        found = self._explained(about, methods, asked, max_memory)
+        return found if about.several else found[0]
+
+    def _explained(self, about: Pairs, methods: Sequence[str], asked: Asked,
+                   max_memory: int | None) -> list[list[Explanation]]:
         chosen = [get_method(name) for name in methods]
-        self.check(asked)
+        for question in dict.fromkeys(question for _, question in about.pairs):
+            self.check(replace(asked, question=question))
         self.check_methods(chosen)
-        images = image if isinstance(image, list | tuple) else [image]
-        found = self.explain_batch([Job(open_picture(one), asked) for one in images], chosen, max_memory=max_memory)
-        return found if isinstance(image, list | tuple) else found[0]
+        opened = {id(source): open_picture(source) for source in {id(one): one for one, _ in about.pairs}.values()}
+        jobs = [Job(opened[id(source)], replace(asked, question=question)) for source, question in about.pairs]
+        return self.explain_batch(jobs, chosen, max_memory=max_memory)
 
     def check(self, asked: Asked) -> None:
         """Raises UsageError where something that is asked cannot be asked of this model."""
@@ -291,7 +322,3 @@ class Model:
         device, dtype = self.network.device, self.network.dtype
         return {name: value.to(device, dtype) if value.is_floating_point() else value.to(device)
                 for name, value in inputs.items()}
-
-
-def _several(text: str | Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((text,) if isinstance(text, str) else text))

@@ -24,6 +24,9 @@ class Perturbation:
     kept: list[list[list[int]]]
     logits: Tensor
 
+    def __repr__(self) -> str:
+        return f"<Perturbation of {len(self.kept)} samples in {len(self.removed)} steps>"
+
 
 def perturb(removal: Removal, inputs: Inputs, scores: Mapping[str, Tensor], *, modality: str,
             sign: str, protocol: str, steps: Sequence[float] | None = None, seed: int = 0,

@@ -93,3 +93,6 @@ class Block:
     stream: str
     element: Element
     scores: np.ndarray
+
+    def __repr__(self) -> str:
+        return f"<Block of {len(self.element)} {self.element.kind}, {self.stream}>"

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from mmx.errors import UsageError
+from mmx.errors import UsageError, shown_path
 from mmx.results import documents
 from mmx.results.elements import Block, Elements
-from mmx.results.items import Asked, Item, ModelInfo, Picture, Prediction
+from mmx.results.items import Asked, Item, ModelInfo, Picture, Prediction, told_score
 from mmx.results.subject import Subject
 from mmx.schema import SCHEMA_VERSION, misfit
 
@@ -64,9 +64,10 @@ class Explanation:
         return self.items[index]
 
     def __repr__(self) -> str:
-        items = ", ".join(f"{item.label} {item.score:.3g} {item.unit}" for item in self.items[:3])
+        items = ", ".join(map(told_score, self.items[:3]))
         more = f", and {len(self) - 3} more" if len(self) > 3 else ""
-        return f"<Explanation of {self.picture.source} by {self.method}, {self.model.name}: {items or 'nothing'}{more}>"
+        return (f"<Explanation of {shown_path(self.picture.source)} by {self.method}, {self.model.name}: "
+                f"{items or 'nothing'}{more}>")
 
     def elements_of(self, item: Item) -> Elements:
         """What the tokens of every stream of an item are."""

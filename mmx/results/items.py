@@ -74,9 +74,18 @@ class Item:
     elements: Elements = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        scores = ", ".join(f"{len(row)} {stream} scores" for stream, row in self.scores.items())
+        return f"<Item {self.kind} {self.index}, {told_score(self)}: {scores or 'not explained'}>"
+
     @property
     def prediction(self) -> Prediction:
         return Prediction(self.index, self.label, self.score, self.unit)
+
+
+def told_score(one: Item | Prediction) -> str:
+    """ "red 0.93 softmax", on one line whatever the label is."""
+    return f"{' '.join(one.label.split())} {one.score:.3g} {one.unit}"
 
 
 DEFAULT_THRESHOLD = 0.5

@@ -34,13 +34,13 @@ def study_folder(out: str | Path | None, world: World, *, resume: bool, overwrit
             yield Path(out)
         return
     if resume or world.size > 1:
-        raise UsageError("A run in a temporary folder cannot be gone on with or shared.", "Name a folder with out.")
+        raise UsageError("A run in a temporary folder cannot be gone on with or shared.", "Name a folder with `out=`.")
     with TemporaryDirectory(prefix="mmx-") as folder:
         try:
             yield Path(folder)
         except Interrupted as error:
             raise Interrupted("Interrupted; nothing is kept of a run without a folder.",
-                              "Name one with out to go on later.") from error
+                              "Name one with `out=` to go on later.") from error
 
 
 def check_out(out: Path, *, resume: bool, overwrite: bool) -> None:
@@ -59,15 +59,16 @@ def check_out(out: Path, *, resume: bool, overwrite: bool) -> None:
 def refuse_replacing(folder: Path, *, resume: bool, overwrite: bool) -> None:
     """Raises UsageError where a run is in the folder, and it is not said whether it goes on or is replaced."""
     if resume and overwrite:
-        raise UsageError("--resume goes on with a run and --overwrite replaces it.", "Give one of them.")
+        raise UsageError("`resume=True` goes on with a run and `overwrite=True` replaces it.", "Give one of them.")
     there = [*shards(folder), *(path for path in (folder / PARAMETERS, folder / SUMMARY) if path.is_file())]
     if there and not (resume or overwrite):
         raise UsageError(f"{shown_path(folder)} holds a run already ({there[0].name}).",
-                         "Go on with it (--resume, resume=True), replace it (--overwrite, overwrite=True), or choose "
-                         "another folder with --out.")
+                         "Go on with it (`resume=True`), replace it (`overwrite=True`), or choose another folder "
+                         "with `out=`.")
     if resume and shards(folder) and not (folder / PARAMETERS).is_file():
         raise UsageError(f"{shown_path(folder)} has records but no {PARAMETERS}: it is not known what they are of.",
-                         "Put that file back, replace the run with --overwrite, or choose another folder with --out.")
+                         "Put that file back, replace the run with `overwrite=True`, or choose another folder "
+                         "with `out=`.")
 
 
 @contextmanager
@@ -79,10 +80,10 @@ def _locked(folder: Path, resume: bool, overwrite: bool) -> Iterator[None]:
         lock.acquire(timeout=_MOMENT_S)
     except Timeout as error:
         raise UsageError(f"Another run is writing to {shown_path(folder)}.",
-                         "Wait until it has ended, or choose another folder with --out.") from error
+                         "Wait until it has ended, or choose another folder with `out=`.") from error
     except OSError as error:
         raise OutputError(f"Nothing can be written to {shown_path(folder)}: {error.strerror}.",
-                          "Choose another folder with --out.") from error
+                          "Choose another folder with `out=`.") from error
     except NotImplementedError:  # a file system without locks
         pass
     try:
@@ -105,4 +106,4 @@ def _kept(folder: Path) -> Iterator[None]:
         if not shards(folder):
             raise
         raise Interrupted(f"Interrupted; the records in {shown_path(folder)} are kept.",
-                          "Go on with --resume.") from error
+                          "Go on with `resume=True`.") from error

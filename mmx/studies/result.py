@@ -72,7 +72,7 @@ class DrawnStudy(Study):
             return cls(json.loads((Path(folder) / SUMMARY).read_bytes()), (Path(folder) / cls.figure).read_bytes())
         except (OSError, ValueError) as error:
             raise UsageError(f"{shown_path(folder)} holds no finished study.",
-                             "Unfinished ones go on with resume.") from error
+                             "Unfinished ones go on with `resume=True`.") from error
 
     def plot(self) -> Image.Image:
         """The figure as a picture."""

@@ -46,7 +46,7 @@ class Run:
                 file.write(line.encode())
         except OSError as error:
             raise OutputError(f"{shown_path(path)} cannot be written: {error.strerror}.",
-                              "Make room, then go on with --resume.") from error
+                              "Make room, then go on with `resume=True`.") from error
 
     def records(self, failed: bool = False) -> Iterator[Record]:
         """Of all processes, in order of id, read one by one: those that hold a result, or else an "error"."""
@@ -120,7 +120,7 @@ def go_through(run: Run, groups: Sequence[Sequence[Numbered[Sample]]],
                 advance(len(group))
     except KeyboardInterrupt as error:
         raise Interrupted(f"Interrupted; {len(done)} of {sum(map(len, mine))} records are kept in "
-                          f"{shown_path(run.folder)}.", "Go on with --resume.") from error
+                          f"{shown_path(run.folder)}.", "Go on with `resume=True`.") from error
     run.world.wait()
 
 
@@ -144,16 +144,16 @@ def _check_same(before: Record, now: Record, folder: Path) -> None:
         if before.get(name) != now.get(name):
             raise UsageError(f"The run in {shown_path(folder)} had {name} {json.dumps(before.get(name))}, "
                              f"not {json.dumps(now.get(name))}.",
-                             "Go on with the same, or choose another folder with --out.")
+                             "Go on with the same, or choose another folder with `out=`.")
 
 
 def _read(path: Path) -> Record:
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise UsageError(f"{shown_path(path)} cannot be read.", "Choose another folder with --out.") from error
+        raise UsageError(f"{shown_path(path)} cannot be read.", "Choose another folder with `out=`.") from error
     if not isinstance(found, dict):
-        raise UsageError(f"{shown_path(path)} is not mmx's.", "Choose another folder with --out.")
+        raise UsageError(f"{shown_path(path)} is not mmx's.", "Choose another folder with `out=`.")
     return found
 
 
@@ -163,7 +163,7 @@ def _check_pictures(run: Run, picture: Callable[[Record], str | None]) -> None:
         more = f" and {len(changed) - 1} more" if changed[1:] else ""
         raise UsageError(f"The picture or the features of sample {changed[0]}{more} are no longer what they were when "
                          f"the run in {shown_path(run.folder)} began.",
-                         "Put them back, or begin anew with --overwrite or in another folder.")
+                         "Put them back, or begin anew with `overwrite=True` or in another folder.")
 
 
 def _places(folder: Path, fault: Fault, failed: bool = False) -> dict[int, tuple[Path, int]]:
@@ -182,6 +182,7 @@ def _places(folder: Path, fault: Fault, failed: bool = False) -> dict[int, tuple
 
 def _checked(line: bytes, fault: Fault, done: Iterable[int], place: str) -> tuple[int, bool]:
     """A record's id, and whether it is of a failure. Raises UsageError where it is no record of the run."""
+    record: Any
     try:
         record = json.loads(line)
     except (ValueError, RecursionError):
@@ -192,7 +193,7 @@ def _checked(line: bytes, fault: Fault, done: Iterable[int], place: str) -> tupl
         wrong = f"it lacks {error}" if isinstance(error, KeyError) else "its values are of another kind"
     if wrong is not None:
         raise UsageError(f"{place}, is no record of this run: {wrong}.",
-                         "Take that line out and go on with --resume, or begin anew with --overwrite.")
+                         "Take that line out and go on with `resume=True`, or begin anew with `overwrite=True`.")
     return record["id"], "error" in record
 
 

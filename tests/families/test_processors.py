@@ -67,7 +67,7 @@ def test_the_file_that_is_missing_is_named_and_another_can_be_taken(other: Calla
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(CheckpointError, match=r"has no preprocessor_config\.json") as found:
         mmx.load(folder).load_all()
-    assert "--processor owner/base" in (found.value.hint or "")
+    assert '`processor="owner/base"`' in (found.value.hint or "")
     model = mmx.load(folder, processor=tiny_vit)
     assert scores(model, {}) == scores(mmx.load(tiny_vit), {})
     assert model.info.revision.startswith(f"{mmx.load(folder, processor=folder.parent).info.revision.split()[0]} with ")

@@ -162,4 +162,4 @@ def test_classes_without_names_are_numbers_and_a_note_says_so(tiny_vit: Path) ->
     model.network.config.id2label = {index: f"LABEL_{index}" for index in range(count)}
     assert list(model.labels) == [f"class {index}" for index in range(count)]
     [note] = model.warnings
-    assert note.endswith("does not name its classes, so they are numbers: give --answers FILE")
+    assert note.endswith("does not name its classes, so they are numbers: give `answers=FILE`")

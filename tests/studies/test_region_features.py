@@ -238,7 +238,7 @@ def test_pictures_by_their_coco_names(tmp_path: Path, model: AnsweringModel, nam
     with pytest.raises(ImageError, match="has no picture COCO_val2014_000000000009"):
         data.picture(data.samples[0])
     nowhere = data_from_file(tmp_path / "valid.json", None, None, None, 1, protocol)
-    with pytest.raises(UsageError, match="Add --images"):
+    with pytest.raises(UsageError, match="Add `images=DIR`"):
         nowhere.picture(nowhere.samples[0])
 
 

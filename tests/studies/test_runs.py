@@ -109,7 +109,7 @@ def test_what_is_there_is_neither_deleted_nor_gone_on_with_unasked(tmp_path: Pat
     for look in (lambda: check_out(tmp_path, resume=False, overwrite=False), lambda: opened(tmp_path, resume=False)):
         with pytest.raises(UsageError, match="holds a run already") as caught:
             look()
-        assert "--resume" in str(caught.value) and "--overwrite" in str(caught.value)
+        assert "`resume=True`" in str(caught.value) and "`overwrite=True`" in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == [file] and (tmp_path / file).read_text() == "{}\n"
 
 
@@ -203,7 +203,7 @@ def test_what_is_interrupted_says_how_far_it_came_and_how_to_go_on(tmp_path: Pat
             raise KeyboardInterrupt
         return [{"id": number} for number, _ in group]
 
-    with pytest.raises(Interrupted, match=r"2 of 4 records are kept in .* Go on with --resume"):
+    with pytest.raises(Interrupted, match=r"2 of 4 records are kept in .* Go on with `resume=True`"):
         through(opened(tmp_path), records)
     with pytest.raises(Interrupted, match="nothing is kept"), study_folder(None, ALONE, resume=False,
                                                                            overwrite=False) as folder:

@@ -106,7 +106,7 @@ def test_the_folder_of_a_run_without_out_is_gone(model: Model, data: tuple[Path,
 
 
 @pytest.mark.parametrize(("changed", "said"), [
-    ({"protocol": "icv21"}, "no protocol 'icv21'"), ({"seed": 1}, "draws the pictures of --limit"),
+    ({"protocol": "icv21"}, "no protocol 'icv21'"), ({"seed": 1}, "draws the pictures of `limit=`"),
     ({"methods": ["relevanse"]}, "Did you mean 'relevance'"), ({"images": None}, "go together"),
 ])
 def test_misuse_is_named(model: Model, data: tuple[Path, Path], changed: dict, said: str) -> None:

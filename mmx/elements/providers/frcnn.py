@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from mmx.checkpoints.catalog import ATTRIBUTES_OF_REGIONS, OBJECTS_OF_REGIONS, REGION_DETECTOR
-from mmx.checkpoints.loading import DTYPES, pick_device, resolve
+from mmx.checkpoints.loading import DTYPES, check_dtype, pick_device, resolve
+from mmx.devices import DEFAULT_DEVICE
 from mmx.elements.providers._frcnn_files import read_network, read_settings
 from mmx.elements.providers._frcnn_network import FasterRcnn, Found
 from mmx.elements.providers._names import RegionNames, region_names
@@ -118,13 +119,13 @@ def build(options: dict[str, Any], device: str, feature_size: int) -> RegionProv
     return FrcnnRegions(detector, f"Faster R-CNN detections ({source.name}{commit}{turned})", names)
 
 
-def load_region_detector(folder: str | Path, device: str = "cpu", dtype: str = "float32",
-                         channels: str = "reference") -> RegionDetector:
+def load_region_detector(folder: str | Path, device: str | torch.device = DEFAULT_DEVICE,
+                         dtype: str | torch.dtype = "float32", channels: str = "reference") -> RegionDetector:
     """The region detector in a folder with config.yaml and its weights.
 
     Args:
-        device: "auto", "cpu", "cuda" or "mps".
-        dtype: "float32" or "float64". In half precision other boxes would survive.
+        device: as of `mmx.load`.
+        dtype: "float32" or "float64", or torch's. In half precision other boxes would survive.
         channels: "reference" is what the reference does with a picture's file: it takes the channels in the order
             that is not the one in the config ("BGR" in the published one), while the means stay as they are.
             "config" is the order that the config names, in which the weights were trained.
@@ -132,13 +133,14 @@ def load_region_detector(folder: str | Path, device: str = "cpu", dtype: str = "
     Raises:
         CheckpointError: a file is missing or broken, or they do not fit each other.
     """
-    if dtype not in ("float32", "float64"):
-        raise UsageError(f"The region detector does not run in {dtype}.", "Give float32 or float64.")
+    of = check_dtype(dtype)
+    if of not in ("float32", "float64"):
+        raise UsageError(f"The region detector does not run in {of}.", "Give float32 or float64.")
     if channels not in ("config", "reference"):
         raise UsageError(f"No order of channels is called '{channels}'.", "Give config or reference.")
     folder = Path(folder)
     settings = read_settings(folder)
-    network = read_network(folder, settings).to(pick_device(device), DTYPES[dtype])
+    network = read_network(folder, settings).to(pick_device(device), DTYPES[of])
     try:
         return RegionDetector(network, settings, channels)
     except (LookupError, TypeError, ValueError) as error:

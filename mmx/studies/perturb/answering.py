@@ -52,7 +52,7 @@ class AnsweringModel:
         answers = self.model.labels
         if list(answers[:2]) == ["answer 0", "answer 1"]:
             raise UsageError(f"What the answers of {self.model.info.name} are called is not known.",
-                             "Add --answers with a JSON list of them, such as LXMERT's trainval_label2ans.json.")
+                             "Add `answers=` with a JSON list of them, such as LXMERT's trainval_label2ans.json.")
         return answers
 
     @property

@@ -73,14 +73,14 @@ def compare(*folders: str | Path, out: str | Path | None = None, overwrite: bool
 def _refuse_replacing(out: Path, folders: Sequence[Path], overwrite: bool) -> None:
     """A run is never replaced by a comparison, and one of other runs only where that is asked for."""
     if (out / PARAMETERS).is_file():
-        raise UsageError(f"{shown_path(out)} holds a run.", "Choose another folder with --out.")
+        raise UsageError(f"{shown_path(out)} holds a run.", "Choose another folder with `out=`.")
     if overwrite or not (out / SUMMARY).is_file():
         return
     with suppress(OSError, ValueError, LookupError, TypeError):
         if json.loads((out / SUMMARY).read_bytes())["runs"] == [str(folder) for folder in folders]:
             return
     raise UsageError(f"{shown_path(out)} holds another comparison.",
-                     "Replace it (--overwrite, overwrite=True), or choose another folder with --out.")
+                     "Replace it with `overwrite=True`, or choose another folder with `out=`.")
 
 
 def _compared(runs: Sequence[Finished]) -> dict[str, Any]:
@@ -134,4 +134,4 @@ def _shown(value: Any) -> str:
 
 def _no_run(folder: Path) -> UsageError:
     return UsageError(f"{shown_path(folder)} holds no finished run of mmx perturb.",
-                      "Give folders that mmx perturb wrote with --out; unfinished ones go on with --resume.")
+                      "Give folders that mmx perturb wrote with `out=`; unfinished ones go on with `resume=True`.")

@@ -8,12 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from PIL.Image import Image
-
 from mmx.datasets.soft_accuracy import truth_of, truth_of_one
 from mmx.datasets.vqa import VqaSample, read_vqa
 from mmx.errors import ImageError, UsageError, shown_path
-from mmx.images import open_picture
+from mmx.images import Source, open_picture
 from mmx.perturbation.protocol import RemovalProtocol
 from mmx.results import Picture
 from mmx.shapes.questions import draw_question
@@ -25,7 +23,8 @@ _SUFFIXES = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
 _ROW = "Give each row image (a file or a picture), question and answer or answers."
 
 PlainRows = Sequence[Mapping[str, Any]]
-"""image: a file's path or a PIL image; question; answer, or answers of several people, or a score for each; id."""
+"""image: a file's path or a picture, as `mmx.load(...).explain` takes it; question; answer, or answers of several
+people, or a score for each; id."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ def read_data(data: str | Path | PlainRows | None, annotations: Path | None, ima
     """Questions and answers by what they are; see `mmx.perturb`. Raises UsageError where they cannot be read."""
     if data is None:
         if annotations or images:
-            raise UsageError("annotations and images go with data.", "Give data as well.")
+            raise UsageError("`annotations=` and `images=` go with `data=`.", "Give `data=` as well.")
         return drawn_data(number or DRAWN_SAMPLES, seed, protocol)
     if isinstance(data, str | Path):
         return data_from_file(Path(data), annotations, images, number, seed, protocol)
@@ -61,7 +60,7 @@ def data_from_file(path: Path, annotations: Path | None, images: Path | None, nu
                    protocol: RemovalProtocol) -> VqaData:
     """Shuffled as the reference shuffles, by `random.seed(seed)`, then the first `number`."""
     if images is not None and not images.is_dir():
-        raise UsageError(f"--images {shown_path(images)} is not a folder.", "Give the pictures' folder.")
+        raise UsageError(f"{shown_path(images)} is not a folder.", "Give the pictures' folder as `images=`.")
     found = read_vqa(path, annotations, images)
     return _taken(found.samples, _Pictures(images), found.kind, found.sha256, number, seed, protocol)
 
@@ -72,10 +71,10 @@ def data_from_rows(rows: PlainRows, images: Path | None, number: int | None, see
     samples, pictures, total = [], {}, hashlib.sha256()
     for place, row in enumerate(rows):
         image, answers = row.get("image"), row.get("answers", row.get("answer"))
-        if not (isinstance(image, str | Path | Image) and row.get("question") and answers):
+        if not (isinstance(image, Source) and row.get("question") and answers):
             raise UsageError(f"Row {place}: image, question or answer is missing.", _ROW)
         name = str(row.get("id", f"row {place}"))
-        path = None if isinstance(image, Image) else Path(images or "", image)
+        path = Path(images or "", image) if isinstance(image, str | Path) else None
         try:
             truth = truth_of(answers)
         except ValueError as error:
@@ -141,7 +140,7 @@ class _Pictures:
             return sample.path
         if self.folder is None:
             raise UsageError("The data name pictures, but not where they are.",
-                             "Add --images DIR, or --features FILE with features of their regions.")
+                             "Add `images=DIR`, or `features=FILE` with features of their regions.")
         return self._find(sample.image, self.folder)
 
     def _find(self, name: str, folder: Path) -> Path:

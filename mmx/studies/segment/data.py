@@ -32,9 +32,9 @@ class CocoData:
 def check_given(folder: Path | None, annotations: Path | None, limit: int | None, seed: int | None) -> None:
     """Raises UsageError where half of what is needed is missing."""
     if (folder is None) != (annotations is None):
-        raise UsageError("--images and --annotations go together.", "Give both, or neither for drawn scenes.")
+        raise UsageError("`images=` and `annotations=` go together.", "Give both, or neither for drawn scenes.")
     if seed is not None and limit is None:
-        raise UsageError("--seed draws the pictures of --limit.", "Give --limit as well.")
+        raise UsageError("`seed=` draws the pictures of `limit=`.", "Give `limit=` as well.")
 
 
 def read_data(folder: Path | None, annotations: Path | None, limit: int | None, seed: int | None, out: Path,
@@ -61,7 +61,7 @@ def read_data(folder: Path | None, annotations: Path | None, limit: int | None, 
         raise UsageError(f"{shown_path(annotations)} has no pictures.")
     if not any(image.path.exists() for image in images):
         raise UsageError(f"None of the {len(images)} pictures of {shown_path(annotations)} lies in "
-                         f"{shown_path(folder)}.", f"Give the folder of {images[0].path.name} with --images.")
+                         f"{shown_path(folder)}.", f"Give the folder of {images[0].path.name} with `images=`.")
     return CocoData(instances, images,
                     {**asked, "annotations_sha256": instances.sha256, "limit": limit, "seed": seed})
 

@@ -60,7 +60,7 @@ class Detector:
                  reference_sizes: bool = False) -> None:
         if "queries" not in model.asking.fields:
             raise UsageError(f"{model.info.name} {model.family.does}; only a detector can be scored by masks.",
-                             f"Name one: --model {FOR_PHOTOGRAPHS}.")
+                             f"Load one, such as {FOR_PHOTOGRAPHS}.")
         self.model, self.threshold = model, threshold
         self.max_memory = max_memory if max_memory is not None else quarter_of_gpu(model.info.device)
         self._sized = with_reference_sizes(model) if reference_sizes else model

@@ -1,0 +1,72 @@
+"""What `explain` is called with, as users write it: pictures, questions, and what is asked of each."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypedDict, TypeVar
+
+from mmx.errors import UsageError
+from mmx.images import Source
+from mmx.results import Asked, starts_by_stream
+
+AnySource = TypeVar("AnySource", bound=Source)
+"""What a list of pictures holds."""
+Images = Source | list[Any] | tuple[Any, ...]
+"""A picture, or several."""
+Questions = str | list[str] | tuple[str, ...] | None
+"""A question, or several, or none."""
+Target = str | int | Sequence[str | int] | None
+"""What is explained, by text or index, or several of them; None is what the model predicts."""
+
+
+class Options(TypedDict, total=False):
+    """What `Model.explain` and `Model.explain_methods` take beside pictures, questions and methods; see there."""
+
+    target: Target
+    text: str | Sequence[str]
+    threshold: float | None
+    query: int | Sequence[int] | None
+    class_name: str | None
+    start_layer: int | None
+    start_layer_text: int | None
+    max_memory: int | None
+
+
+def asked_of(target: Target = None, text: str | Sequence[str] = (), threshold: float | None = None,
+             query: int | Sequence[int] | None = None, class_name: str | None = None, start_layer: int | None = None,
+             start_layer_text: int | None = None) -> Asked:
+    """All that is asked but the question."""
+    if target is None:
+        targets: tuple[str | int, ...] = ()
+    else:
+        targets = tuple(target) if isinstance(target, Sequence) and not isinstance(target, str) else (target,)
+    queries = () if query is None else tuple(map(int, query)) if isinstance(query, Iterable) else (int(query),)
+    texts = tuple(dict.fromkeys((text,) if isinstance(text, str) else text))
+    return Asked(None, texts, targets, threshold, queries, class_name,
+                 starts_by_stream(start_layer, start_layer_text))
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """A picture and a question each, and whether there may be several of them."""
+
+    pairs: tuple[tuple[Source, str | None], ...]
+    several: bool
+
+    @classmethod
+    def of(cls, image: Images, question: Questions = None) -> "Pairs":
+        """One picture or question is for all of the others; several of both go together in order.
+
+        Raises:
+            UsageError: there are several of both, and not as many of one as of the other.
+        """
+        images: list[Source] = list(image) if isinstance(image, list | tuple) else [image]
+        questions: list[str | None] = list(question) if isinstance(question, list | tuple) else [question]
+        if not isinstance(image, list | tuple):
+            images *= len(questions)
+        elif not isinstance(question, list | tuple):
+            questions *= len(images)
+        if len(images) != len(questions):
+            raise UsageError(f"{len(images)} pictures and {len(questions)} questions do not go together.",
+                             "Give a question for each picture, or one for all.")
+        several = isinstance(image, list | tuple) or isinstance(question, list | tuple)
+        return cls(tuple(zip(images, questions, strict=True)), several)
