@@ -7,21 +7,23 @@ vector-matrix products, O(n²) a layer where the matrix is O(n³).
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
+from mmx.arrays import Bool, Float, Int
 from mmx.schedule import Schedule, Site
 
 
-def fuse_heads(attention: Tensor, gradient: Tensor) -> Tensor:
-    """Eq. 5: mean over heads of max(∇A ⊙ A, 0). Both (batch, heads, rows, cols); (batch, rows, cols) back."""
+def fuse_heads(attention: Float[Tensor, "batch heads rows cols"],
+               gradient: Float[Tensor, "batch heads rows cols"]) -> Float[Tensor, "batch rows cols"]:
+    """Eq. 5: mean over heads of max(∇A ⊙ A, 0)."""
     return (attention * gradient).clamp_(min=0).mean(dim=1)
 
 
-def row_normalize(matrix: Tensor) -> Tensor:
-    """Rows divided by their sums, (…, rows, cols); a row that sums to zero stays zero."""
+def row_normalize(matrix: Float[Tensor, "*batch rows cols"]) -> Float[Tensor, "*batch rows cols"]:
+    """Rows divided by their sums; a row that sums to zero stays zero."""
     sums = matrix.sum(dim=-1, keepdim=True)
     return matrix / torch.where(sums == 0, 1, sums)
 
@@ -31,43 +33,44 @@ class SelfRelevance:
     """R[x,x] = (I + B_L) … (I + B_1)(I + E), kept as its factors; E is what eq. 11 added so far."""
 
     size: int
-    factors: tuple[Tensor, ...] = ()
-    added: Tensor | None = None
+    factors: tuple[Float[Tensor, "batch size size"], ...] = ()
+    added: Float[Tensor, "batch size size"] | None = None
 
-    def attend(self, fused: Tensor) -> "SelfRelevance":
+    def attend(self, fused: Float[Tensor, "batch {self.size} {self.size}"]) -> "SelfRelevance":
         """Eq. 6: R ← R + Ā R."""
         return SelfRelevance(self.size, (*self.factors, fused), self.added)
 
-    def add(self, addition: Tensor) -> "SelfRelevance":
+    def add(self, addition: Float[Tensor, "batch {self.size} {self.size}"]) -> "SelfRelevance":
         """R ← R + addition, where it is not a product any more."""
         is_identity = self.added is None and not self.factors
         return SelfRelevance(self.size, (), addition if is_identity else self.deviation() + addition)
 
-    def deviation_rows(self, rows: Tensor) -> Tensor:
-        """rows · (R − I), for (batch, k, size). R − I itself is accumulated, so small relevance is not lost."""
+    def deviation_rows(self, rows: Float[Tensor, "batch k {self.size}"]) -> Float[Tensor, "batch k {self.size}"]:
+        """rows · (R − I). R − I itself is accumulated, so small relevance is not lost."""
         total = torch.zeros_like(rows)
         for factor in reversed(self.factors):
             total = total + (rows + total) @ factor
         return total if self.added is None else total + (rows + total) @ self.added
 
-    def deviation_sums(self) -> Tensor | None:
-        """Row sums of R − I, (batch, size); None while R = I."""
+    def deviation_sums(self) -> Float[Tensor, "batch {self.size}"] | None:
+        """Row sums of R − I; None while R = I."""
         sums = None if self.added is None else self.added.sum(dim=-1)
         for factor in self.factors:
             grown = factor.sum(dim=-1)
             sums = grown if sums is None else sums + grown + (factor @ sums.unsqueeze(-1)).squeeze(-1)
         return sums
 
-    def deviation(self) -> Tensor:
-        """R − I in full, (batch, size, size)."""
+    def deviation(self) -> Float[Tensor, "batch {self.size} {self.size}"]:
+        """R − I in full."""
         like = self.added if self.added is not None else self.factors[0]
         return self.deviation_rows(torch.eye(self.size, dtype=like.dtype, device=like.device).expand_as(like))
 
-    def rows_times(self, rows: Tensor) -> Tensor:
+    def rows_times(self, rows: Float[Tensor, "batch k {self.size}"]) -> Float[Tensor, "batch k {self.size}"]:
+        """rows · R."""
         return rows + self.deviation_rows(rows)
 
-    def transposed_times(self, columns: Tensor) -> Tensor:
-        """Rᵀ · columns, for (batch, size, k)."""
+    def transposed_times(self, columns: Float[Tensor, "batch {self.size} k"]) -> Float[Tensor, "batch {self.size} k"]:
+        """Rᵀ · columns."""
         return self.rows_times(columns.transpose(-1, -2)).transpose(-1, -2)
 
 
@@ -82,20 +85,22 @@ class Normalized:
         if self._sums is not None:
             self._scale = torch.where(self._sums < torch.finfo(self._sums.dtype).tiny, 0, 1 / self._sums)
 
-    def undefined(self, valid: Tensor) -> Tensor:
-        """Which samples have a valid row, (batch, size) bool, where eq. 8 is 0/0; (batch,) bool."""
+    def undefined(self, valid: Bool[Tensor, "batch size"]) -> Bool[Tensor, " batch"]:
+        """Which samples have a valid row where eq. 8 is 0/0."""
         return valid.any(dim=1) if self._sums is None else ((self._sums == 0) & valid).any(dim=1)
 
-    def rows_times(self, rows: Tensor) -> Tensor:
+    def rows_times(self, rows: Float[Tensor, "batch k size"]) -> Float[Tensor, "batch k size"]:
+        """rows · N(R)."""
         if self._sums is None:
             return rows
         return rows + self._relevance.deviation_rows(rows * self._scale.unsqueeze(-2))
 
-    def transposed_times(self, columns: Tensor) -> Tensor:
-        """N(R)ᵀ · columns, for (batch, size, k)."""
+    def transposed_times(self, columns: Float[Tensor, "batch size k"]) -> Float[Tensor, "batch size k"]:
+        """N(R)ᵀ · columns."""
         return self.rows_times(columns.transpose(-1, -2)).transpose(-1, -2)
 
 
+@runtime_checkable
 class Readout(Protocol):
     """Which row of a stream's relevance is read: a single one, or a mean of rows by weights."""
 
@@ -103,23 +108,23 @@ class Readout(Protocol):
     def stream(self) -> str: ...
 
     @property
-    def index(self) -> Tensor:
-        """The row of each item, (items,)."""
+    def index(self) -> Int[Tensor, " items"]:
+        """The row of each item."""
         ...
 
-    def unit(self, size: int, dtype: torch.dtype) -> Tensor:
-        """The row vector that reads it, (items, 1, size)."""
+    def unit(self, size: int, dtype: torch.dtype) -> Float[Tensor, "items 1 {size}"]:
+        """The row vector that reads it."""
         ...
 
-    def take(self, matrix: Tensor) -> Tensor:
-        """That row of a matrix for each item, (items or 1, rows, cols), (items, cols)."""
+    def take(self, matrix: Float[Tensor, "#items rows cols"]) -> Float[Tensor, "items cols"]:
+        """That row of a matrix for each item."""
         ...
 
 
 class Identity:
     """Stands for N(R) where the normalisation, or the self-relevance itself, is left out of eq. 10."""
 
-    def rows_times(self, rows: Tensor) -> Tensor:
+    def rows_times(self, rows: Float[Tensor, "batch k size"]) -> Float[Tensor, "batch k size"]:
         return rows
 
     transposed_times = rows_times
@@ -133,19 +138,20 @@ Factor = SelfRelevance | Normalized | Identity
 class CrossRelevance:
     """R[x,y] = left · right, where `right` is the normalised relevance of y that every addition so far shared."""
 
-    left: Tensor
+    left: Float[Tensor, "batch rows cols"]
     right: Factor
 
-    def attend(self, fused: Tensor) -> "CrossRelevance":
+    def attend(self, fused: Float[Tensor, "batch rows rows"]) -> "CrossRelevance":
         """Eq. 7: R ← R + Ā R."""
         return CrossRelevance(self.left + fused @ self.left, self.right)
 
-    def add(self, left: Tensor, right: Factor) -> "CrossRelevance":
+    def add(self, left: Float[Tensor, "batch rows cols"], right: Factor) -> "CrossRelevance":
         if right is self.right:
             return CrossRelevance(self.left + left, right)
         return CrossRelevance(self.dense() + right.rows_times(left), _IDENTITY)
 
-    def dense(self) -> Tensor:
+    def dense(self) -> Float[Tensor, "batch rows cols"]:
+        """R[x,y] in full."""
         return self.right.rows_times(self.left)
 
 
@@ -156,8 +162,8 @@ class Relevance:
     selves: dict[str, SelfRelevance]
     crosses: dict[tuple[str, str], CrossRelevance] = field(default_factory=dict)
 
-    def row(self, readout: Readout, cols: str, dtype: torch.dtype) -> Tensor:
-        """What is read of R[readout's stream, cols], (items, size of cols)."""
+    def row(self, readout: Readout, cols: str, dtype: torch.dtype) -> Float[Tensor, "items _cols"]:
+        """What is read of R[readout's stream, cols]."""
         rows = readout.stream
         if rows == cols:
             return self.selves[rows].rows_times(readout.unit(self.selves[rows].size, dtype)).squeeze(1)
@@ -170,21 +176,21 @@ class Relevance:
 
 def propagate(
     schedule: Schedule,
-    fused: Mapping[Site, Tensor],
+    fused: Mapping[Site, Float[Tensor, "batch _rows _cols"]],
     sizes: Mapping[str, int],
     *,
     normalize: bool = True,
     self_in_cross: bool = True,
-    drop_undefined: Mapping[str, Tensor] | None = None,
+    drop_undefined: Mapping[str, Bool[Tensor, "batch _tokens"]] | None = None,
 ) -> Relevance:
     """Eq. 6 to 11 along the schedule, from R[x,x] = I and R[x,y] = 0.
 
     Args:
         schedule: the model's sites, in steps that read the state from before the step.
-        fused: (batch, rows, cols) of each site that matters to the target; a site that is absent adds nothing.
+        fused: eq. 5 of each site that matters to the target; a site that is absent adds nothing.
         sizes: tokens per stream.
         normalize: apply eq. 8 and 9 inside eq. 10; without, N(R) = R.
-        drop_undefined: the tokens that count, (batch, tokens) bool by stream. With it, eq. 10 adds nothing at all
+        drop_undefined: the tokens that count, by stream. With it, eq. 10 adds nothing at all
             where eq. 8 is 0/0 in one of their rows, as in the reference's DETR; without, such a row is a unit row.
         self_in_cross: without, eq. 10 is R[x,y] ← R[x,y] + Ā (the paper's ablation of self-attention).
     """
@@ -225,7 +231,7 @@ def propagate(
     return state
 
 
-def _attend(state: Relevance, stream: str, fused: Tensor) -> None:
+def _attend(state: Relevance, stream: str, fused: Float[Tensor, "batch rows rows"]) -> None:
     state.selves[stream] = state.selves[stream].attend(fused)
     for key, cross in state.crosses.items():
         if key[0] == stream:

@@ -4,11 +4,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from shape_checks import check_shapes
 
 if TYPE_CHECKING:
     from torch import nn
 
 SHARED = Path(__file__).parents[2] / "shared"
+
+check_shapes([f"mmx.{room}" for room in (
+    "asking", "capture.lrp_rules", "capture.passes", "capture.recording", "elements", "engine", "methods", "metrics",
+    "perturbation", "results", "rules", "studies.masks", "wiring")])
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -19,8 +19,8 @@ MOST_FLOORS = 8
 
 # Low to high; rooms of one floor do not know each other.
 FLOORS = (
-    ("errors", "schedule", "metrics", "reference", "devices", "schema", "version"),
-    ("registry", "results", "rules", "files", "capture", "families"),
+    ("arrays", "errors", "schedule", "reference", "devices", "schema", "version"),
+    ("registry", "results", "rules", "files", "capture", "families", "metrics"),
     ("checkpoints", "wiring", "methods", "asking", "datasets", "images"),
     ("elements", "engine", "perturbation", "show"),
     ("model", "shapes"),
@@ -31,9 +31,10 @@ FLOORS = (
 RANK = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # Rooms that know less than their floor would allow.
 KNOWS_ONLY = {
-    "rules": {"schedule"}, "results": {"errors", "schema"}, "capture": {"errors", "reference", "schedule"},
+    "rules": {"arrays", "schedule"}, "results": {"arrays", "errors", "schema"}, "metrics": {"arrays"},
+    "capture": {"arrays", "errors", "reference", "schedule"},
     "families": {"reference", "schedule"}, "show": {"results", "errors", "files", "images"},
-    "methods": {"capture", "errors", "registry", "rules", "schedule"}, "datasets": {"errors"},
+    "methods": {"arrays", "capture", "errors", "registry", "rules", "schedule"}, "datasets": {"errors"},
     "images": {"errors", "results"}}
 
 

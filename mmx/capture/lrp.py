@@ -1,10 +1,7 @@
 """Layer-wise relevance propagation on an unmodified model, without a second copy of it.
 
-Inside `ruled(...)` every differentiable function of a forward keeps its value and its gradient, and gains a
+Inside a `RuleMode` every differentiable function of a forward keeps its value and its gradient, and gains a
 relevance rule; which of the two a backward follows is switched by `RuleMode.relevance`. So one forward serves both.
-
-The rules are those of the reference (Chefer, Gur & Wolf 2021, code at 58eaea8; alpha = 1), with its guards against
-division by zero. Sums run over one sample, where the reference's run over a batch that is always one.
 LRP is reported to be patented for commercial use; mmx's default method does not use it.
 """
 
@@ -16,9 +13,8 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode, resolve_name
 
+from mmx.capture.lrp_rules import add_rule, conserved, linear_rule, matmul_rule, matrix_rule, safe_divide
 from mmx.errors import CaptureError
-
-_GUARD = 1e-9
 
 Rule = Callable[[Tensor, Tensor], tuple[Tensor | None, ...]]
 """(relevance of the output, the output) → relevance of each input."""
@@ -85,52 +81,6 @@ class _Ruled(torch.autograd.Function):
             return (None, None, received, *(None,) * ctx.count)
         (output,) = ctx.saved_tensors
         return (None, None, None, *ctx.rule(received, output))
-
-
-def safe_divide(numerator: Tensor, denominator: Tensor) -> Tensor:
-    """a / (b + 1e-9), and 0 where b is 0."""
-    return torch.where(denominator == 0, 0, numerator / torch.where(denominator == 0, 1, denominator + _GUARD))
-
-
-def linear_rule(relevance: Tensor, product: Tensor, x: Tensor, weight: Tensor) -> Tensor:
-    """The z⁺ rule without bias: x⁺(S W⁺) + x⁻(S W⁻), S = R / (x⁺W⁺ + x⁻W⁻).
-
-    With |·| elementwise, x⁺w⁺ + x⁻w⁻ = (xw + |x||w|) / 2, so no matrix is split: `product` is the forward's own xw.
-    """
-    return matrix_rule(relevance, product, x, weight.T)
-
-
-def matrix_rule(relevance: Tensor, product: Tensor, x: Tensor, matrix: Tensor) -> Tensor:
-    """The same of x · matrix, whose leading axes broadcast."""
-    x_size, size = x.abs(), matrix.abs()
-    share = safe_divide(relevance, (product + x_size @ size) / 2)
-    found = x * (share @ matrix.mT) + x_size * (share @ size.mT)
-    return found.sum_to_size(x.shape) / 2
-
-
-def add_rule(relevance: Tensor, total: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Shares by value, then each side scaled to its part of the sample's whole relevance."""
-    share = safe_divide(relevance, total)
-    to_a, to_b = a * share, b * share
-    sum_a, sum_b, whole = _per_sample(to_a), _per_sample(to_b), _per_sample(relevance)
-    size = sum_a.abs() + sum_b.abs()
-    return (to_a * safe_divide(safe_divide(sum_a.abs(), size) * whole, sum_a),
-            to_b * safe_divide(safe_divide(sum_b.abs(), size) * whole, sum_b))
-
-
-def matmul_rule(relevance: Tensor, product: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Half of the relevance to each factor."""
-    share = safe_divide(relevance, product)
-    return a * (share @ b.transpose(-1, -2)) / 2, b * (a.transpose(-1, -2) @ share) / 2
-
-
-def conserved(relevance_in: Tensor, relevance_out: Tensor) -> Tensor:
-    """`relevance_in` rescaled so that its sum over the sample is that of `relevance_out`."""
-    return relevance_in * safe_divide(_per_sample(relevance_out), _per_sample(relevance_in))
-
-
-def _per_sample(values: Tensor) -> Tensor:
-    return values.sum(dim=tuple(range(1, values.dim())), keepdim=True)
 
 
 Found = tuple[tuple[Tensor, ...], Rule | None]

@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from mmx.arrays import Bool, Float, Int, Shaped
 from mmx.capture.lrp import RuleMode
 from mmx.capture.recording import recording
 from mmx.errors import CaptureError
 from mmx.reference import Reference
 from mmx.schedule import Schedule, Site
 
-Outputs = Mapping[str, Tensor]
-"""What a forward gives: "logits", and what else a family reads, batched."""
+Outputs = Mapping[str, Shaped[Tensor, "_batch ..."]]
+"""What a forward gives: "logits", and what else a family reads."""
 
 
 @dataclass(frozen=True)
@@ -22,46 +23,46 @@ class Chosen:
     """What is explained. An item is one (sample, target).
 
     Attributes:
-        scores: the explained scores, (items,), in the graph.
-        samples: the sample that each belongs to, (items,).
-        positions: where in the readout's stream each is read, (items,); None where that follows from the inputs.
-        entries: of a stream whose batch is not the samples' (CLIP's texts), which entry each item is, (items,).
-        targets: which class, answer or text is explained, (items,).
+        scores: the explained scores, in the graph.
+        samples: the sample that each belongs to.
+        positions: where in the readout's stream each is read; None where that follows from the inputs.
+        entries: of a stream whose batch is not the samples' (CLIP's texts), which entry each item is.
+        targets: which class, answer or text is explained.
     """
 
-    scores: Tensor
-    samples: Tensor
-    positions: Tensor | None = None
-    entries: Mapping[str, Tensor] = field(default_factory=dict)
-    targets: Tensor | None = None
+    scores: Float[Tensor, " items"]
+    samples: Int[Tensor, " items"]
+    positions: Int[Tensor, " items"] | None = None
+    entries: Mapping[str, Int[Tensor, " items"]] = field(default_factory=dict)
+    targets: Int[Tensor, " items"] | None = None
 
-    def __getitem__(self, items: Tensor) -> "Chosen":
+    def __getitem__(self, items: Int[Tensor, " fewer"]) -> "Chosen":
         return Chosen(self.scores[items], self.samples[items],
                       None if self.positions is None else self.positions[items],
                       {stream: entries[items] for stream, entries in self.entries.items()},
                       None if self.targets is None else self.targets[items])
 
-    def entries_of(self, stream: str) -> Tensor:
-        """Where in the batch of a stream's maps each item is, (items,)."""
+    def entries_of(self, stream: str) -> Int[Tensor, " items"]:
+        """Where in the batch of a stream's maps each item is."""
         return self.entries.get(stream, self.samples)
 
 
 @dataclass(frozen=True)
 class Readout:
-    """Which row of a stream's relevance is read: `index` (items,); or a mean of rows by `weights` (rows,)."""
+    """Which row of a stream's relevance is read: the one at `index`, or a mean of rows by `weights`."""
 
     stream: str
-    index: Tensor
-    weights: Tensor | None = None
+    index: Int[Tensor, " items"]
+    weights: Float[Tensor, " rows"] | None = None
 
-    def unit(self, size: int, dtype: torch.dtype) -> Tensor:
-        """The row vector that reads it, (items, 1, size)."""
+    def unit(self, size: int, dtype: torch.dtype) -> Float[Tensor, "items 1 {size}"]:
+        """The row vector that reads it."""
         if self.weights is not None:
             return self.weights.to(dtype).expand(len(self.index), 1, size)
         return torch.nn.functional.one_hot(self.index, size).to(dtype).unsqueeze(1)
 
-    def take(self, matrix: Tensor) -> Tensor:
-        """That row of a matrix for each item, (items or 1, rows, cols), (items, cols)."""
+    def take(self, matrix: Float[Tensor, "#items rows cols"]) -> Float[Tensor, "items cols"]:
+        """That row of a matrix for each item."""
         if self.weights is not None:
             return (self.unit(matrix.shape[1], matrix.dtype) @ matrix).squeeze(1)
         matrix = matrix.expand(len(self.index), -1, -1)
@@ -73,9 +74,9 @@ class Capture:
     """What methods read. An item is one (sample, target); numbers are float32 at least.
 
     Attributes:
-        attention, gradient, lrp: (items, heads, rows, cols) by site; the latter two for the sites that were asked
+        attention, gradient, lrp: of each map by site; the latter two for the sites that were asked
             for and from which a path leads to the target.
-        valid: the tokens that count, (items, tokens) bool by stream.
+        valid: the tokens that count, by stream.
         seeds: a number for each item, for what is random.
         reference: where the reference treats this family otherwise.
     """
@@ -83,10 +84,10 @@ class Capture:
     schedule: Schedule
     readouts: tuple[Readout, ...]
     sizes: Mapping[str, int]
-    valid: Mapping[str, Tensor]
-    attention: Mapping[Site, Tensor]
-    gradient: Mapping[Site, Tensor]
-    lrp: Mapping[Site, Tensor]
+    valid: Mapping[str, Bool[Tensor, "items _tokens"]]
+    attention: Mapping[Site, Float[Tensor, "items _heads _rows _cols"]]
+    gradient: Mapping[Site, Float[Tensor, "items _heads _rows _cols"]]
+    lrp: Mapping[Site, Float[Tensor, "items _heads _rows _cols"]]
     seeds: Sequence[int]
     reference: Reference = field(default_factory=Reference)
 
@@ -101,9 +102,9 @@ class Capture:
 
 @dataclass(frozen=True)
 class ForwardPass:
-    """One recorded forward: a map (batch, heads, rows, cols) per site, in the graph where one was asked for."""
+    """One recorded forward: a map per site, in the graph where one was asked for."""
 
-    maps: Mapping[Site, Tensor]
+    maps: Mapping[Site, Float[Tensor, "_batch _heads _rows _cols"]]
     outputs: Outputs
     rules: RuleMode | None
 
@@ -124,12 +125,13 @@ def run_forward(network: nn.Module, schedule: Schedule, graph_roots: Sequence[st
 
 
 def capture_items(passed: ForwardPass, schedule: Schedule, chosen: Chosen, readouts: tuple[Readout, ...], *,
-                  gradient_sites: Sequence[Site], lrp_sites: Sequence[Site], valid: Mapping[str, Tensor],
+                  gradient_sites: Sequence[Site], lrp_sites: Sequence[Site],
+                  valid: Mapping[str, Bool[Tensor, "_batch _tokens"]],
                   seeds: Sequence[int], reference: Reference) -> Capture:
     """Backward once if a gradient is asked for, and once by the LRP rules if LRP relevance is.
 
     Args:
-        valid: the tokens that count, (batch, tokens) bool. Rows and columns of the others are taken out of the maps,
+        valid: the tokens that count. Rows and columns of the others are taken out of the maps,
             and means run over valid tokens alone. The reference does neither, which lets padding into rollout and
             into the scale of Grad-CAM; without a mask here, so does mmx.
         seeds: a number for each sample, which the random control is drawn from.
@@ -154,12 +156,13 @@ def capture_items(passed: ForwardPass, schedule: Schedule, chosen: Chosen, reado
                    {site: _full(r) for site, r in lrp.items()}, [seeds[i] for i in samples.tolist()], reference)
 
 
-def gradients(chosen: Chosen, maps: Mapping[Site, Tensor]) -> dict[Site, Tensor]:
-    """d score / d map of every item, (items, heads, rows, cols), without the sites that have no path.
+def gradients(chosen: Chosen, maps: Mapping[Site, Float[Tensor, "_batch _heads _rows _cols"]],
+              ) -> dict[Site, Float[Tensor, "items _heads _rows _cols"]]:
+    """d score / d map of every item, without the sites that have no path.
 
     Args:
         chosen: the explained scores.
-        maps: (batch, heads, rows, cols) each, in the graph of the scores.
+        maps: in the graph of the scores.
 
     Raises:
         CaptureError: a map that should reach the target has no gradient; the message names its module.
@@ -178,7 +181,9 @@ def gradients(chosen: Chosen, maps: Mapping[Site, Tensor]) -> dict[Site, Tensor]
     return by_site
 
 
-def _gradients_of_one_batch(scores: Tensor, entries: Tensor, maps: Mapping[Site, Tensor]) -> dict[Site, Tensor]:
+def _gradients_of_one_batch(scores: Float[Tensor, " items"], entries: Int[Tensor, " items"],
+                            maps: Mapping[Site, Float[Tensor, "batch _heads _rows _cols"]],
+                            ) -> dict[Site, Float[Tensor, "items _heads _rows _cols"]]:
     """One backward for all items whose entries differ; items of one entry take turns in a batched one."""
     turns = turns_of(entries)
     shared = bool(turns.max() > 0)
@@ -191,16 +196,16 @@ def _gradients_of_one_batch(scores: Tensor, entries: Tensor, maps: Mapping[Site,
             for site, gradient in zip(inside, found, strict=True) if gradient is not None}
 
 
-def turns_of(samples: Tensor) -> Tensor:
+def turns_of(samples: Int[Tensor, " items"]) -> Int[Tensor, " items"]:
     """How many earlier items belong to the same sample: items of one turn share one backward."""
     return (samples[:, None] == samples[None]).tril(-1).sum(dim=1)
 
 
-def _one_per_turn(scores: Tensor, turns: Tensor) -> Tensor:
+def _one_per_turn(scores: Float[Tensor, " items"], turns: Int[Tensor, " items"]) -> Float[Tensor, "turns items"]:
     return torch.nn.functional.one_hot(turns).T.to(scores.dtype)
 
 
-def of_items(values: Tensor, samples: Tensor) -> Tensor:
+def of_items(values: Shaped[Tensor, " batch *rest"], samples: Int[Tensor, " items"]) -> Shaped[Tensor, " items *rest"]:
     """Row `samples[i]` for every item; the tensor itself where that is each sample once, in order."""
     if len(samples) == len(values) and torch.equal(samples, torch.arange(len(values), device=samples.device)):
         return values
@@ -209,7 +214,8 @@ def of_items(values: Tensor, samples: Tensor) -> Tensor:
     return values[samples]
 
 
-def _without_padding(values: Tensor, site: Site, valid: Mapping[str, Tensor]) -> Tensor:
+def _without_padding(values: Float[Tensor, "items heads rows cols"], site: Site,
+                     valid: Mapping[str, Bool[Tensor, "items _tokens"]]) -> Float[Tensor, "items heads rows cols"]:
     """Zero in rows and columns of padding; a gradient is not zero in its columns, though the map is."""
     if site.rows in valid:
         values = values * valid[site.rows][:, None, :, None]

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from mmx.arrays import Bool, Float
 from mmx.errors import CaptureError
 from mmx.schedule import Schedule, Site, sites_of
 
@@ -36,8 +37,8 @@ class Recording:
 
         return store
 
-    def maps(self, schedule: Schedule) -> dict[Site, Tensor]:
-        """One checked map per site, (batch, heads, rows, cols), still in the graph."""
+    def maps(self, schedule: Schedule) -> dict[Site, Float[Tensor, "_batch _heads _rows _cols"]]:
+        """One checked map per site, still in the graph."""
         maps = {site: self._one(site) for site in sites_of(schedule)}
         sizes: dict[str, int] = {}
         for site, found in maps.items():
@@ -50,7 +51,7 @@ class Recording:
                                    "The model is not run with eager attention, or the hook is at the wrong module.")
         return maps
 
-    def _one(self, site: Site) -> Tensor:
+    def _one(self, site: Site) -> Float[Tensor, "batch heads rows cols"]:
         found = self._maps[site.module]
         if len(found) <= site.call or not isinstance(found[site.call], Tensor):
             raise CaptureError(f"No attention map came out of {site.module} (call {site.call + 1}).",
@@ -93,8 +94,9 @@ def recording(network: nn.Module, schedule: Schedule, graph_roots: Sequence[str]
             parameter.requires_grad = True
 
 
-def attention_with_map(module: nn.MultiheadAttention, query: Tensor, key: Tensor, value: Tensor,
-                       **_: object) -> tuple[Tensor, Tensor]:
+def attention_with_map(module: nn.MultiheadAttention, query: Float[Tensor, "batch rows width"],
+                       key: Float[Tensor, "batch cols width"], value: Float[Tensor, "batch cols width"],
+                       **_: object) -> tuple[Float[Tensor, "batch rows width"], Float[Tensor, "batch heads rows cols"]]:
     """What PyTorch's own attention module gives, and the map of each head that it is made of.
 
     The module itself hands out a mean over heads, aside from the graph. Without masks, batch first.
@@ -144,8 +146,9 @@ def _start_graph(values: Tensor) -> None:
 
 
 @contextmanager
-def silenced_calls(network: nn.Module, modules: Sequence[str], call: int, silent: Tensor) -> Iterator[None]:
-    """The first output of each module's `call`-th call is zero for the samples that are `silent`, (batch,) bool."""
+def silenced_calls(network: nn.Module, modules: Sequence[str], call: int,
+                   silent: Bool[Tensor, " batch"]) -> Iterator[None]:
+    """The first output of each module's `call`-th call is zero for the samples that are `silent`."""
     calls: dict[str, int] = defaultdict(int)
 
     def silencing(name: str) -> Hook:

@@ -12,6 +12,7 @@ from mmx.schedule import sites_of
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from mmx.arrays import Float
     from mmx.capture import Capture, Readout
 
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 class _Product:
     """A product of maps, each perhaps transposed, of which only rows are ever read. No factors: the identity."""
 
-    factors: tuple[tuple[Tensor, bool], ...] = ()
+    factors: tuple[tuple[Float[Tensor, "items _rows _cols"], bool], ...] = ()
 
     @property
     def transposed(self) -> _Product:
@@ -28,8 +29,8 @@ class _Product:
     def __matmul__(self, other: _Product) -> _Product:
         return _Product(self.factors + other.factors)
 
-    def row(self, unit: Tensor) -> Tensor:
-        """`unit` (items, 1, rows) times the product, (items, cols)."""
+    def row(self, unit: Float[Tensor, "items 1 rows"]) -> Float[Tensor, "items cols"]:
+        """`unit` times the product."""
         row = unit
         for factor, turned in self.factors:
             row = row @ (factor.transpose(-1, -2) if turned else factor)
@@ -62,7 +63,8 @@ def ablation_no_aggregation(capture: Capture) -> Rows:
             for readout in capture.readouts for cols in capture.streams}
 
 
-def _row(product: _Product | None, capture: Capture, readout: Readout, cols: str) -> Tensor:
+def _row(product: _Product | None, capture: Capture, readout: Readout,
+         cols: str) -> Float[Tensor, "items {capture.sizes[cols]}"]:
     if product is None:
         return readout.index.new_zeros(len(readout.index), capture.sizes[cols], dtype=capture.dtype)
     return product.row(readout.unit(capture.sizes[readout.stream], capture.dtype))

@@ -10,6 +10,7 @@ from mmx.schedule import Site
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from mmx.arrays import Float
     from mmx.capture import Capture
 
 
@@ -18,7 +19,7 @@ def attention_gradcam(capture: Capture) -> Rows:
             for readout in capture.readouts for cols, site in last_sites(capture.schedule, readout.stream).items()}
 
 
-def _weighted(capture: Capture, site: Site) -> Tensor:
+def _weighted(capture: Capture, site: Site) -> Float[Tensor, "items rows cols"]:
     attention = capture.attention[site]
     if site not in capture.gradient:
         return attention.new_zeros(attention[:, 0].shape)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mmx.capture import Capture
 
 Rows = dict[tuple[str, str], "Tensor"]
-"""(readout stream, stream that is read) → (items, tokens of the latter), raw."""
+"""(readout stream, stream that is read) → raw relevance, (items, tokens of the latter)."""
 
 Need = Literal["attention", "gradient", "lrp"]
 

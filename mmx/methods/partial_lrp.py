@@ -10,6 +10,7 @@ from mmx.schedule import Site
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from mmx.arrays import Float
     from mmx.capture import Capture
 
 
@@ -18,7 +19,7 @@ def partial_lrp(capture: Capture) -> Rows:
             for readout in capture.readouts for cols, site in last_sites(capture.schedule, readout.stream).items()}
 
 
-def _last(capture: Capture, site: Site) -> Tensor:
+def _last(capture: Capture, site: Site) -> Float[Tensor, "items heads rows cols"]:
     """A map without a path to the target has no relevance."""
     attention = capture.attention[site]
     return capture.lrp[site] if site in capture.lrp else attention.new_zeros(attention.shape)

@@ -10,6 +10,7 @@ from mmx.schedule import sites_of
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from mmx.arrays import Float
     from mmx.capture import Capture, Readout
 
 
@@ -20,7 +21,8 @@ def random(capture: Capture) -> Rows:
             for readout in capture.readouts if (readout.stream, cols) in attended}
 
 
-def _drawn(capture: Capture, readout: Readout, stream: str, number: int) -> Tensor:
+def _drawn(capture: Capture, readout: Readout, stream: str,
+           number: int) -> Float[Tensor, "items {capture.sizes[stream]}"]:
     """Uniform in [0, 1) for each token that counts, from the item's seed and the row that is read; 0 for padding."""
     import numpy as np
 

@@ -10,6 +10,7 @@ from mmx.schedule import Site, self_sites
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from mmx.arrays import Float
     from mmx.capture import Capture
 
 
@@ -30,7 +31,7 @@ def rollout(capture: Capture) -> Rows:
     return rows
 
 
-def _layers(capture: Capture, sites: tuple[Site, ...]) -> list[Tensor]:
+def _layers(capture: Capture, sites: tuple[Site, ...]) -> list[Float[Tensor, "items size size"]]:
     """Mean over heads of A, plus I, of each site, rows divided by their sums; first layer first."""
     from mmx.rules import row_normalize
 
@@ -41,8 +42,9 @@ def _layers(capture: Capture, sites: tuple[Site, ...]) -> list[Tensor]:
     return [row_normalize(layer) for layer in mixed] if capture.reference.rollout_normalizes else mixed
 
 
-def _through(row: Tensor, layers: list[Tensor]) -> Tensor:
-    """row · J with J = layer_L … layer_1, (items, 1, n)."""
+def _through(row: Float[Tensor, "items 1 size"],
+             layers: list[Float[Tensor, "items size size"]]) -> Float[Tensor, "items 1 size"]:
+    """row · J with J = layer_L … layer_1."""
     for layer in reversed(layers):
         row = row @ layer
     return row

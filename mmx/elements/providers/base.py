@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from PIL.Image import Image
 from torch import Tensor
@@ -33,6 +33,7 @@ class RegionSet:
                 and bool(self.features.isfinite().all() and self.boxes_xyxy_unit.isfinite().all()))
 
 
+@runtime_checkable
 class RegionProvider(Protocol):
     """Finds the regions of pictures."""
 

@@ -1,0 +1,66 @@
+"""The rules of layer-wise relevance propagation, as functions of tensors.
+
+They are those of the reference (Chefer, Gur & Wolf 2021, code at 58eaea8; alpha = 1), with its guards against division
+by zero. Sums run over one sample, where the reference's run over a batch that is always one.
+"""
+
+import torch
+from torch import Tensor
+
+from mmx.arrays import Float
+
+_GUARD = 1e-9
+
+
+def safe_divide(numerator: Tensor, denominator: Tensor) -> Tensor:
+    """a / (b + 1e-9), and 0 where b is 0."""
+    return torch.where(denominator == 0, 0, numerator / torch.where(denominator == 0, 1, denominator + _GUARD))
+
+
+def linear_rule(relevance: Float[Tensor, "*batch outputs"], product: Float[Tensor, "*batch outputs"],
+                x: Float[Tensor, "*batch inputs"],
+                weight: Float[Tensor, "outputs inputs"]) -> Float[Tensor, "*batch inputs"]:
+    """The z⁺ rule without bias: x⁺(S W⁺) + x⁻(S W⁻), S = R / (x⁺W⁺ + x⁻W⁻).
+
+    With |·| elementwise, x⁺w⁺ + x⁻w⁻ = (xw + |x||w|) / 2, so no matrix is split: `product` is the forward's own xw.
+    """
+    return matrix_rule(relevance, product, x, weight.T)
+
+
+def matrix_rule(relevance: Float[Tensor, "*batch outputs"], product: Float[Tensor, "*batch outputs"],
+                x: Float[Tensor, "*#batch inputs"],
+                matrix: Float[Tensor, "*#matrices inputs outputs"]) -> Float[Tensor, "*#batch inputs"]:
+    """The same of x · matrix, whose leading axes broadcast."""
+    x_size, size = x.abs(), matrix.abs()
+    share = safe_divide(relevance, (product + x_size @ size) / 2)
+    found = x * (share @ matrix.mT) + x_size * (share @ size.mT)
+    return found.sum_to_size(x.shape) / 2
+
+
+def add_rule(relevance: Float[Tensor, "*shape"], total: Float[Tensor, "*shape"], a: Float[Tensor, "*#shape"],
+             b: Float[Tensor, "*#shape"]) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
+    """Shares by value, then each side scaled to its part of the sample's whole relevance."""
+    share = safe_divide(relevance, total)
+    to_a, to_b = a * share, b * share
+    sum_a, sum_b, whole = _per_sample(to_a), _per_sample(to_b), _per_sample(relevance)
+    size = sum_a.abs() + sum_b.abs()
+    return (to_a * safe_divide(safe_divide(sum_a.abs(), size) * whole, sum_a),
+            to_b * safe_divide(safe_divide(sum_b.abs(), size) * whole, sum_b))
+
+
+def matmul_rule(relevance: Float[Tensor, "*batch rows cols"], product: Float[Tensor, "*batch rows cols"],
+                a: Float[Tensor, "*batch rows inner"], b: Float[Tensor, "*batch inner cols"],
+                ) -> tuple[Float[Tensor, "*batch rows inner"], Float[Tensor, "*batch inner cols"]]:
+    """Half of the relevance to each factor."""
+    share = safe_divide(relevance, product)
+    return a * (share @ b.transpose(-1, -2)) / 2, b * (a.transpose(-1, -2) @ share) / 2
+
+
+def conserved(relevance_in: Float[Tensor, " samples *shape"],
+              relevance_out: Float[Tensor, " samples *_other"]) -> Float[Tensor, " samples *shape"]:
+    """`relevance_in` rescaled so that its sum over the sample is that of `relevance_out`."""
+    return relevance_in * safe_divide(_per_sample(relevance_out), _per_sample(relevance_in))
+
+
+def _per_sample(values: Tensor) -> Tensor:
+    return values.sum(dim=tuple(range(1, values.dim())), keepdim=True)
