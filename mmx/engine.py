@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from mmx.arrays import Bool, Float, Int
 from mmx.asking import Asking
 from mmx.capture import Capture, Chosen, ForwardPass, Outputs, capture_items, run_forward, turns_of
 from mmx.capture.lrp import MissingRuleError, RuleMode
@@ -21,8 +22,8 @@ _COPIES = 3
 # On the CPU a backward of several large targets at once is slower than one after another: it misses every cache.
 _CPU_BYTES = 2**28
 
-Scores = dict[str, dict[str, Tensor]]
-"""method name → stream → scores (items, tokens)"""
+Scores = dict[str, dict[str, Float[Tensor, "items _tokens"]]]
+"""method name → stream → scores"""
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Attribution:
     """What every method says.
 
     Attributes:
-        scores: by method and stream, (items, tokens); without the methods that were left out.
+        scores: by method and stream; without the methods that were left out.
         outputs: what the model gave, detached.
         chosen: the items.
         left_out: methods that cannot run on this model, each with the reason.
@@ -95,7 +96,7 @@ def attribute(
     seeds = range(len(passed.outputs["logits"])) if seeds is None else seeds
     chunks = _chunks(chosen.samples, _bytes_a_turn(passed, (*gradient_sites, *lrp_sites)), max_memory)
     work = _Work(model, inputs, passed, schedule, _padded_streams(valid), seeds, sizes)
-    parts: list[dict[str, dict[str, Tensor]]] = []
+    parts: list[Scores] = []
     left_out: dict[str, str] = {}
     for items in chunks:
         try:
@@ -118,11 +119,11 @@ class _Work:
     inputs: Inputs
     passed: ForwardPass
     schedule: Schedule
-    valid: Mapping[str, Tensor]
+    valid: Mapping[str, Bool[Tensor, "_batch _tokens"]]
     seeds: Sequence[int]
     sizes: Mapping[str, int]
 
-    def scores(self, chosen: Chosen, methods: Sequence[Method]) -> dict[str, dict[str, Tensor]]:
+    def scores(self, chosen: Chosen, methods: Sequence[Method]) -> Scores:
         family, config = self.model.family, self.model.network.config
         read = readouts(family, self.inputs, self.passed.outputs, chosen, self.sizes, config)
         captured: Capture = capture_items(
@@ -131,7 +132,7 @@ class _Work:
             lrp_sites=_sites(methods, "lrp", self.schedule, family), reference=family.reference)
         return {method.name: self._handed_out(method, captured) for method in methods}
 
-    def _handed_out(self, method: Method, captured: Capture) -> dict[str, Tensor]:
+    def _handed_out(self, method: Method, captured: Capture) -> dict[str, Float[Tensor, "items _tokens"]]:
         rows = method.rows(captured)
         found = handed_out(self.model.family, rows, captured.readouts, self.inputs, self.schedule,
                            self.model.network.config)
@@ -163,7 +164,8 @@ def _bytes_a_turn(passed: ForwardPass, sites: Sequence[Site]) -> int:
     return _COPIES * sum(passed.maps[site].numel() * passed.maps[site].element_size() for site in sites)
 
 
-def _chunks(samples: Tensor, bytes_a_turn: int, max_memory: int | None) -> list[Tensor]:
+def _chunks(samples: Int[Tensor, " items"], bytes_a_turn: int,
+            max_memory: int | None) -> list[Int[Tensor, " _chunk"]]:
     """Items that go through one backward together; one item of every sample makes a turn."""
     if not len(samples):
         return []
@@ -177,7 +179,8 @@ def _default_memory(device: torch.device) -> int:
     return torch.cuda.mem_get_info(device)[0] // 2 if device.type == "cuda" else _CPU_BYTES
 
 
-def _joined(parts: Sequence[Mapping[str, Tensor]], chunks: Sequence[Tensor]) -> dict[str, Tensor]:
+def _joined(parts: Sequence[Mapping[str, Float[Tensor, "_chunk _tokens"]]],
+            chunks: Sequence[Int[Tensor, " _chunk"]]) -> dict[str, Float[Tensor, "items _tokens"]]:
     """The chunks' scores by stream, in the order of the items."""
     if len(parts) < 2:
         return dict(parts[0]) if parts else {}

@@ -4,13 +4,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mmx.arrays import Bool, Float, Shaped
+
 BOOTSTRAP_ROUNDS = 2000
 _ROUNDS_AT_ONCE = 100
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean with its 95 % bootstrap interval over `count` samples."""
+    """A mean with its 95 % bootstrap interval, `low` to `high`, over `count` samples."""
 
     mean: float
     low: float
@@ -18,8 +20,8 @@ class Estimate:
     count: int
 
 
-def bootstrap_mean(values: np.ndarray, seed: int = 0) -> Estimate:
-    """The mean of `values` (n,) and its 95 % percentile interval (Efron 1979); n of 0 is a ValueError."""
+def bootstrap_mean(values: Shaped[np.ndarray, " n"], seed: int = 0) -> Estimate:
+    """The mean of `values` and its 95 % percentile interval (Efron 1979); n of 0 is a ValueError."""
     if len(values) == 0:
         raise ValueError("there is nothing to take a mean of")
     random = np.random.default_rng(seed)
@@ -29,8 +31,8 @@ def bootstrap_mean(values: np.ndarray, seed: int = 0) -> Estimate:
     return Estimate(float(values.mean()), float(low), float(high), len(values))
 
 
-def bootstrap_means(values: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Means of every column of `values` (n, columns) over resampled rows, (rounds, columns).
+def bootstrap_means(values: Shaped[np.ndarray, "n columns"], seed: int = 0) -> Float[np.ndarray, "rounds columns"]:
+    """Means of every column of `values` over resampled rows.
 
     All columns share the draws, which are those of `bootstrap_mean`: a difference of two columns is a paired one.
     Whole numbers are summed up exactly, in whatever order a library adds them.
@@ -47,8 +49,9 @@ def bootstrap_means(values: np.ndarray, seed: int = 0) -> np.ndarray:
     return np.concatenate(found)
 
 
-def area_under(shares: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Area under a curve by trapezoids: the mean of `values` (..., steps) over the `shares` (steps,) they stand at.
+def area_under(shares: Float[np.ndarray, " steps"],
+               values: Shaped[np.ndarray, "*curves steps"]) -> Float[np.ndarray, "*curves"] | np.floating:
+    """Area under a curve by trapezoids: the mean of `values` over the `shares` they stand at.
 
     For shares from 0 to 1 it is `numpy.trapezoid(values, shares)`, the AUC that the paper's author names; for others
     it is divided by how far they reach.
@@ -57,7 +60,8 @@ def area_under(shares: np.ndarray, values: np.ndarray) -> np.ndarray:
     return ((values[..., 1:] + values[..., :-1]) / 2 * widths).sum(axis=-1) / widths.sum()
 
 
-def pointing_hit(boxes_xyxy_px: np.ndarray, scores: np.ndarray, mask: np.ndarray) -> float:
+def pointing_hit(boxes_xyxy_px: Shaped[np.ndarray, "n 4"], scores: Shaped[np.ndarray, " n"],
+                 mask: Bool[np.ndarray, "height width"]) -> float:
     """Pointing game (Zhang et al. 2016): 1 if the centre of the best scored box lies on the mask, else 0.
 
     Equally scored best boxes share the point, so that an explanation without relevance scores like chance.
@@ -66,15 +70,17 @@ def pointing_hit(boxes_xyxy_px: np.ndarray, scores: np.ndarray, mask: np.ndarray
     return float(on_mask[scores == scores.max()].mean())
 
 
-def centres_on_mask(boxes_xyxy_px: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Which boxes (n, 4) have their centre on the mask (height, width), (n,) bool."""
+def centres_on_mask(boxes_xyxy_px: Shaped[np.ndarray, "n 4"],
+                    mask: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, " n"]:
+    """Which boxes have their centre on the mask."""
     xs = ((boxes_xyxy_px[:, 0] + boxes_xyxy_px[:, 2]) / 2).astype(int).clip(0, mask.shape[1] - 1)
     ys = ((boxes_xyxy_px[:, 1] + boxes_xyxy_px[:, 3]) / 2).astype(int).clip(0, mask.shape[0] - 1)
     return mask[ys, xs]
 
 
-def relevance_map(boxes_xyxy_px: np.ndarray, scores: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Pixels carry the highest positive score of the boxes over them, (height, width)."""
+def relevance_map(boxes_xyxy_px: Shaped[np.ndarray, "n 4"], scores: Shaped[np.ndarray, " n"],
+                  size: tuple[int, int]) -> Float[np.ndarray, "height width"]:
+    """Pixels carry the highest positive score of the boxes over them; `size` is height and width."""
     painted = np.zeros(size)
     for (left, top, right, bottom), score in zip(boxes_xyxy_px.round().astype(int), scores, strict=True):
         window = painted[max(top, 0):bottom, max(left, 0):right]
@@ -82,14 +88,14 @@ def relevance_map(boxes_xyxy_px: np.ndarray, scores: np.ndarray, size: tuple[int
     return painted
 
 
-def relevance_mass(relevance: np.ndarray, mask: np.ndarray) -> float:
+def relevance_mass(relevance: Float[np.ndarray, "height width"], mask: Bool[np.ndarray, "height width"]) -> float:
     """Share of the positive relevance that lies on the mask (Arras, Osman & Samek 2022, eq. 2); 0 if there is none."""
     positive = relevance.clip(min=0)
     total = positive.sum()
     return float(positive[mask].sum() / total) if total > 0 else 0.0
 
 
-def relevance_rank(relevance: np.ndarray, mask: np.ndarray) -> float:
+def relevance_rank(relevance: Float[np.ndarray, "height width"], mask: Bool[np.ndarray, "height width"]) -> float:
     """Of the K most relevant pixels, K being the mask's size, the share on the mask (ibid., eq. 3).
 
     Pixels of equal relevance at the cut count by their share of the places that are left.

@@ -30,7 +30,10 @@ def row_normalize(matrix: Float[Tensor, "*batch rows cols"]) -> Float[Tensor, "*
 
 @dataclass(frozen=True)
 class SelfRelevance:
-    """R[x,x] = (I + B_L) … (I + B_1)(I + E), kept as its factors; E is what eq. 11 added so far."""
+    """R[x,x] = (I + B_L) … (I + B_1)(I + E) of a stream of `size` tokens, kept as its factors.
+
+    `factors` are the B, the first layer's first; `added` is E, what eq. 11 added so far.
+    """
 
     size: int
     factors: tuple[Float[Tensor, "batch size size"], ...] = ()
@@ -105,7 +108,9 @@ class Readout(Protocol):
     """Which row of a stream's relevance is read: a single one, or a mean of rows by weights."""
 
     @property
-    def stream(self) -> str: ...
+    def stream(self) -> str:
+        """The stream whose relevance is read."""
+        ...
 
     @property
     def index(self) -> Int[Tensor, " items"]:
@@ -125,6 +130,7 @@ class Identity:
     """Stands for N(R) where the normalisation, or the self-relevance itself, is left out of eq. 10."""
 
     def rows_times(self, rows: Float[Tensor, "batch k size"]) -> Float[Tensor, "batch k size"]:
+        """The same back."""
         return rows
 
     transposed_times = rows_times
@@ -146,6 +152,7 @@ class CrossRelevance:
         return CrossRelevance(self.left + fused @ self.left, self.right)
 
     def add(self, left: Float[Tensor, "batch rows cols"], right: Factor) -> "CrossRelevance":
+        """Eq. 10: R ← R + left · right."""
         if right is self.right:
             return CrossRelevance(self.left + left, right)
         return CrossRelevance(self.dense() + right.rows_times(left), _IDENTITY)
@@ -157,7 +164,7 @@ class CrossRelevance:
 
 @dataclass
 class Relevance:
-    """R[x,x] and R[x,y] of every pair of streams, as a walk over the schedule leaves them."""
+    """R[x,x] of every stream, `selves`, and R[x,y] of pairs, `crosses`, as a walk over the schedule leaves them."""
 
     selves: dict[str, SelfRelevance]
     crosses: dict[tuple[str, str], CrossRelevance] = field(default_factory=dict)

@@ -8,16 +8,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mmx.arrays import Bool, Float, Shaped
 from mmx.capture import Chosen, Outputs, Readout
 from mmx.capture.recording import silenced_calls
 from mmx.errors import CaptureError, CheckpointError, MmxError, UsageError
 from mmx.families.base import Family, Input, Part, Pixels, Read, Regions, Text
 from mmx.schedule import Schedule, from_layers, layers_of, sites_of
 
-Inputs = Mapping[str, Tensor]
-"""What the model's forward takes, batched."""
-Rows = Mapping[tuple[str, str], Tensor]
-"""(readout stream, stream that is read) → (items, tokens of the latter), raw."""
+Inputs = Mapping[str, Shaped[Tensor, "_batch ..."]]
+"""What the model's forward takes."""
+Rows = Mapping[tuple[str, str], Float[Tensor, "items _tokens"]]
+"""(readout stream, stream that is read) → raw relevance of the tokens of the latter."""
 
 # Strides of backbones, the usual ones first.
 _STRIDES = (32, 16, 8, 4, 64, 2, 1)
@@ -91,8 +92,9 @@ def schedule_from(family: Family, config: object, start_layers: Mapping[str, int
     return from_layers(schedule, {**family.start_layers, **start_layers})
 
 
-def valid_tokens(family: Family, inputs: Inputs, outputs: Outputs, sizes: Mapping[str, int]) -> dict[str, Tensor]:
-    """Which tokens of each stream are not padding, (entries, tokens) bool; a stream whose tokens all count may lack.
+def valid_tokens(family: Family, inputs: Inputs, outputs: Outputs,
+                 sizes: Mapping[str, int]) -> dict[str, Bool[Tensor, "_entries _tokens"]]:
+    """Which tokens of each stream are not padding; a stream whose tokens all count may lack.
 
     Args:
         sizes: tokens of each stream.
@@ -112,7 +114,7 @@ def valid_tokens(family: Family, inputs: Inputs, outputs: Outputs, sizes: Mappin
     return found
 
 
-def _valid_part(one: Input, inputs: Inputs, outputs: Outputs) -> Tensor | None:
+def _valid_part(one: Input, inputs: Inputs, outputs: Outputs) -> Bool[Tensor, "batch tokens"] | None:
     if isinstance(one, Text) and one.until is not None:
         places = torch.arange(inputs[one.names[0]].shape[1], device=outputs[one.until].device)
         return places <= outputs[one.until][:, None]
@@ -123,9 +125,8 @@ def _valid_part(one: Input, inputs: Inputs, outputs: Outputs) -> Tensor | None:
     return inputs[one.mask].bool()
 
 
-def cells_shown(one: Pixels, inputs: Inputs, outputs: Outputs) -> Tensor:
-    """Which cells of the grid show the picture and not padding, (batch, rows, columns) bool, as the model shrinks its
-    mask."""
+def cells_shown(one: Pixels, inputs: Inputs, outputs: Outputs) -> Bool[Tensor, "batch rows columns"]:
+    """Which cells of the grid show the picture and not padding, as the model shrinks its mask."""
     assert one.cells is not None
     grid = grid_of(inputs["pixel_values"], outputs[one.cells].shape[1])
     if "pixel_mask" not in inputs:
@@ -138,14 +139,15 @@ def config_at(config: Any, path: str) -> Any:
     return getattr(config, path) if path else config
 
 
-def patch_grid(one: Pixels, pixel_values: Tensor, config: Any) -> tuple[int, int]:
-    """Rows and columns of the patches of pictures (batch, channels, height, width), by the config's patch size."""
+def patch_grid(one: Pixels, pixel_values: Float[Tensor, "batch channels height width"],
+               config: Any) -> tuple[int, int]:
+    """Rows and columns of the patches of pictures, by the config's patch size."""
     size = config_at(config, one.config).patch_size
     height, width = (size, size) if isinstance(size, int) else size
     return pixel_values.shape[-2] // height, pixel_values.shape[-1] // width
 
 
-def grid_of(pixel_values: Tensor, cells: int) -> tuple[int, int]:
+def grid_of(pixel_values: Float[Tensor, "batch channels height width"], cells: int) -> tuple[int, int]:
     """Rows and columns of a backbone's grid, out of the picture's size and the number of cells."""
     height, width = pixel_values.shape[-2:]
     for stride in _STRIDES:
@@ -196,8 +198,8 @@ def _readout(family: Family, read: Read, inputs: Inputs, outputs: Outputs, chose
 
 
 def handed_out(family: Family, rows: Rows, found: tuple[Readout, ...], inputs: Inputs, schedule: Schedule,
-               config: object) -> dict[str, Tensor]:
-    """What is given to users of a method's rows: the scores of each part that is asked with, (items, tokens)."""
+               config: object) -> dict[str, Float[Tensor, "items _tokens"]]:
+    """What is given to users of a method's rows: the scores of each part that is asked with."""
     given = {one.part for one in family.inputs}
     scores: dict[str, Tensor] = {}
     reached = _reached(schedule)

@@ -20,9 +20,20 @@ _NAME = "_checked_"
 
 
 def _checked(signed: Callable) -> Callable:
-    """A function or dataclass that checks its arguments, and what it returns, where shapes are among them."""
-    told = inspect.get_annotations(signed).values()
-    return jaxtyping.jaxtyped(signed, typechecker=beartype) if any(map(_has_shape, told)) else signed
+    """A function or dataclass that checks the shapes in its signature, if there are any; other types are pyright's."""
+    called: Any = vars(signed).get("__init__") if isinstance(signed, type) else signed
+    told = inspect.get_annotations(called) if called else {}
+    shapes = {name: one for name, given in told.items() if _has_shape(one := _evaluated(given, called))}
+    if not shapes:
+        return signed
+    called.__annotations__ = shapes
+    return jaxtyping.jaxtyped(signed, typechecker=beartype)
+
+
+def _evaluated(annotation: Any, function: Any) -> Any:
+    """What a string stands for; one that names no shape may name what is not there yet."""
+    is_shape = isinstance(annotation, str) and any(f"{name}[" in annotation for name in arrays.__all__)
+    return eval(annotation, function.__globals__) if is_shape else annotation
 
 
 def _has_shape(annotation: Any) -> bool:
@@ -36,6 +47,9 @@ class _Checked(SourceFileLoader):
     def get_code(self, fullname: str) -> CodeType:
         path = self.get_filename(fullname)
         tree = ast.parse(self.get_data(path), path)
+        for node in tree.body:
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+                node.test = ast.Constant(True)  # shapes need what is imported there
         inside = [node for one in tree.body if isinstance(one, ast.ClassDef) for node in one.body]
         for node in (*tree.body, *inside):
             if isinstance(node, ast.FunctionDef):

@@ -33,7 +33,7 @@ RANK = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 KNOWS_ONLY = {
     "rules": {"arrays", "schedule"}, "results": {"arrays", "errors", "schema"}, "metrics": {"arrays"},
     "capture": {"arrays", "errors", "reference", "schedule"},
-    "families": {"reference", "schedule"}, "show": {"results", "errors", "files", "images"},
+    "families": {"reference", "schedule"}, "show": {"arrays", "results", "errors", "files", "images"},
     "methods": {"arrays", "capture", "errors", "registry", "rules", "schedule"}, "datasets": {"errors"},
     "images": {"errors", "results"}}
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mmx.capture import Chosen, Readout
 from mmx.capture.lrp_rules import linear_rule
+from mmx.methods.rollout import _through
 from mmx.rules import SelfRelevance, fuse_heads
 
 MAPS, ROWS = torch.rand(2, 4, 3, 5), torch.rand(2, 1, 3)
@@ -41,6 +42,11 @@ def test_so_is_a_field_of_a_dataclass() -> None:
 def test_so_is_a_matrix_the_wrong_way_round() -> None:
     with pytest.raises(TypeCheckError, match="weight"):
         linear_rule(torch.rand(2, 3), torch.rand(2, 3), torch.rand(2, 5), torch.rand(5, 3))
+
+
+def test_so_is_what_a_module_that_imports_no_torch_is_given() -> None:
+    with pytest.raises(TypeCheckError, match="layers"):
+        _through(ROWS, [torch.rand(2, 4, 4)])
 
 
 def test_a_user_pays_nothing_for_it() -> None:

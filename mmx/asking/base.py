@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from mmx.arrays import Float, Int
 from mmx.capture import Chosen, Outputs
 from mmx.errors import UsageError, unknown_choice
 from mmx.results import Asked, Item, Prediction
@@ -198,8 +199,9 @@ def explained_texts(asked: Asked) -> tuple[int, ...]:
     return tuple(int(one) for one in asked.targets) or tuple(range(len(asked.texts)))
 
 
-def choose_classes(logits: Tensor, target: object) -> tuple[Tensor, Tensor]:
-    """Samples and classes of the items to explain, (items,) each, out of class logits (batch, classes).
+def choose_classes(logits: Float[Tensor, "batch classes"],
+                   target: object) -> tuple[Int[Tensor, " items"], Int[Tensor, " items"]]:
+    """Samples and classes of the items to explain, out of class logits.
 
     `target` is None (each sample's own prediction), one class for all, a class for each sample, or, for a batch
     of one, any number of classes. None within a list is the prediction of that sample.

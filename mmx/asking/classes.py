@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from mmx.arrays import Float
 from mmx.asking.base import RUNNERS_UP, Answer, Asking, Batch, Each, choose_classes, index_of
 from mmx.capture import Chosen, Outputs
 from mmx.errors import UsageError, plural, unknown_choice
@@ -33,8 +34,8 @@ class ClassesAsked(Asking):
             return "value"
         return self.score.unit
 
-    def values(self, outputs: Outputs) -> Tensor:
-        """The logits in that unit, (batch, classes)."""
+    def values(self, outputs: Outputs) -> Float[Tensor, "batch classes"]:
+        """The logits in that unit."""
         logits = outputs["logits"].float()
         if self.unit == "softmax":
             return logits.softmax(dim=1)
@@ -61,7 +62,7 @@ class ClassesAsked(Asking):
         best = values.topk(min(RUNNERS_UP, len(values))).indices.tolist()
         return Answer(tuple(zip(places, items, strict=True)), tuple(self._prediction(index, values) for index in best))
 
-    def _prediction(self, index: int, values: Tensor) -> Prediction:
+    def _prediction(self, index: int, values: Float[Tensor, " classes"]) -> Prediction:
         return Prediction(index, str(self.subject.labels()[index]), float(values[index]), self.unit)
 
     def _index(self, target: str | int) -> int:

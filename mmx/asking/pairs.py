@@ -5,6 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from mmx.arrays import Float
 from mmx.asking.base import Answer, Asking, Batch, chosen_texts, explained_texts
 from mmx.capture import Chosen, Outputs
 from mmx.errors import UsageError
@@ -54,7 +55,7 @@ class PairsAsked(Asking):
                   for number, (text, share) in enumerate(zip(asked.texts, measured[unit].tolist(), strict=True))]
         return Answer(tuple(zip(places, items, strict=True)), tuple(sorted(ranked, key=lambda one: -one.score)))
 
-    def _measured(self, logits: Tensor, outputs: Outputs) -> dict[Unit, Tensor]:
+    def _measured(self, logits: Float[Tensor, " texts"], outputs: Outputs) -> dict[Unit, Float[Tensor, " texts"]]:
         """Of the texts of a picture, by unit."""
         cosines = (logits - outputs.get("bias", 0.0)) / outputs["scale"]
         share: Unit = "sigmoid" if self.score.unit == "sigmoid" else "softmax"

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torchvision.ops import box_convert
 
+from mmx.arrays import Float, Int
 from mmx.asking.base import RUNNERS_UP, Answer, Asking, Batch, Each, index_of
 from mmx.capture import Chosen, Outputs
 from mmx.errors import UsageError, unknown_choice
@@ -97,7 +98,8 @@ class QueriesAsked(Asking):
         others = [query for query in surest.argsort(descending=True).tolist() if query not in queries][:RUNNERS_UP]
         return Answer(tuple(items), (), tuple(self._item(one, int(labels[one]), shares, boxes) for one in others))
 
-    def _item(self, query: int, label: int, shares: Tensor, boxes: Tensor) -> Item:
+    def _item(self, query: int, label: int, shares: Float[Tensor, "queries classes"],
+              boxes: Float[Tensor, "queries 4"]) -> Item:
         left, top, right, bottom = boxes[query].tolist()
         best = shares[query].topk(min(RUNNERS_UP, shares.shape[1])).indices.tolist()
         return Item(self.noun, label, self._name(label), float(shares[query, label]), "softmax", query=query,
@@ -129,8 +131,8 @@ class QueriesAsked(Asking):
         return index
 
 
-def kept_queries(logits: Tensor, keep: Keep) -> Tensor:
-    """Queries of one picture to keep, (items,), out of logits (queries, classes + 1).
+def kept_queries(logits: Float[Tensor, "queries classes_and_none"], keep: Keep) -> Int[Tensor, " items"]:
+    """Queries of one picture to keep, out of logits whose last class is no object.
 
     The score is the largest class probability beside "no object"; it must be over the threshold, as in the
     reference.
@@ -142,13 +144,13 @@ def kept_queries(logits: Tensor, keep: Keep) -> Tensor:
     return kept.nonzero().flatten()
 
 
-def class_shares(logits: Tensor) -> Tensor:
-    """The probability of each class, (..., classes), out of logits (..., classes + 1), the last for no object."""
+def class_shares(logits: Float[Tensor, "*queries classes_and_none"]) -> Float[Tensor, "*queries classes"]:
+    """The probability of each class out of logits, the last for no object."""
     return logits.float().softmax(-1)[..., :-1]
 
 
-def boxes_xyxy_px(boxes_cxcywh: Tensor, size_px: tuple[int, int]) -> Tensor:
-    """Boxes (queries, 4) in shares of the picture as corners in its pixels, on the CPU."""
+def boxes_xyxy_px(boxes_cxcywh: Float[Tensor, "queries 4"], size_px: tuple[int, int]) -> Float[Tensor, "queries 4"]:
+    """Boxes in shares of the picture as corners in its pixels, on the CPU."""
     return box_convert(boxes_cxcywh, "cxcywh", "xyxy").float().cpu() * torch.tensor([*size_px, *size_px])
 
 

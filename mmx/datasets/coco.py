@@ -29,7 +29,10 @@ _MOST_AREA = 9
 
 @dataclass(frozen=True)
 class CocoImage:
-    """One picture of an annotation file: where it should lie, and its size as the file has it."""
+    """One picture of an annotation file: its `id`, the `path` where it should lie, and its size as the file has it.
+
+    `height` and `width` are in pixels.
+    """
 
     id: int
     path: Path
@@ -39,9 +42,13 @@ class CocoImage:
 
 @dataclass(frozen=True)
 class Instances:
-    """An annotation file: pictures in order of id, names by category id, annotations by picture id.
+    """An annotation file, whose bytes have this `sha256`.
 
-    `left_out` says which annotations cannot be used, by their id, and why.
+    Attributes:
+        images: in order of id.
+        categories: names by id.
+        annotations: by picture id, with their masks as run-length code.
+        left_out: which annotations cannot be used, by their id, and why.
     """
 
     images: tuple[CocoImage, ...]

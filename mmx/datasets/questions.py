@@ -24,9 +24,10 @@ Record = tuple[int, dict[str, Any]]
 
 @dataclass(frozen=True)
 class QuestionRow:
-    """One question: an empty image is `Path()`, an empty question "", and `line` is where the row begins.
+    """One question, with its `target` and `id` where the row has them; `line` is where the row begins.
 
-    `answers` is what the row gives as its `answers_field`, in whatever form.
+    An empty image is `Path()`, an empty question "". `answers` is what the row gives as its `answers_field`, in
+    whatever form.
     """
 
     image: Path

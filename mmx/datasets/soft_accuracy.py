@@ -46,12 +46,13 @@ _CONTRACTIONS = {
 
 @dataclass(frozen=True)
 class Truth:
-    """How good each answer is, from 0 to 1, in the form that `form` brings an answer to."""
+    """How good each answer is: `scores` from 0 to 1, by the form that `form` brings an answer to."""
 
     scores: Mapping[str, float]
     form: Callable[[str], str] = str
 
     def accuracy(self, answer: str) -> float:
+        """How good this answer is, from 0 to 1; one that nobody gave is 0."""
         return self.scores.get(self.form(answer), 0.0)
 
 

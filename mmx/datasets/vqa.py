@@ -19,7 +19,10 @@ _ANSWERS = ('Give an answer, a list of what people answered, as texts or as {"an
 
 @dataclass(frozen=True)
 class VqaSample:
-    """One question. `image` is the picture's name in its data set, `path` its file where the data say so."""
+    """One question, its `id` and the `truth`: how good each answer is.
+
+    `image` is the picture's name in its data set, `path` its file where the data say so.
+    """
 
     id: str
     image: str
@@ -30,7 +33,7 @@ class VqaSample:
 
 @dataclass(frozen=True)
 class VqaFile:
-    """The samples in the order of the file, what kind of file it was, and a hash of its bytes."""
+    """The `samples` in the order of the file, what `kind` of file it was, and the `sha256` of its bytes."""
 
     samples: tuple[VqaSample, ...]
     kind: str

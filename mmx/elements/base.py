@@ -10,10 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mmx.arrays import Bool, Shaped
 from mmx.capture import Outputs
 from mmx.checkpoints.loading import Source
 from mmx.errors import UsageError
 from mmx.results import Asked, Element
+from mmx.wiring import Inputs
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Prepared:
         size: what must be equal where several run together.
     """
 
-    tensors: Mapping[str, Tensor]
+    tensors: Mapping[str, Shaped[Tensor, "..."]]
     elements: tuple[Element, ...]
     notes: tuple[str, ...] = ()
     size: tuple[int, ...] = ()
@@ -57,12 +59,12 @@ class Prepared:
 class Located:
     """What the tokens of a part are, of one sample of a batch that was run.
 
-    `shown` (tokens,) bool says which of them that is, where not all; the others are padding.
+    `shown` says which of them that is, where not all; the others are padding.
     """
 
     part: str
     elements: tuple[Element, ...]
-    shown: Tensor | None = None
+    shown: Bool[Tensor, " tokens"] | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -104,7 +106,7 @@ class Encoder(ABC):
     def prepare(self, given: Sequence[Any]) -> list[Prepared]:
         """Texts or pictures, each by itself."""
 
-    def collate(self, prepared: Sequence[Prepared]) -> dict[str, Tensor]:
+    def collate(self, prepared: Sequence[Prepared]) -> dict[str, Shaped[Tensor, "batch ..."]]:
         """A batch of them, all of one size."""
         return {name: torch.stack([one.tensors[name] for one in prepared]) for name in prepared[0].tensors}
 
@@ -118,10 +120,10 @@ class Encoder(ABC):
         """Who provides regions, where the model looks at regions."""
         return None
 
-    def located(self, prepared: Prepared, inputs: Mapping[str, Tensor], outputs: Outputs, sample: int) -> Located:
+    def located(self, prepared: Prepared, inputs: Inputs, outputs: Outputs, sample: int) -> Located:
         """What its tokens are in sample number `sample` of a batch."""
         return Located(self.part, prepared.elements, notes=prepared.notes)
 
     @abstractmethod
-    def noise(self, generator: torch.Generator) -> dict[str, Tensor]:
+    def noise(self, generator: torch.Generator) -> dict[str, Shaped[Tensor, "1 ..."]]:
         """Inputs without sense, a batch of one, for which no tokenizer and no processor is needed."""

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from mmx.arrays import Float, Shaped
 from mmx.capture import Outputs
 from mmx.checkpoints.processors import load_processor
 from mmx.elements.base import Encoder, Located, Prepared
@@ -15,7 +16,7 @@ from mmx.elements.crop import Crop
 from mmx.errors import CheckpointError
 from mmx.images import open_picture
 from mmx.results import Box, Patches, Picture
-from mmx.wiring import cells_shown, config_at, patch_grid
+from mmx.wiring import Inputs, cells_shown, config_at, patch_grid
 
 _USUAL_SIZE = (64, 96)
 _ENOUGH = 224
@@ -97,7 +98,7 @@ class PixelEncoder(Encoder):
         patches = Patches(rows, columns, self._covered(part, pixels, rows, columns))
         return Prepared(tensors, (patches,), size=tuple(pixels.shape))
 
-    def _covered(self, part: Box, pixels: Tensor, rows: int, columns: int) -> Box:
+    def _covered(self, part: Box, pixels: Float[Tensor, "channels height width"], rows: int, columns: int) -> Box:
         """Without what is left over at the right and below where a side is no multiple of the patches'."""
         height, width = pair(self._vision.patch_size)
         left, top, right, bottom = part
@@ -106,7 +107,7 @@ class PixelEncoder(Encoder):
             bottom = top + (bottom - top) * rows * height / pixels.shape[-2]
         return left, top, right, bottom
 
-    def _check_pixels(self, pixels: Tensor) -> None:
+    def _check_pixels(self, pixels: Float[Tensor, "channels height width"]) -> None:
         said = f"The image processor of {self._whose} makes pictures"
         if len(pixels) != self._channels:
             raise CheckpointError(f"{said} of {len(pixels)} channels; the model takes {self._channels} "
@@ -121,7 +122,7 @@ class PixelEncoder(Encoder):
             raise CheckpointError(f"{said} of {_size_of(pixels)} pixels; the model takes {height} x {width}.",
                                   "Its preprocessor_config.json and config.json differ.")
 
-    def located(self, prepared: Prepared, inputs: Mapping[str, Tensor], outputs: Outputs, sample: int) -> Located:
+    def located(self, prepared: Prepared, inputs: Inputs, outputs: Outputs, sample: int) -> Located:
         """A backbone's grid is known when the model has run; cells that are padding are left out."""
         if self.declared.cells is None:
             return super().located(prepared, inputs, outputs, sample)
@@ -131,7 +132,7 @@ class PixelEncoder(Encoder):
         grid = Patches(int(shown[:, 0].sum()), int(shown[0].sum()), whole.box_xyxy_px)
         return Located(self.part, (grid,), shown.flatten())
 
-    def noise(self, generator: torch.Generator) -> dict[str, Tensor]:
+    def noise(self, generator: torch.Generator) -> dict[str, Shaped[Tensor, "1 ..."]]:
         size = pair(getattr(self._vision, "image_size", None) or _USUAL_SIZE)
         if self.declared.any_size:  # its position embeddings may be for far larger pictures than it is shown
             size = min(size[0], _ENOUGH), min(size[1], _ENOUGH)

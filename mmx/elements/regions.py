@@ -1,6 +1,6 @@
 """Regions of pictures: from a region provider, or from features that were computed before."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from mmx.arrays import Float, Int, Shaped
 from mmx.capture import Outputs
 from mmx.checkpoints.catalog import REGION_DETECTOR, REGION_FEATURES
 from mmx.checkpoints.loading import read_extra
@@ -16,6 +17,7 @@ from mmx.elements.precomputed import PrecomputedRegions
 from mmx.elements.providers.base import RegionProvider, RegionSet, make_provider
 from mmx.errors import CheckpointError, UsageError
 from mmx.results import Picture, Region, Regions
+from mmx.wiring import Inputs
 
 _WAYS = (f"Fetch it where there is a network ('mmx models pull {REGION_DETECTOR}'), or give its folder, "
          '`regions={"provider": "frcnn", "checkpoint": FOLDER}`, or features, `features=FILE`; '
@@ -111,26 +113,27 @@ class RegionEncoder(Encoder):
         return Prepared({"features": found.features, "boxes": found.boxes_xyxy_unit},
                         (Regions(regions, self.provider),))
 
-    def collate(self, prepared: Sequence[Prepared]) -> dict[str, Tensor]:
+    def collate(self, prepared: Sequence[Prepared]) -> dict[str, Shaped[Tensor, "batch regions ..."]]:
         """Padded to the most regions of a batch."""
         features, boxes = (pad_sequence([one.tensors[name] for one in prepared], batch_first=True)
                            for name in ("features", "boxes"))
         counts = torch.tensor([len(one.tensors["features"]) for one in prepared])
         return self._named(features, boxes, (torch.arange(features.shape[1]) < counts[:, None]).long())
 
-    def _named(self, features: Tensor, boxes: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """The model's own names for features (batch, n, dim), boxes (batch, n, 4) and mask (batch, n)."""
+    def _named(self, features: Float[Tensor, "batch regions dim"], boxes: Float[Tensor, "batch regions 4"],
+               mask: Int[Tensor, "batch regions"]) -> dict[str, Shaped[Tensor, "batch regions ..."]]:
+        """By the model's own names."""
         declared = self.declared
         return {declared.features: features, **({declared.boxes: boxes} if declared.boxes else {}), declared.mask: mask,
                 **{name: torch.full_like(mask, value) for name, value in declared.constants.items()}}
 
-    def located(self, prepared: Prepared, inputs: Mapping[str, Tensor], outputs: Outputs, sample: int) -> Located:
+    def located(self, prepared: Prepared, inputs: Inputs, outputs: Outputs, sample: int) -> Located:
         """Without what its batch padded it by."""
         [regions] = prepared.elements
         shown = torch.arange(inputs[self.declared.features].shape[1]) < len(regions)
         return Located(self.part, prepared.elements, shown)
 
-    def noise(self, generator: torch.Generator) -> dict[str, Tensor]:
+    def noise(self, generator: torch.Generator) -> dict[str, Shaped[Tensor, "1 ..."]]:
         boxes = torch.tensor([[[0, 0, 1, 1], [0, 0, 0.5, 0.5], [0.5, 0, 1, 0.5], [0, 0.5, 1, 1]]])
         features = torch.randn(1, 4, self.feature_size, generator=generator)
         return self._named(features, boxes, torch.ones(1, 4, dtype=torch.long))

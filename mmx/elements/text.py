@@ -1,19 +1,20 @@
 """Questions and texts: what the checkpoint's tokenizer makes of them, each token with what the reader typed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from mmx.arrays import Shaped
 from mmx.capture import Outputs
 from mmx.checkpoints.loading import load_tokenizer
 from mmx.elements.base import Encoder, Located, Prepared
 from mmx.errors import CheckpointError, UsageError, shown_value
 from mmx.families.base import FORMER_END
 from mmx.results import Asked, Token, Words
-from mmx.wiring import config_at
+from mmx.wiring import Inputs, config_at
 
 _LONGEST_SHOWN = 60
 _WORD_START = "\u2581"
@@ -81,7 +82,7 @@ class TextEncoder(Encoder):
                                  return_attention_mask=True, **options)
         return Prepared({name: encoded[name][0] for name in self.declared.names}, (Words(text, tokens),), notes)
 
-    def collate(self, prepared: Sequence[Prepared]) -> dict[str, Tensor]:
+    def collate(self, prepared: Sequence[Prepared]) -> dict[str, Shaped[Tensor, "batch ..."]]:
         if self._fixed:
             return super().collate(prepared)
         padded = self.tokenizer.pad({name: [one.tensors[name].tolist() for one in prepared]
@@ -96,13 +97,13 @@ class TextEncoder(Encoder):
     def _types(self) -> bool:
         return "token_type_ids" in self.declared.names
 
-    def located(self, prepared: Prepared, inputs: Mapping[str, Tensor], outputs: Outputs, sample: int) -> Located:
+    def located(self, prepared: Prepared, inputs: Inputs, outputs: Outputs, sample: int) -> Located:
         """Without what its batch padded it by."""
         [words] = prepared.elements
         shown = torch.arange(inputs[self.declared.names[0]].shape[1]) < len(words)
         return Located(self.part, prepared.elements, shown, prepared.notes)
 
-    def noise(self, generator: torch.Generator) -> dict[str, Tensor]:
+    def noise(self, generator: torch.Generator) -> dict[str, Shaped[Tensor, "1 ..."]]:
         config = config_at(self.context.config, self.declared.config)
         length = self.longest if self._fixed else min(6, self.longest)
         ids = torch.randint(config.vocab_size - 2, (1, length), generator=generator)

@@ -28,6 +28,7 @@ class Method:
 
     Attributes:
         name: mmx's name; `aliases` holds the reference's.
+        summary: what it does, in a line.
         needs: what it reads of each attention map.
         differs_across_streams_from: the method that this one equals where no stream attends to another.
         last_only: it reads only the last map of each pair of streams, so a backward may stop there.
@@ -76,6 +77,7 @@ def method_names() -> list[str]:
 
 @cache
 def all_methods() -> tuple[Method, ...]:
+    """Every method, the default first."""
     return tuple(method for name in method_names()
                  for method in offered("methods", name.replace("-", "_"), "METHOD", Method))
 

@@ -38,6 +38,13 @@ def load(name: str | Path, device: str | torch.device = DEFAULT_DEVICE, dtype: s
     Raises:
         UsageError: no such name, family, device or dtype.
         CheckpointError: the files are missing or broken.
+
+    Example:
+        >>> model = mmx.load("shapes-vit")
+        >>> model
+        <Model shapes-vit: ViTForImageClassification, float32 on cpu>
+        >>> model.labels[:2]
+        ['red circle', 'red square']
     """
     on, of = loading.pick_device(device), loading.check_dtype(dtype)
     source = loading.resolve(name, revision)

@@ -33,8 +33,9 @@ _CLOSE = {torch.float64: 1e-10, torch.float32: 1e-4, torch.bfloat16: 0.1, torch.
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at. `works` is None for what is worth knowing and no fault.
+    """`what` was looked at, whether it `works`, and what is `told` of it.
 
+    `works` is None for what is worth knowing and no fault.
     `predictions` are those about a real picture, the most probable first.
     """
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 import mmx.show  # noqa: F401 - what draws results makes itself known to them
+from mmx.arrays import Float, Shaped
 from mmx.asking import Asking, Subject, asking_of
 from mmx.capture.lrp import MissingRuleError
 from mmx.checkpoints import loading
@@ -27,6 +28,7 @@ from mmx.perturbation.encoded import Perturbation, perturb
 from mmx.perturbation.removal import Removal
 from mmx.results import Asked, Explanation, ModelInfo, starts_by_stream
 from mmx.schedule import sites_of
+from mmx.wiring import Inputs
 
 
 class Model:
@@ -109,8 +111,9 @@ class Model:
         vars(twin.parts.pictures)["processor"] = processor
         return twin
 
-    def attribute(self, inputs: Mapping[str, Tensor], method: str = "relevance", target: object = None, *,
-                  start_layer: int | None = None, start_layer_text: int | None = None) -> dict[str, Tensor]:
+    def attribute(self, inputs: Inputs, method: str = "relevance", target: object = None, *,
+                  start_layer: int | None = None,
+                  start_layer_text: int | None = None) -> dict[str, Float[Tensor, "rows _tokens"]]:
         """Raw scores for encoded inputs, {"text": (rows, tokens), "image": (rows, regions)}, finite and unscaled.
 
         Args:
@@ -133,8 +136,8 @@ class Model:
         return next(iter(found.scores.values()))
 
     def encode(self, image: AnySource | list[AnySource] | tuple[AnySource, ...], question: str | None = None,
-               text: str | Sequence[str] = ()) -> dict[str, Tensor]:
-        """What `attribute` takes, (batch, ...) each, for pictures with one question or some texts.
+               text: str | Sequence[str] = ()) -> dict[str, Shaped[Tensor, "batch ..."]]:
+        """What `attribute` takes, for pictures with one question or some texts.
 
         Raises:
             UsageError: what is asked does not fit the model, or the pictures are of several sizes for it.
@@ -147,8 +150,9 @@ class Model:
             raise UsageError("The pictures are of several sizes for this model.", "Encode them one by one.")
         return Group(self.parts, [Job(picture, asked) for picture in pictures], prepared).inputs
 
-    def perturb(self, inputs: Mapping[str, Tensor], scores: Mapping[str, Tensor], *, modality: str, sign: str,
-                protocol: str = "iccv21", steps: Sequence[float] | None = None, seed: int = 0) -> Perturbation:
+    def perturb(self, inputs: Inputs, scores: Mapping[str, Float[Tensor, "samples _tokens"]], *, modality: str,
+                sign: str, protocol: str = "iccv21", steps: Sequence[float] | None = None,
+                seed: int = 0) -> Perturbation:
         """What the model says of encoded inputs as their words, regions or patches are removed, step by step.
 
         Args:
@@ -159,6 +163,9 @@ class Model:
             protocol: "iccv21" is the reference's, "clean" one that mends it; see `mmx.perturbation.protocol`.
             steps: other shares to remove than the protocol's.
             seed: of the random order that "clean" draws among equal scores.
+
+        Raises:
+            UsageError: there is no such modality, sign or protocol, or the scores are of other inputs.
         """
         removal = Removal(self.network, self.family)
         return perturb(removal, self.to_model(inputs), scores, modality=modality, sign=sign, protocol=protocol,
@@ -199,8 +206,18 @@ class Model:
             max_memory: bytes that gradients may take; where more are needed, there are several backwards.
 
         Raises:
-            UsageError: something that is asked makes no sense of this model.
+            UsageError: something that is asked makes no sense of this model, or there is no such method.
             ImageError: a picture cannot be read.
+            CaptureError: the method cannot run on this model.
+
+        Example:
+            >>> model = mmx.load("shapes-lxmert")
+            >>> explanation = model.explain("sample_inputs/scene-5029.png", "what color is the circle?")
+            >>> [item] = explanation
+            >>> print(f"{item.label}: {item.score:.2f} ({item.unit})")
+            yellow: 1.00 (softmax)
+            >>> {stream: scores.shape for stream, scores in item.scores.items()}
+            {'text': (8,), 'image': (5,)}
         """
         asked = asked_of(target, text, threshold, query, class_name, start_layer, start_layer_text)
         about = Pairs.of(image, question)
@@ -229,6 +246,18 @@ class Model:
         """The same by several methods, out of one run of the model: a list of them, or one for each result.
 
         A method that cannot run on this model leaves the others alone: their `left_out` says why.
+
+        Raises:
+            UsageError: as `explain`, or a method says nothing of its own about this model.
+            CaptureError: none of the methods can run on this model.
+
+        Example:
+            >>> model = mmx.load("shapes-vit")
+            >>> found = model.explain_methods("sample_inputs/scene-5029.png", methods=["relevance", "rollout"])
+            >>> [explanation.method for explanation in found]
+            ['relevance', 'rollout']
+            >>> mmx.side_by_side(found).to_image().mode
+            'RGB'
         """
         asked = asked_of(target, text, threshold, query, class_name, start_layer, start_layer_text)
         about = Pairs.of(image, question)
@@ -292,7 +321,7 @@ class Model:
                          f"another, and {self.info.name} has no such attention")
         return fitting, tuple(notes)
 
-    def small_inputs(self) -> dict[str, Tensor]:
+    def small_inputs(self) -> dict[str, Shaped[Tensor, "1 ..."]]:
         """Encoded inputs of noise, for which neither tokenizer nor processor is needed; a batch of one."""
         noise = torch.Generator().manual_seed(0)
         made = [encoder.noise(noise) for encoder in self.encoders]
@@ -317,7 +346,7 @@ class Model:
         """
         return explain_jobs(self.parts, jobs, methods, max_memory, lambda: self.warnings)
 
-    def to_model(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def to_model(self, inputs: Inputs) -> dict[str, Shaped[Tensor, "_batch ..."]]:
         """Inputs on the model's device, floating ones in its dtype."""
         device, dtype = self.network.device, self.network.dtype
         return {name: value.to(device, dtype) if value.is_floating_point() else value.to(device)

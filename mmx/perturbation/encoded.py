@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mmx.arrays import Float
 from mmx.errors import UsageError, unknown_name
 from mmx.perturbation.forwards import Subsets, run_subsets
 from mmx.perturbation.memory import tokens_at_once
@@ -17,25 +18,25 @@ from mmx.perturbation.removal import Inputs, Removal
 class Perturbation:
     """What was kept, by sample and step the positions in the modality, and what the model said.
 
-    `removed` holds the share that each step removes, `logits` is (samples, steps, classes).
+    `removed` holds the share that each step removes, `logits` is what the model said at each.
     """
 
     removed: tuple[float, ...]
     kept: list[list[list[int]]]
-    logits: Tensor
+    logits: Float[Tensor, "samples steps classes"]
 
     def __repr__(self) -> str:
         return f"<Perturbation of {len(self.kept)} samples in {len(self.removed)} steps>"
 
 
-def perturb(removal: Removal, inputs: Inputs, scores: Mapping[str, Tensor], *, modality: str,
+def perturb(removal: Removal, inputs: Inputs, scores: Mapping[str, Float[Tensor, "samples _tokens"]], *, modality: str,
             sign: str, protocol: str, steps: Sequence[float] | None = None, seed: int = 0,
             max_memory: int | None = None) -> Perturbation:
     """Removes words or regions in the order of their scores and runs the model on what is left, all steps at once.
 
     Args:
         inputs: as the model's forward takes them, batched, on its device and in its dtype.
-        scores: raw scores by modality, (samples, tokens) each.
+        scores: raw scores by modality.
         seed: of the ties among equal scores that the protocol "clean" draws.
     """
     if modality not in MODALITIES:

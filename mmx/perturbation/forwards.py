@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mmx.arrays import Bool, Int, Shaped
 from mmx.perturbation.removal import Inputs, Removal
 
 _BITS = 62  # in a word of a key
@@ -13,23 +14,21 @@ _BITS = 62  # in a word of a key
 
 @dataclass(frozen=True)
 class Subsets:
-    """Reduced inputs to be: the sample each is made of, (rows,), and what it keeps, (rows, tokens) bool by modality."""
+    """Reduced inputs to be: the sample each is made of, and what it keeps, by modality."""
 
-    samples: Tensor
-    kept: Mapping[str, Tensor]
+    samples: Int[Tensor, " rows"]
+    kept: Mapping[str, Bool[Tensor, "rows _tokens"]]
 
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, rows: Tensor) -> "Subsets":
+    def __getitem__(self, rows: Int[Tensor, " fewer"] | Bool[Tensor, " rows"]) -> "Subsets":
         return Subsets(self.samples[rows], {modality: mask[rows] for modality, mask in self.kept.items()})
 
     @classmethod
-    def of_steps(cls, kept: Tensor, modality: str, present: Mapping[str, Tensor]) -> "Subsets":
-        """Those of every sample and step, sample by sample: one modality reduced, the other whole.
-
-        `kept` is (samples, steps, tokens) bool.
-        """
+    def of_steps(cls, kept: Bool[Tensor, "samples steps tokens"], modality: str,
+                 present: Mapping[str, Bool[Tensor, "samples _tokens"]]) -> "Subsets":
+        """Those of every sample and step, sample by sample: one modality reduced, the other whole."""
         samples = torch.arange(len(kept), device=kept.device).repeat_interleave(kept.shape[1])
         whole = {other: mask[samples] for other, mask in present.items()}
         return cls(samples, {**whole, modality: kept.flatten(0, 1)})
@@ -40,8 +39,8 @@ class Subsets:
         return cls(torch.cat([one.samples for one in several]),
                    {modality: torch.cat([one.kept[modality] for one in several]) for modality in several[0].kept})
 
-    def distinct(self) -> tuple["Subsets", Tensor]:
-        """Each once, and for every row its place among them, (rows,)."""
+    def distinct(self) -> tuple["Subsets", Int[Tensor, " rows"]]:
+        """Each once, and for every row its place among them."""
         keys = torch.cat([self.samples[:, None], *(_packed(mask) for mask in self.kept.values())], dim=1)
         places = torch.unique(keys, dim=0, return_inverse=True)[1]
         rows = torch.arange(len(self), device=places.device)
@@ -51,7 +50,7 @@ class Subsets:
 
 @torch.inference_mode()
 def run_subsets(removal: Removal, inputs: Inputs, subsets: Subsets, *, tokens_at_once: int,
-                read: Callable[[Tensor], Tensor] = lambda logits: logits) -> Tensor:
+                read: Callable[[Tensor], Tensor] = lambda logits: logits) -> Shaped[Tensor, "{len(subsets)} ..."]:
     """What `read` makes of the logits (rows, classes) of every row, in order.
 
     Rows of similar length run together, so that little is padded.
@@ -84,8 +83,8 @@ def _turns(lengths: list[list[int]], tokens_at_once: int) -> Iterator[tuple[int,
     yield start, len(lengths), words, regions
 
 
-def _packed(mask: Tensor) -> Tensor:
-    """Masks (rows, tokens) as numbers, (rows, words) int64."""
+def _packed(mask: Bool[Tensor, "rows tokens"]) -> Int[Tensor, "rows words"]:
+    """Masks as numbers, int64."""
     padded = torch.nn.functional.pad(mask.long(), (0, -mask.shape[1] % _BITS))
     weights = 2 ** torch.arange(_BITS, device=mask.device)
     return (padded.reshape(len(mask), -1, _BITS) * weights).sum(dim=2)

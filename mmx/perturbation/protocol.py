@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, get_args
 
+from mmx.arrays import Bool, Float, Int
 from mmx.errors import UsageError, unknown_name
 from mmx.reference import Reference
 
@@ -45,8 +46,8 @@ class RemovalProtocol:
     unmasks_regions: bool = False
     takes_one_more: bool = False
 
-    def kept_counts(self, modality: str, removable: Tensor) -> Tensor:
-        """How many of `removable` (batch,) words or regions each step keeps, (batch, steps)."""
+    def kept_counts(self, modality: str, removable: Int[Tensor, " batch"]) -> Int[Tensor, "batch steps"]:
+        """How many of `removable` words or regions each step keeps."""
         import torch
 
         shares, numbers = torch.tensor(self.steps[modality], dtype=torch.float64), removable.cpu()[:, None]
@@ -83,16 +84,17 @@ def growing_shares(steps: Sequence[float]) -> tuple[float, ...]:
     return found
 
 
-def kept_by_step(scores: Tensor, modality: str, sign: str, protocol: RemovalProtocol, parts: Parts,
-                 ties: Tensor | None = None) -> Tensor:
-    """What is kept at each step, (batch, steps, tokens) bool.
+def kept_by_step(scores: Float[Tensor, "_batch _tokens"], modality: str, sign: str, protocol: RemovalProtocol,
+                 parts: Parts,
+                 ties: Float[Tensor, "_batch _tokens"] | None = None) -> Bool[Tensor, "batch steps tokens"]:
+    """What is kept at each step.
 
     "positive" removes the most relevant first, "negative" the least relevant. The reference scales scores to [0, 1]
     before, which keeps their order.
 
     Args:
-        scores: (batch, tokens).
-        ties: distinct numbers, (batch, tokens); of equal scores the one with the smaller number stays longer. Without,
+        scores: one row for each sample.
+        ties: distinct numbers; of equal scores the one with the smaller number stays longer. Without,
             the first one does.
     """
     import torch
@@ -115,8 +117,8 @@ def kept_by_step(scores: Tensor, modality: str, sign: str, protocol: RemovalProt
     return (stays & removable[:, None]) | (present & ~removable)[:, None]
 
 
-def drawn_ties(seeds: Sequence[int], size: int) -> Tensor:
-    """What settles ties among `size` tokens of each seed, (batch, size): a token's is the same however many follow."""
+def drawn_ties(seeds: Sequence[int], size: int) -> Float[Tensor, "{len(seeds)} {size}"]:
+    """What settles ties among `size` tokens of each seed: a token's is the same however many follow."""
     import numpy as np
     import torch
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from transformers import PreTrainedModel
 
+from mmx.arrays import Bool, Float, Int, Shaped
 from mmx.errors import UsageError
 from mmx.families.base import Family, Input, Pixels, Regions, Text
 from mmx.reference import Reference
@@ -19,10 +20,10 @@ __all__ = ["Inputs", "Parts", "Removal"]
 
 @dataclass(frozen=True)
 class Parts:
-    """The tokens of a batch, (batch, tokens) bool by modality: those there are, and those that may go."""
+    """The tokens of a batch by modality: those there are, and those that may go."""
 
-    present: Mapping[str, Tensor]
-    removable: Mapping[str, Tensor]
+    present: Mapping[str, Bool[Tensor, "batch _tokens"]]
+    removable: Mapping[str, Bool[Tensor, "batch _tokens"]]
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Removal:
                      for part, mask in present.items()}
         return Parts(present, removable)
 
-    def _present(self, one: Input, inputs: Inputs, padding_counts: bool) -> Tensor:
+    def _present(self, one: Input, inputs: Inputs, padding_counts: bool) -> Bool[Tensor, "batch tokens"]:
         first = inputs[one.names[0]]
         if isinstance(one, Pixels):
             rows, columns = patch_grid(one, first, self.network.config)
@@ -69,7 +70,7 @@ class Removal:
             return torch.ones(first.shape[:2], dtype=torch.bool, device=first.device)
         return inputs[one.mask].bool()
 
-    def _fixed(self, present: Tensor, inputs: Inputs) -> Tensor:
+    def _fixed(self, present: Bool[Tensor, "batch tokens"], inputs: Inputs) -> Bool[Tensor, "batch tokens"]:
         """Words that stay whatever happens: the first and the last one, and the one at which the answer is read."""
         number = present.cumsum(dim=1)
         fixed = present & ((number == 1) | (number == number[:, -1:]))
@@ -79,18 +80,19 @@ class Removal:
                 fixed = fixed | (places == read.row(self.family.completed(inputs), {})[:, None])
         return fixed
 
-    def lengths(self, kept: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Tokens of reduced inputs, (rows,) by modality: a picture has all of its patches, whatever they show."""
+    def lengths(self, kept: Mapping[str, Bool[Tensor, "rows _tokens"]]) -> dict[str, Int[Tensor, " rows"]]:
+        """Tokens of reduced inputs by modality: a picture has all of its patches, whatever they show."""
         return {part: torch.full_like(mask.sum(dim=1), mask.shape[1]) if isinstance(self._by_part[part], Pixels)
                 else mask.sum(dim=1) for part, mask in kept.items()}
 
-    def logits(self, inputs: Inputs, samples: Tensor, kept: Mapping[str, Tensor], sizes: Mapping[str, int]) -> Tensor:
-        """What the model says of reduced inputs, (rows, classes).
+    def logits(self, inputs: Inputs, samples: Int[Tensor, " rows"], kept: Mapping[str, Bool[Tensor, "rows _tokens"]],
+               sizes: Mapping[str, int]) -> Float[Tensor, "rows classes"]:
+        """What the model says of reduced inputs.
 
         Args:
             inputs: the whole samples.
-            samples: the sample that each row is made of, (rows,).
-            kept: what is kept of it, (rows, tokens) bool, by modality.
+            samples: the sample that each row is made of.
+            kept: what is kept of it, by modality.
             sizes: tokens that rows are padded to by modality, 1 at least; no row keeps more.
         """
         known = {name for one in self.family.inputs for name in one.names}
@@ -105,7 +107,8 @@ class Removal:
                 reduced |= only_kept(one, inputs, samples, kept[part], sizes[part])
         return run_without(self.network, self.family, reduced)["logits"]
 
-    def _painted_over(self, one: Pixels, inputs: Inputs, samples: Tensor, kept: Tensor) -> dict[str, Tensor]:
+    def _painted_over(self, one: Pixels, inputs: Inputs, samples: Int[Tensor, " rows"],
+                      kept: Bool[Tensor, "rows patches"]) -> dict[str, Shaped[Tensor, "rows ..."]]:
         pixels = inputs["pixel_values"][samples]
         grid = patch_grid(one, pixels, self.network.config)
         shown = interpolate(kept.reshape(-1, 1, *grid).to(pixels.dtype), size=pixels.shape[-2:])
@@ -118,15 +121,16 @@ class Removal:
         return {name: value for name, value in inputs.items() if name not in masks}
 
 
-def only_kept(one: Text | Regions, inputs: Inputs, samples: Tensor, kept: Tensor, size: int) -> dict[str, Tensor]:
+def only_kept(one: Text | Regions, inputs: Inputs, samples: Int[Tensor, " rows"], kept: Bool[Tensor, "rows tokens"],
+              size: int) -> dict[str, Shaped[Tensor, "rows {size} ..."]]:
     """Rows of reduced inputs: what is kept of a sample moves up, in order, and the rest is padded and masked.
 
     Removing a region equals masking it, but removing a word shifts the positions behind it.
 
     Args:
         inputs: what the model's forward takes, (batch, tokens, ...) each.
-        samples: the sample that each row is made of, (rows,).
-        kept: what is kept of it, (rows, tokens) bool.
+        samples: the sample that each row is made of.
+        kept: what is kept of it.
         size: tokens of the result, 1 at least; no row keeps more.
     """
     places = (~kept).to(torch.uint8).argsort(dim=1, stable=True)[:, :size]

@@ -67,7 +67,8 @@ def _read_box(box: list[float]) -> Box:
 
 def read_item(one: Mapping[str, Any]) -> Item:
     return Item(one["kind"], one["index"], one["label"], one["score"], one["unit"],
-                {stream: np.array(scores) for stream, scores in one["scores"].items()}, dict(one["also"]), one["query"],
+                {stream: np.array(scores, dtype=np.float64) for stream, scores in one["scores"].items()},
+                dict(one["also"]), one["query"],
                 None if one["box_xyxy_px"] is None else _read_box(one["box_xyxy_px"]),
                 tuple(Prediction(**each) for each in one["predictions"]), read_elements(one["elements"]),
                 tuple(one["notes"]))

@@ -6,13 +6,21 @@ from typing import ClassVar
 
 import numpy as np
 
+from mmx.arrays import Float
+
 Box = tuple[float, float, float, float]
 """left, top, right, bottom in the picture's pixels"""
 
 
 @dataclass(frozen=True)
 class Token:
-    """One token of a text: `text` as the reader typed it, `piece` as the tokenizer has it."""
+    """One token of a text.
+
+    Attributes:
+        text: as the reader typed it; `piece`: as the tokenizer has it.
+        special: the tokenizer added it, such as [CLS].
+        span: where it begins and ends in the text, in characters; None of a special one.
+    """
 
     text: str
     piece: str
@@ -22,7 +30,10 @@ class Token:
 
 @dataclass(frozen=True)
 class Region:
-    """A part of a picture with a box in its pixels, and what the region provider says of it."""
+    """A part of a picture: `box_xyxy_px` in its pixels, and, where the region provider says so, its `label`.
+
+    `confidence` is how sure the provider is of that, from 0 to 1.
+    """
 
     box_xyxy_px: Box
     label: str | None = None
@@ -31,7 +42,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Words:
-    """The tokens of a text, in order."""
+    """A `text` and its `tokens`, in order."""
 
     kind: ClassVar[str] = "words"
     text: str
@@ -43,7 +54,10 @@ class Words:
 
 @dataclass(frozen=True)
 class Patches:
-    """A grid of patches, row by row, over the part `box_xyxy_px` of a picture; it may reach beyond its edge."""
+    """A grid of patches, `rows` x `columns`, row by row, over the part `box_xyxy_px` of a picture.
+
+    That part may reach beyond the picture's edge. `picture` is the place among an explanation's pictures.
+    """
 
     kind: ClassVar[str] = "patches"
     rows: int
@@ -65,7 +79,10 @@ class Patches:
 
 @dataclass(frozen=True)
 class Regions:
-    """Regions of a picture, in any order; `provider` says who found them."""
+    """The `regions` of a picture, in any order; `provider` says who found them.
+
+    `picture` is the place among an explanation's pictures.
+    """
 
     kind: ClassVar[str] = "regions"
     regions: tuple[Region, ...]
@@ -88,11 +105,11 @@ Elements = Mapping[str, tuple[Element, ...]]
 
 @dataclass(frozen=True)
 class Block:
-    """Some consecutive tokens of a stream: what they are, and their raw scores, (tokens,)."""
+    """Some consecutive tokens of a `stream`: the `element` that they are, and their raw `scores`, finite."""
 
     stream: str
     element: Element
-    scores: np.ndarray
+    scores: Float[np.ndarray, " tokens"]
 
     def __repr__(self) -> str:
         return f"<Block of {len(self.element)} {self.element.kind}, {self.stream}>"

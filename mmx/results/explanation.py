@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from mmx.arrays import Float
 from mmx.errors import UsageError, shown_path
 from mmx.results import documents
 from mmx.results.elements import Block, Elements
@@ -32,6 +33,8 @@ class Explanation:
         predictions: what the model holds most probable, best first; of a detector none.
         others: the surest detections that were not asked for, with no scores.
         left_out: methods that were asked for too and cannot run on this model, each with the reason.
+        versions: of Python and of the packages that it depends on, by name.
+        notes: what a reader must know.
     """
 
     model: ModelInfo
@@ -130,6 +133,13 @@ class Explanation:
 
         Raises:
             UsageError: it is no explanation of this schema version.
+
+        Example:
+            >>> import json
+            >>> explanation = mmx.load("shapes-vit").explain("sample_inputs/scene-5029.png")
+            >>> picture, report = explanation.save("out")
+            >>> mmx.Explanation.from_dict(json.loads(report.read_bytes()))
+            <Explanation of sample_inputs/scene-5029.png by relevance, shapes-vit: purple star 0.996 softmax>
         """
         version = document.get("schema_version") if isinstance(document, Mapping) else None
         if version != SCHEMA_VERSION or "items" not in document:
@@ -165,7 +175,16 @@ class Explanation:
         return documents.json_bytes(self.to_dict())
 
     def rows(self) -> list[dict[str, Any]]:
-        """A plain row for each token, patch and region of every item: for CSV, or `pandas.DataFrame(rows)`."""
+        """A plain row for each token, patch and region of every item: for CSV, or `pandas.DataFrame(rows)`.
+
+        Sides are in the picture's pixels, None for words; relevance is raw.
+
+        Example:
+            >>> explanation = mmx.load("shapes-vit").explain("sample_inputs/scene-5029.png")
+            >>> best = max(explanation.rows(), key=lambda row: row["relevance"])
+            >>> best["item"], best["stream"], [best[side] for side in ("left", "top", "right", "bottom")]
+            ('purple star', 'image', [320.0, 280.0, 360.0, 320.0])
+        """
         whole = {"image": self.picture.source, "question": self.asked.question, "model": self.model.name,
                  "method": self.method}
         return [{**whole, "item": item.label, "index": item.index, "query": item.query, "score": item.score,
@@ -174,8 +193,9 @@ class Explanation:
                 for item in self.items for block in self.blocks(item)
                 for position, named in enumerate(documents.named_tokens(block.element))]
 
-    def heatmap(self, item: int | Item = 0, picture: int = 0, *, cells: bool = False) -> np.ndarray:
-        """Raw relevance at the picture's size, (height, width) float32: of patches spread smoothly, of regions painted.
+    def heatmap(self, item: int | Item = 0, picture: int = 0, *,
+                cells: bool = False) -> Float[np.ndarray, "height width"]:
+        """Raw relevance at the picture's size, float32: of patches spread smoothly, of regions painted.
 
         A patch keeps its score at its middle. Where several lie over a pixel it has the score of the largest size;
         beside them all it is 0.
@@ -187,6 +207,12 @@ class Explanation:
 
         Raises:
             UsageError: nothing of that picture has relevance.
+
+        Example:
+            >>> explanation = mmx.load("shapes-vit").explain("sample_inputs/scene-5029.png")
+            >>> relevance = explanation.heatmap()
+            >>> relevance.shape, relevance.dtype
+            ((480, 480), dtype('float32'))
         """
         return self.drawn_by["heatmap"](self, self._chosen(item), picture, cells)
 
@@ -236,8 +262,13 @@ class Explanation:
             overwrite: replaces what is there even where it is of something else.
 
         Raises:
-            UsageError: what is there is of something else.
+            UsageError: `stem` is no plain file name, there is no such format, or what is there is of something else.
             OutputError: the files cannot be written.
+
+        Example:
+            >>> explanation = mmx.load("shapes-vit").explain("sample_inputs/scene-5029.png")
+            >>> [path.name for path in explanation.save("out")]
+            ['scene-5029.relevance.png', 'scene-5029.relevance.json']
         """
         return self.drawn_by["save"](self, Path(folder), stem, tuple(formats), figure, overwrite, cmap, alpha,
                                      cells)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from mmx.arrays import Float
 from mmx.results.elements import Box, Elements
 
 if TYPE_CHECKING:
@@ -19,8 +20,12 @@ Unit = Literal["softmax", "sigmoid", "similarity", "logit", "value"]
 class Picture:
     """A picture as a model and a reader see it: upright, RGB, 8 bits.
 
-    `notes` says what had to be done to get there ("first of 12 frames", "rotated as its EXIF says"). Of a result that
-    was read from JSON, `image` is None until it is drawn, and `size_px` is (width, height).
+    Attributes:
+        image: the pixels; of a result that was read from JSON, None until it is drawn.
+        source: the file's path as it was given, or what stands for it.
+        sha256: of the file's bytes, or of the pixels where there is no file.
+        notes: what had to be done to get there ("first of 12 frames", "rotated as its EXIF says").
+        size_px: width and height where `image` is None; see `size`.
     """
 
     image: "Image | None"
@@ -37,7 +42,12 @@ class Picture:
 
 @dataclass(frozen=True)
 class Prediction:
-    """One answer, class or text with its score and the unit of that score."""
+    """One answer, class or text.
+
+    Attributes:
+        index, label: which one it is: of answers, of classes, of the texts that were asked about.
+        score, unit: what the model says of it.
+    """
 
     index: int
     label: str
@@ -53,7 +63,7 @@ class Item:
         kind: "answer", "class", "text" or "detection".
         index, label: which one it is: of answers, of classes, of the texts that were asked about.
         score, unit: what the model says of it.
-        scores: raw relevance by stream, (tokens,), finite and unscaled; empty where it was not explained.
+        scores: raw relevance by stream, finite and unscaled; empty where it was not explained.
         also: further measures of it by unit.
         query, box_xyxy_px: of a detection, which object query found it and where.
         predictions: of a detection, its most probable classes.
@@ -66,7 +76,7 @@ class Item:
     label: str
     score: float
     unit: Unit
-    scores: Mapping[str, np.ndarray] = field(default_factory=dict)
+    scores: Mapping[str, Float[np.ndarray, " _tokens"]] = field(default_factory=dict)
     also: Mapping[Unit, float] = field(default_factory=dict)
     query: int | None = None
     box_xyxy_px: Box | None = None
@@ -80,6 +90,7 @@ class Item:
 
     @property
     def prediction(self) -> Prediction:
+        """Which target it is, with its score."""
         return Prediction(self.index, self.label, self.score, self.unit)
 
 
@@ -97,6 +108,7 @@ class Asked:
     """What is asked about a picture. Which of it fits a model is its family's to say.
 
     Attributes:
+        question: asked of a model that answers.
         texts: texts that are matched with the picture.
         targets: what is explained, by name or index; none is what the model predicts, or every text.
         threshold: detections surer than this are explained, or
@@ -123,6 +135,7 @@ class Asked:
 
     @classmethod
     def from_dict(cls, question: str | None, document: Mapping[str, Any]) -> "Asked":
+        """What `to_dict` wrote. Raises LookupError or TypeError where it is something else."""
         return cls(question, tuple(document["texts"]), tuple(document["targets"]), document["threshold"],
                    tuple(document["queries"]), document["class"], dict(document["start_layers"]), document["regions"])
 
@@ -135,6 +148,7 @@ class ModelInfo:
         family: name of its family's file; `architecture`: of its `transformers` class.
         revision: a hub commit, or "sha256:..." over a local folder's weights, config, tokenizer and other settings; of
             another's image processor too, where one was given.
+        device, dtype: where and in which numbers it runs, "cpu" and "float32".
     """
 
     name: str

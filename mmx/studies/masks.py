@@ -6,15 +6,17 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from mmx.arrays import Bool, Float, Int
 from mmx.errors import UsageError
 
 MaskProtocol = Literal["iccv21", "clean"]
 _LEVELS = 256
 
 
-def masks_from_relevance(relevance: Tensor, *, input_size: tuple[int, int], image_size: tuple[int, int],
-                         protocol: MaskProtocol = "clean") -> Tensor:
-    """Boolean masks (n, H, W) from relevance maps (n, rows, cols).
+def masks_from_relevance(relevance: Float[Tensor, "n rows columns"], *, input_size: tuple[int, int],
+                         image_size: tuple[int, int],
+                         protocol: MaskProtocol = "clean") -> Bool[Tensor, "n height width"]:
+    """Masks from relevance maps.
 
     `iccv21` is what the reference computes: each map scaled to 0-255 and truncated, split by Otsu's threshold on
     the small map, the 0/255 mask upsampled to the model's input and cut at over 0 (which swells masks by about a
@@ -42,8 +44,8 @@ def masks_from_relevance(relevance: Tensor, *, input_size: tuple[int, int], imag
     raise UsageError(f"There is no protocol '{protocol}'.", "There are: iccv21, clean.")
 
 
-def otsu(levels: Tensor) -> Tensor:
-    """Otsu's threshold of each uint8 map, (n,): the level that best parts what is over it from the rest."""
+def otsu(levels: Int[Tensor, "n height width"]) -> Int[Tensor, " n"]:
+    """Otsu's threshold of each uint8 map: the level that best parts what is over it from the rest."""
     flat = levels.flatten(1).long()
     counts = torch.zeros(len(flat), _LEVELS, dtype=torch.float64, device=levels.device)
     counts.scatter_add_(1, flat, torch.ones_like(flat, dtype=torch.float64))
@@ -54,7 +56,7 @@ def otsu(levels: Tensor) -> Tensor:
     return spread.masked_fill((below <= 1e-7) | (below >= 1 - 1e-7), 0).argmax(1)
 
 
-def _to_bytes(maps: Tensor) -> Tensor:
+def _to_bytes(maps: Float[Tensor, "n height width"]) -> Int[Tensor, "n height width"]:
     """Each map from its least to its greatest as 0 to 255, truncated; a constant map is all 0."""
     low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
     spread = high - low

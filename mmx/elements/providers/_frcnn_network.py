@@ -15,6 +15,8 @@ from torchvision.models.detection._utils import BoxCoder
 from torchvision.models.resnet import Bottleneck
 from torchvision.ops import clip_boxes_to_image, nms, roi_pool
 
+from mmx.arrays import Float, Int
+
 Settings = Mapping[str, Any]
 """What config.yaml holds, its keys in lower case."""
 
@@ -26,15 +28,15 @@ _STRIDE_PX = 16
 class Found:
     """What is found in one picture, surest first, in pixels of the resized picture.
 
-    `boxes_xyxy_px` (n, 4), `features` (n, dim), `labels` and `attribute_labels` (n,) indices, and their probabilities.
+    `labels` and `attribute_labels` are indices, and the scores their probabilities.
     """
 
-    boxes_xyxy_px: Tensor
-    features: Tensor
-    labels: Tensor
-    scores: Tensor
-    attribute_labels: Tensor
-    attribute_scores: Tensor
+    boxes_xyxy_px: Float[Tensor, "n 4"]
+    features: Float[Tensor, "n dim"]
+    labels: Int[Tensor, " n"]
+    scores: Float[Tensor, " n"]
+    attribute_labels: Int[Tensor, " n"]
+    attribute_scores: Float[Tensor, " n"]
 
 
 class FasterRcnn(nn.Module):
@@ -73,8 +75,8 @@ class FasterRcnn(nn.Module):
         self._proposal_coder = BoxCoder(tuple(rpn["bbox_reg_weights"]))
         self._box_coder = BoxCoder(tuple(head["bbox_reg_weights"]))
 
-    def forward(self, pixels: Tensor) -> list[Found]:
-        """Of normalised pictures of one size, (batch, 3, H, W): padding would change what is found."""
+    def forward(self, pixels: Float[Tensor, "batch 3 height width"]) -> list[Found]:
+        """Of normalised pictures of one size: padding would change what is found."""
         maps = self.pool(self.bn1(self.conv1(pixels)).relu())
         maps = self.layer3(self.layer2(self.layer1(maps)))
         hidden = self.rpn_conv(maps).relu()
@@ -84,16 +86,17 @@ class FasterRcnn(nn.Module):
         return [self._describe(one[None], self._proposals(scores, moves, grid, size), size)
                 for one, scores, moves in zip(maps, logits, deltas, strict=True)]
 
-    def _anchors_on(self, maps: Tensor) -> Tensor:
-        """Every anchor at every cell, (rows * columns * anchors, 4)."""
+    def _anchors_on(self, maps: Float[Tensor, "batch channels rows columns"]) -> Float[Tensor, "n 4"]:
+        """Every anchor at every cell, row by row."""
         offset = self._settings["anchor_generator"]["offset"]
         ys, xs = ((torch.arange(count, device=maps.device, dtype=maps.dtype) + offset) * _STRIDE_PX
                   for count in maps.shape[2:])
         y, x = torch.meshgrid(ys, xs, indexing="ij")
         return (torch.stack([x, y, x, y], dim=-1).reshape(-1, 1, 4) + self.anchors).reshape(-1, 4)
 
-    def _proposals(self, logits: Tensor, deltas: Tensor, grid: Tensor, size: tuple[int, int]) -> Tensor:
-        """Where something may be, surest first, (n, 4); the whole picture where there is nothing."""
+    def _proposals(self, logits: Float[Tensor, " anchors"], deltas: Float[Tensor, "anchors 4"],
+                   grid: Float[Tensor, "anchors 4"], size: tuple[int, int]) -> Float[Tensor, "n 4"]:
+        """Where something may be, surest first; the whole picture where there is nothing."""
         rpn, smallest = self._settings["rpn"], self._settings["proposal_generator"]["min_size"]
         scores, best = logits.topk(min(rpn["pre_nms_topk_test"], len(logits)))
         boxes = clip_boxes_to_image(self._proposal_coder.decode_single(deltas[best], grid[best]), size)
@@ -102,8 +105,9 @@ class FasterRcnn(nn.Module):
         boxes = boxes[nms(boxes, scores, rpn["nms_thresh"])[:rpn["post_nms_topk_test"]]]
         return boxes if len(boxes) else boxes.new_tensor([[0, 0, size[1], size[0]]])
 
-    def _describe(self, maps: Tensor, proposals: Tensor, size: tuple[int, int]) -> Found:
-        """What is at the proposals of one picture, whose map is (1, channels, rows, columns)."""
+    def _describe(self, maps: Float[Tensor, "1 channels rows columns"], proposals: Float[Tensor, "n 4"],
+                  size: tuple[int, int]) -> Found:
+        """What is at the proposals of one picture."""
         resolution = self._settings["roi_box_head"]["pooler_resolution"]
         features = self.layer4(roi_pool(maps, [proposals], resolution, 1 / _STRIDE_PX)).mean(dim=(2, 3))
         logits = self.cls_score(features)
@@ -118,7 +122,7 @@ class FasterRcnn(nn.Module):
         attribute_scores, attribute_labels = attributes[:, :-1].softmax(dim=1).max(dim=1)
         return Found(boxes[kept], features[kept], labels[kept], scores[kept], attribute_labels, attribute_scores)
 
-    def _kept(self, boxes: Tensor, scores: Tensor) -> Tensor:
+    def _kept(self, boxes: Float[Tensor, "n 4"], scores: Float[Tensor, " n"]) -> Int[Tensor, " kept"]:
         """Thresholds are tried until enough boxes stay; where none lets enough stay, the one with the most counts.
 
         The reference has no answer there: it fails, or in a batch takes over what it kept of the picture before.

@@ -7,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 from PIL.Image import Image
 from torch import Tensor
 
+from mmx.arrays import Float
 from mmx.errors import unknown_name
 from mmx.registry import load_module, module_names
 
@@ -15,12 +16,12 @@ from mmx.registry import load_module, module_names
 class RegionSet:
     """The regions of one picture.
 
-    `features` (regions, dim) float32; `boxes_xyxy_unit` (regions, 4) float32 in [0, 1] of width and height;
-    `labels` and `confidences` where the provider names what it found.
+    `boxes_xyxy_unit` are in shares of width and height, 0 to 1; `labels` and `confidences` are there where the
+    provider names what it found.
     """
 
-    features: Tensor
-    boxes_xyxy_unit: Tensor
+    features: Float[Tensor, "regions dim"]
+    boxes_xyxy_unit: Float[Tensor, "regions 4"]
     labels: tuple[str | None, ...]
     confidences: tuple[float | None, ...]
 

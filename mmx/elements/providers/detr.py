@@ -9,6 +9,7 @@ from torch import Tensor
 from torchvision.ops import box_convert
 from transformers import PreTrainedModel
 
+from mmx.arrays import Float, Int
 from mmx.checkpoints.loading import load_network, resolve
 from mmx.checkpoints.processors import load_processor
 from mmx.elements.providers.base import RegionProvider, RegionSet, check_feature_size
@@ -33,15 +34,16 @@ class DetrRegions:
         return [found[index] for index in range(len(images))]
 
     @torch.inference_mode()
-    def of_pixels(self, pixel_values: Tensor) -> list[RegionSet]:
-        """Regions of pictures that the processor has made ready, (batch, 3, H, W)."""
+    def of_pixels(self, pixel_values: Float[Tensor, "batch 3 height width"]) -> list[RegionSet]:
+        """Regions of pictures that the processor has made ready."""
         output = self._network(pixel_values=pixel_values.to(self._network.device, self._network.dtype))
         scores, labels = output.logits.softmax(-1)[..., :-1].max(-1)
         boxes_xyxy_unit = box_convert(output.pred_boxes, "cxcywh", "xyxy").clamp(0, 1)
         return [self._keep(*one) for one in zip(scores.float().cpu(), labels.cpu(), boxes_xyxy_unit.float().cpu(),
                                                 output.last_hidden_state.float().cpu(), strict=True)]
 
-    def _keep(self, scores: Tensor, labels: Tensor, boxes_xyxy_unit: Tensor, states: Tensor) -> RegionSet:
+    def _keep(self, scores: Float[Tensor, " queries"], labels: Int[Tensor, " queries"],
+              boxes_xyxy_unit: Float[Tensor, "queries 4"], states: Float[Tensor, "queries dim"]) -> RegionSet:
         order = scores.argsort(descending=True, stable=True)[:self._limit]
         kept = order[:max(1, int((scores[order] > self._threshold).sum()))]
         names: Any = self._network.config.id2label

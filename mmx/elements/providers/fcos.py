@@ -20,6 +20,7 @@ from torchvision.ops import nms, remove_small_boxes, roi_align
 from torchvision.transforms.functional import pil_to_tensor
 from transformers import ResNetBackbone, ResNetConfig
 
+from mmx.arrays import Float
 from mmx.checkpoints.catalog import WEIGHTS
 from mmx.elements.providers.base import RegionProvider, RegionSet, check_feature_size
 from mmx.errors import CheckpointError
@@ -77,14 +78,14 @@ class FcosRegions:
         return self.of_pixels([pil_to_tensor(image.convert("RGB")).float() / 255 for image in images])
 
     @torch.inference_mode()
-    def of_pixels(self, pictures: Sequence[Tensor]) -> list[RegionSet]:
-        """Regions of pictures (3, H, W) in [0, 1]. Those of one size run together, since padding is not neutral."""
+    def of_pixels(self, pictures: Sequence[Float[Tensor, "3 _height _width"]]) -> list[RegionSet]:
+        """Regions of pictures in [0, 1]. Those of one size run together, since padding is not neutral."""
         found: dict[int, RegionSet] = {}
         for indices in alike(picture.shape for picture in pictures):
             found |= zip(indices, self._of_one_size([pictures[index] for index in indices]), strict=True)
         return [found[index] for index in range(len(pictures))]
 
-    def _of_one_size(self, pictures: list[Tensor]) -> list[RegionSet]:
+    def _of_one_size(self, pictures: list[Float[Tensor, "3 height width"]]) -> list[RegionSet]:
         device = next(self._detector.parameters()).device
         towers: list[Tensor] = []
 
@@ -100,7 +101,8 @@ class FcosRegions:
         return [self._keep(found, tower[None], (height, width))
                 for found, tower in zip(detections, towers[0], strict=True)]
 
-    def _keep(self, found: dict[str, Tensor], tower: Tensor, size: tuple[int, int]) -> RegionSet:
+    def _keep(self, found: dict[str, Tensor], tower: Float[Tensor, "1 dim rows columns"],
+              size: tuple[int, int]) -> RegionSet:
         # Detectors of several classes may find one thing twice, under two names.
         sound = remove_small_boxes(found["boxes"], min_size=1)
         kept = sound[nms(found["boxes"][sound], found["scores"][sound], _SAME_THING_IOU)[:self._limit]]

@@ -15,6 +15,7 @@ from PIL.Image import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from mmx.arrays import Float, Int
 from mmx.checkpoints.catalog import ATTRIBUTES_OF_REGIONS, OBJECTS_OF_REGIONS, REGION_DETECTOR
 from mmx.checkpoints.loading import DTYPES, check_dtype, pick_device, resolve
 from mmx.devices import DEFAULT_DEVICE
@@ -30,17 +31,17 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True)
 class Detected:
-    """One picture: `boxes` (n, 4) xyxy in its pixels, `features` (n, dim), what each is, and how surely.
+    """One picture: `boxes` xyxy in its pixels, their features, what each is, and how surely.
 
-    `labels` and `attribute_labels` (n,) are indices; `scores` and `attribute_scores` (n,) probabilities.
+    `labels` and `attribute_labels` are indices; `scores` and `attribute_scores` probabilities.
     """
 
-    boxes: Tensor
-    features: Tensor
-    labels: Tensor
-    scores: Tensor
-    attribute_labels: Tensor
-    attribute_scores: Tensor
+    boxes: Float[Tensor, "n 4"]
+    features: Float[Tensor, "n dim"]
+    labels: Int[Tensor, " n"]
+    scores: Float[Tensor, " n"]
+    attribute_labels: Int[Tensor, " n"]
+    attribute_scores: Float[Tensor, " n"]
 
 
 class RegionDetector:
@@ -55,6 +56,7 @@ class RegionDetector:
 
     @property
     def feature_size(self) -> int:
+        """Numbers in the features of a region."""
         return self._network.feature_size
 
     @property
@@ -76,8 +78,8 @@ class RegionDetector:
                           for index, one in zip(chunk, self._network(batch), strict=True)}
         return [found[index] for index in range(len(images))]
 
-    def _ready(self, image: np.ndarray) -> Tensor:
-        """(3, H, W): scaled to the size that the config asks for, then normalised; the means are never turned."""
+    def _ready(self, image: np.ndarray) -> Float[Tensor, "3 height width"]:
+        """Scaled to the size that the config asks for, then normalised; the means are never turned."""
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
             raise UsageError(f"An array of {image.dtype} with shape {image.shape} is not a picture.",
                              "Give uint8 RGB with shape (height, width, 3).")

@@ -52,6 +52,13 @@ def evaluate(model: Model, *, methods: Sequence[str] = ("all",), scenes: int = 2
 
     Raises:
         UsageError: there is no exam for what the model does.
+
+    Example:
+        >>> study = mmx.evaluate(mmx.load("shapes-vit"), methods=["relevance"], scenes=4)
+        >>> study
+        <ExamStudy of shapes-vit, 3 samples, 1 methods: accuracy 100.0 %>
+        >>> sorted({row["metric"] for row in study.rows()})
+        ['mass', 'pointing', 'rank']
     """
     reporter = reporter_of(progress, leads=True)
     exam, scores = exam_of(model), ExamScores()

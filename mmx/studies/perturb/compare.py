@@ -57,6 +57,14 @@ def compare(*folders: str | Path, out: str | Path | None = None, overwrite: bool
     Raises:
         UsageError: data, protocol or model of two runs differ; the message names the difference. Or `out` holds a run,
             or a comparison of others.
+
+    Example:
+        >>> model = mmx.load("shapes-lxmert")
+        >>> asked = dict(modalities=["image"], signs=["positive"], num_samples=4, cache=False)
+        >>> for method in ("relevance", "rollout"):
+        ...     _ = mmx.perturb(model, methods=[method], out=method, **asked)
+        >>> mmx.compare("relevance", "rollout")
+        <PerturbationStudy of shapes-lxmert, 4 samples of drawn scenes, 2 methods, iccv21: accuracy 100.0 %>
     """
     distinct = list({Path(folder).resolve(): Path(folder) for folder in folders}.values())
     if len(distinct) < 2:

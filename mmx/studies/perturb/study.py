@@ -67,6 +67,17 @@ def perturb(model: Model, data: str | Path | PlainRows | None = None, *, annotat
             nor `overwrite`, another one is writing there, or it had other parameters, pictures or records.
         MmxError: no sample could be evaluated.
         OutputError: `out` cannot be written.
+
+    Source:
+        Chefer, Gur & Wolf 2021 (arXiv 2103.15679), section 5.1.
+
+    Example:
+        >>> model = mmx.load("shapes-lxmert")
+        >>> study = mmx.perturb(model, modalities=["image"], signs=["positive"], num_samples=4, cache=False)
+        >>> study
+        <PerturbationStudy of shapes-lxmert, 4 samples of drawn scenes, 1 methods, iccv21: accuracy 100.0 %>
+        >>> study.rows()[0]["auc"] < 1
+        True
     """
     with joined_world() as world, study_folder(out, world, resume=resume,
                                                          overwrite=overwrite) as folder:

@@ -84,6 +84,17 @@ def segment(model: Model, images: str | Path | None = None, annotations: str | P
             nor `overwrite`, another one is writing there, or it had other parameters, pictures or records.
         MmxError: no picture could be evaluated.
         OutputError: `out` cannot be written.
+
+    Source:
+        Chefer, Gur & Wolf 2021 (arXiv 2103.15679), section 5.3.
+
+    Example:
+        >>> model = mmx.load("shapes-detr")
+        >>> study = mmx.segment(model, "sample_inputs/coco", "sample_inputs/coco/instances.json", limit=2)
+        >>> study
+        <SegmentationStudy of shapes-detr, 2 images, iccv21: AP ours_no_lrp ... %>
+        >>> study.rows()[0]["figure"]
+        'AP'
     """
     if protocol not in DEFAULT_METHODS:
         raise UsageError(f"There is no protocol '{protocol}'.", f"There are: {', '.join(DEFAULT_METHODS)}.")
