@@ -2,6 +2,7 @@
 
 import os
 import sys
+from typing import NoReturn
 
 _INTERRUPTED = 130
 
@@ -22,7 +23,7 @@ def main() -> None:
         raise
 
 
-def _end() -> None:
+def _end() -> NoReturn:
     """At once: Python ends by the signal itself, not by 130, where Ctrl-C came in the middle of some imports."""
     for stream in (sys.stdout, sys.stderr):
         stream.flush()

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as rle
 
-Code = dict[str, Any]
-"""COCO's compressed run lengths: "size", height and width, and "counts"."""
+Code = Any
+"""COCO's compressed run lengths: a dict of "size", height and width, and "counts"; pycocotools' type is private."""
 
 _REACH = 3  # times a picture's size, with as much on either side of it
 _LONGEST_WAY = 10**6

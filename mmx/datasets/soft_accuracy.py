@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from numbers import Real
-from typing import Any
+from typing import Any, TypeGuard
 
 from mmx.errors import shown_value
 
@@ -109,7 +109,7 @@ def _text(answer: Any) -> str:
     raise ValueError(f"{shown_value(answer)} is no answer")
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 

@@ -4,7 +4,7 @@ Lengths are pixels of a sheet at 72 dots an inch, so that a point is a pixel. Al
 """
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from mmx.show.text import is_right_to_left
 from mmx.show.wording import number
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.offsetbox import DrawingArea, OffsetBox
     from matplotlib.patches import FancyBboxPatch, Rectangle
 
@@ -36,11 +37,11 @@ def column(blocks: "Iterable[tuple[int, OffsetBox]]") -> "OffsetBox":
     """Blocks from top to bottom, left-aligned; each comes with the gap above it."""
     from matplotlib.offsetbox import VPacker
 
-    children = [child for gap, block in blocks for child in (*([space(1, gap)] if gap else []), block)]
+    children: list[Artist] = [child for gap, block in blocks for child in (*([space(1, gap)] if gap else []), block)]
     return VPacker(pad=0, sep=0, align="left", children=children)
 
 
-def row(blocks: "Sequence[OffsetBox]", gutter: int = GUTTER, align: str = "top") -> "OffsetBox":
+def row(blocks: "Sequence[OffsetBox]", gutter: int = GUTTER, align: Literal["top", "bottom"] = "top") -> "OffsetBox":
     """Blocks from left to right."""
     from matplotlib.offsetbox import HPacker
 
@@ -101,7 +102,7 @@ def titled(text: str, color: RGB | None, style: Style, width: int) -> "OffsetBox
         return paragraph(text, style, width)
     side, gap = round(0.8 * style.size), style.size // 2
     words = paragraph(text, style, width - side - gap)
-    chip = space(side, words.height)
+    chip = space(side, int(words.height))
     chip.add_artist(rounded((0, words.height - round(0.32 * style.size) - side, side, side), side / 4, color))
     return row([chip, words], gap)
 

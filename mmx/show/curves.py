@@ -59,6 +59,7 @@ class Panel:
 
 def curves_plot(title: str, panels: Sequence[Panel], columns: int, small_print: Sequence[str]) -> "Plot":
     """Panels in rows of `columns`, all on one scale, as a figure of matplotlib."""
+    import numpy as np
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Plot
     from matplotlib.style import context
@@ -73,7 +74,7 @@ def curves_plot(title: str, panels: Sequence[Panel], columns: int, small_print: 
     with context(["default", _STYLE]):  # whatever the user's own settings are
         plot = Plot((columns * _WIDTH_IN, sum(heights)), dpi=_DPI, facecolor="white")
         FigureCanvasAgg(plot)
-        head, *parts, foot = plot.subfigures(len(heights), 1, height_ratios=heights, hspace=0)
+        head, *parts, foot = np.ravel(plot.subfigures(len(heights), 1, height_ratios=heights, hspace=0))
         _write(head, heads, size=20, weight="bold", linespacing=1.3)
         for part, place in zip(middle, parts, strict=True):
             part.draw(place)

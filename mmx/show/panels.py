@@ -193,8 +193,7 @@ def _views(explanation: Explanation, item: Item, blocks: Sequence[Block],
     for kind, label in ((Patches, "relevance"), (Regions, "relevance of regions")):
         for group in _by_stream(blocks, kind):
             whole, shades = _on_one_scale([block.scores for block in group], explanation.model.dtype, look)
-            layers = [(block.element.picture, _layer(block, one, look.cells))
-                      for block, one in zip(group, shades, strict=True)]
+            layers = [_layer(block, one, look.cells) for block, one in zip(group, shades, strict=True)]
             for picture in dict.fromkeys(picture for picture, _ in layers):
                 over = tuple(layer for place, layer in layers if place == picture and layer.shades.strengths.size)
                 views.append(View(picture, over, (*frames(explanation, picture), *(() if picture else box)), alt))
@@ -204,13 +203,14 @@ def _views(explanation: Explanation, item: Item, blocks: Sequence[Block],
     return tuple(views), tuple(scales)
 
 
-def _layer(block: Block, shades: Shades, cells: bool) -> Map | Outlines:
+def _layer(block: Block, shades: Shades, cells: bool) -> tuple[int, Map | Outlines]:
+    """The picture's place, and what lies over it."""
     element = block.element
     if isinstance(element, Patches):
         grid = shades.strengths.reshape(element.rows, element.columns)
-        return Map(replace(shades, strengths=grid), element.box_xyxy_px, cells)
+        return element.picture, Map(replace(shades, strengths=grid), element.box_xyxy_px, cells)
     assert isinstance(element, Regions)
-    return Outlines(shades, element.regions)
+    return element.picture, Outlines(shades, element.regions)
 
 
 def _texts(blocks: Sequence[Block], dtype: str, look: Look) -> tuple[Text, ...]:

@@ -54,9 +54,12 @@ def plot_of(block: "OffsetBox", margin: int) -> "Plot":
 
 def to_image(plot: "Plot") -> Image.Image:
     """RGB, at the figure's own size."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(plot)
     with own_style():
-        plot.canvas.draw()
-    return Image.fromarray(np.asarray(plot.canvas.buffer_rgba())).convert("RGB")
+        canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
 def to_bytes(plot: "Plot", file_format: str, density: int = 1) -> bytes:

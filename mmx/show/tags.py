@@ -31,7 +31,7 @@ class Tag:
     short: str
 
 
-def draw_outline(block: "DrawingArea", box: Sequence[float], color: RGB, width: int) -> None:
+def draw_outline(block: "DrawingArea", box: Box, color: RGB, width: int) -> None:
     """A frame with a white rim on both sides, so that it shows on any ground; cut to the block."""
     rim = 1 + width // 4
     draw_frame(block, box, WHITE, width + 2 * rim)
@@ -40,7 +40,7 @@ def draw_outline(block: "DrawingArea", box: Sequence[float], color: RGB, width: 
         draw_frame(block, (left + rim, top + rim, right - rim, bottom - rim), color, width)
 
 
-def draw_frame(block: "DrawingArea", box: Sequence[float], color: RGB, width: float, alpha: float = 1) -> None:
+def draw_frame(block: "DrawingArea", box: Box, color: RGB, width: float, alpha: float = 1) -> None:
     """A frame inside the edges of a box (left, top, right, bottom, downwards); cut to the block."""
     left, top, right, bottom = _cut(box, (int(block.width), int(block.height)))
     bounds = left, block.height - bottom, right - left, bottom - top
@@ -62,7 +62,7 @@ def draw_tags(block: "DrawingArea", tags: Sequence[Tag], style: Style, widest: f
         taken.append(spot)
 
 
-def _cut(box: Sequence[float], size: tuple[int, int]) -> tuple[int, int, int, int]:
+def _cut(box: Box, size: tuple[int, int]) -> tuple[int, int, int, int]:
     """Whole pixels within the picture, at least one wide and high."""
     limits = np.array([*size, *size])
     left, top, right, bottom = np.clip(np.round(box), 0, limits).astype(int).tolist()
@@ -78,8 +78,8 @@ def _placed(one: Tag, boxes: Sequence[Box], taken: Sequence[Spot], picture: tupl
             widest: float) -> tuple[str, Spot]:
     """The full text on its box where no other tag stands and no box is hidden, else the short one, at worst on both."""
     long, short = clean(one.text), clean(one.short)
-    texts = [short] if text_width(long, style) + style.size > widest * picture[0] else [long, short]
-    for text in texts:
+    spots, free = list[Spot](), list[Spot]()
+    for text in (short,) if text_width(long, style) + style.size > widest * picture[0] else (long, short):
         size = text_width(text, style) + style.size, round(1.5 * style.size)
         spots = list(_spots(one.box, size, picture))
         free = [spot for spot in spots if not any(_overlap(spot, other) for other in taken)]
@@ -87,8 +87,8 @@ def _placed(one: Tag, boxes: Sequence[Box], taken: Sequence[Spot], picture: tupl
         if clear is not None:
             return text, clear
     if free:
-        return text, min(free, key=lambda spot: _hidden(spot, boxes))
-    return text, min(spots, key=lambda spot: sum(_overlap(spot, other) for other in taken))
+        return short, min(free, key=lambda spot: _hidden(spot, boxes))
+    return short, min(spots, key=lambda spot: sum(_overlap(spot, other) for other in taken))
 
 
 def _hidden(spot: Spot, boxes: Sequence[Box]) -> float:

@@ -40,6 +40,7 @@ def image_of(picture: Picture) -> Image.Image:
         raise UsageError(f"The picture '{name}' of this explanation cannot be opened any more.", hint) from error
     if opened.sha256 != picture.sha256:
         raise UsageError(f"The picture '{name}' has changed since it was explained.", hint)
+    assert opened.image is not None
     return opened.image
 
 
@@ -115,10 +116,10 @@ def _draw_regions(block: "DrawingArea", layer: Outlines, stretch: np.ndarray, st
     for index in weakest_first(strengths):
         size = abs(float(strengths[index]))
         if size < _FAINT:
-            draw_frame(block, boxes[index], GREY, 1, 0.22)
+            draw_frame(block, _box(boxes[index]), GREY, 1, 0.22)
         else:
             color = colors.pure(float(np.sign(strengths[index])) * (0.4 + 0.6 * size))
-            draw_frame(block, boxes[index], color, 1 + round(size * longest / 320), 0.35 + 0.65 * size)
+            draw_frame(block, _box(boxes[index]), color, 1 + round(size * longest / 320), 0.35 + 0.65 * size)
     if min(block.width, block.height) >= _SMALLEST_PICTURE * style.size:
         tags = [Tag(_box(boxes[index]), colors.pure(float(strengths[index])),
                     f"{rank} {layer.regions[index].label or ''}", str(rank))
@@ -132,7 +133,7 @@ def _draw_marks(block: "DrawingArea", marks: Sequence[Mark], stretch: np.ndarray
     tags = [Tag(_box(stretch * mark.box_xyxy_px), mark.color, mark.tag, mark.short) for mark in marks if mark.tag]
     thin, thick = 2 + (longest > 600), max(3, round(longest / 360))
     for mark in sorted(marks, key=lambda mark: -area(mark.box_xyxy_px)):
-        draw_outline(block, stretch * mark.box_xyxy_px, mark.color, thick if mark.tag else thin)
+        draw_outline(block, _box(stretch * mark.box_xyxy_px), mark.color, thick if mark.tag else thin)
     draw_tags(block, tags, style)
 
 

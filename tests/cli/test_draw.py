@@ -9,6 +9,8 @@ import pytest
 from cli_outcome import Command
 from PIL import Image
 
+from mmx import Explanation
+
 
 @pytest.fixture
 def written(ask: Command, picture: Path, tmp_path: Path) -> Path:
@@ -33,6 +35,41 @@ def test_methods_side_by_side(mmx: Command, written: Path, tmp_path: Path) -> No
     assert Path("again/methods.png").read_bytes() == (written / "scene.red.methods.png").read_bytes()
     assert mmx("draw", *files, "--together", "--html", "--out", "again").code == 0
     assert Path("again/methods.html").read_bytes() == (written / "scene.red.html").read_bytes()
+
+
+def test_every_format_is_drawn_in_one_go(mmx: Command, written: Path) -> None:
+    document = written / "scene.red.relevance.json"
+    outcome = mmx("draw", document, "--format", "svg,png", "--format", "pdf", "--out", "again")
+    assert (outcome.code, outcome.err) == (0, "")
+    names = [f"scene.red.relevance.{ending}" for ending in ("svg", "png", "pdf")]
+    assert outcome.out.splitlines() == [f"wrote again/{name}" for name in names]
+    assert sorted(path.name for path in Path("again").iterdir()) == sorted(names)
+    contents = [Path("again", name).read_bytes() for name in names]
+    assert contents[0].startswith(b"<?xml") and contents[2].startswith(b"%PDF-")
+    assert contents[1] == (written / "scene.red.relevance.png").read_bytes()
+
+
+def test_an_overlay_is_the_picture_alone_with_its_map(mmx: Command, written: Path) -> None:
+    document = written / "scene.red.relevance.json"
+    look = ("--cmap", "viridis", "--alpha", "0.9", "--cells")
+    outcome = mmx("draw", document, "--figure", "overlay", *look, "--out", "again")
+    assert outcome.out.splitlines() == ["wrote again/scene.red.relevance.png"]
+    one = Explanation.from_dict(json.loads(document.read_text()))
+    with Image.open("again/scene.red.relevance.png") as drawn:
+        assert drawn.size == one.picture.size
+        assert drawn.tobytes() == one.overlay(cmap="viridis", alpha=0.9, cells=True).tobytes()
+
+
+@pytest.mark.parametrize(("asked", "said"), [
+    (("--format", "bmp"), "No format named 'bmp'."), (("--format", "png,bmp"), "No format named 'bmp'."),
+    (("--figure", "poster"), "No figure named 'poster'."), (("--cmap", "nope"), "matplotlib has no colour map 'nope'."),
+    (("--alpha", "1.5"), "An alpha of 1.5 makes no sense."), (("--alpha", "nan"), "An alpha of nan makes no sense."),
+    (("--figure", "overlay", "--together"), "Methods side by side are drawn as a sheet.")])
+def test_what_cannot_be_drawn_is_refused_before_anything_is_written(mmx: Command, written: Path, asked: tuple[str, ...],
+                                                                    said: str) -> None:
+    files = (written / "scene.red.relevance.json", written / "scene.red.rollout.json")
+    outcome = mmx("draw", *files, *asked, "--out", "again")
+    assert outcome.code == 2 and outcome.error.startswith(said) and not Path("again").exists()
 
 
 def test_a_figure_that_is_there_stays_unless_it_is_to_be_replaced(mmx: Command, written: Path) -> None:
@@ -60,7 +97,7 @@ def test_a_picture_that_has_moved_is_given(mmx: Command, written: Path, picture:
 @pytest.mark.parametrize(("content", "said"), [
     (None, "f.json cannot be read (No such file or directory)."), ("{", "f.json is not JSON."),
     ("[]", "f.json: This is no explanation"), (json.dumps({"schema_version": 1, "items": []}), "but of version 1"),
-    (json.dumps({"schema_version": 2, "items": []}), "f.json: This explanation is damaged: KeyError")])
+    (json.dumps({"schema_version": 2, "items": []}), "f.json: This explanation is damaged: model is missing")])
 def test_what_is_no_explanation_is_refused(mmx: Command, content: str | None, said: str) -> None:
     if content is not None:
         Path("f.json").write_text(content)

@@ -64,7 +64,7 @@ def test_many_curves_have_small_axes_of_their_own() -> None:
     levels = {label: 0.2 + 0.05 * number for number, label in enumerate(labels)}
     panels = [panel(*(curve(label, levels[label]) for label in labels))] * 2
     plot = curves_plot("t", panels, 2, [])
-    head, *parts, foot = plot.subfigs
+    _, *parts, _ = plot.subfigs
     assert len(parts) == 2
     for part in parts:
         assert [text.get_text() for text in part.texts][:2] == [panels[0].heading, panels[0].direction]

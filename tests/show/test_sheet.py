@@ -232,7 +232,7 @@ STYLES = {"image.origin": "lower", "font.style": "italic", "font.stretch": "cond
 
 @pytest.mark.parametrize("kind", ["sheet", "overlay"])
 def test_no_file_depends_on_a_users_style(answer, kind: str, installed) -> None:
-    drawing, one = Drawing(kind, FORMATS), answer("What? מה")  # type: ignore[arg-type]
+    drawing, one = Drawing(kind, FORMATS), answer("What? מה", (640, 20))  # type: ignore[arg-type]
     plain = drawing.files([one], "a")
     installed()  # forgets every width that it has measured
     with rc_context(STYLES):
@@ -241,7 +241,7 @@ def test_no_file_depends_on_a_users_style(answer, kind: str, installed) -> None:
 
 
 def test_no_picture_depends_on_a_users_style(answer, installed) -> None:
-    one = answer("What? מה")
+    one = answer("What? מה", (640, 20))
     images = one.to_image().tobytes(), one.overlay().tobytes(), one._repr_html_()
     installed()
     with rc_context(STYLES):

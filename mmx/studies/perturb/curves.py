@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mmx.datasets.vqa import VqaSample
 from mmx.metrics import area_under, bootstrap_means
@@ -129,8 +130,8 @@ class _Resampled:
         }
 
 
-def _estimate(mean: float | np.ndarray, rounds: np.ndarray) -> dict[str, float]:
+def _estimate(mean: ArrayLike, rounds: ArrayLike) -> dict[str, float]:
     """A mean with its 95 % bootstrap interval. What rounding leaves of zero is zero."""
-    low, high = np.quantile(rounds, _LEVELS)
+    low, high = np.quantile(np.asarray(rounds), _LEVELS)
     return {name: round(float(value), _DIGITS) + 0.0 for name, value in
-            (("mean", mean), ("low", low), ("high", high))}
+            (("mean", np.asarray(mean)), ("low", low), ("high", high))}

@@ -36,7 +36,7 @@ def match_categories(labels: Mapping[int, str], categories: Mapping[int, str], u
                                  for number in range(count)), "number")
     by_name = {_plain(name): number for number, name in (*categories.items(), *needed.items())}
     ids = tuple(by_name.get(_plain(labels.get(index, ""))) for index in range(count))
-    if sorted(number for number in ids if number in needed) == sorted(needed):
+    if sorted(number for number in ids if number is not None and number in needed) == sorted(needed):
         return CategoryMap(ids, "name")
     lacking = [name for number, name in needed.items() if number not in ids and by_name[_plain(name)] == number]
     raise UsageError(f"The classes of {model} are not the categories of the annotation file, neither by number nor by "
