@@ -17,7 +17,6 @@ from mmx.demo.forms import EVERY, EVERY_OBJECT, MOST_AT_ONCE, Form, fields_of
 from mmx.demo.guard import log_refused
 from mmx.demo.samples import samples_for
 from mmx.demo.shelf import Shelf
-from mmx.methods import all_methods
 from mmx.model import Model
 
 FOLDER = Path(__file__).parent / "assets"
@@ -132,7 +131,7 @@ def _settings(model: Model) -> list[dict[str, Any]]:
     """What of the fields hangs on the model."""
     fields = fields_of(model)
     labels = [(label, index) for index, label in enumerate(model.labels)] if "targets" in fields else []
-    methods = [method.name for method in all_methods() if model.takes(method)]
+    methods = [method.name for method in model.fitting_methods(["all"])[0]]
     return [{"visible": "question" in fields}, {"visible": "texts" in fields},
             {"visible": "targets" in fields, "label": f"{model.asking.noun.capitalize()} to explain",
              "choices": labels, "value": []},

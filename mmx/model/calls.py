@@ -10,10 +10,14 @@ from mmx.results import Asked, starts_by_stream
 
 AnySource = TypeVar("AnySource", bound=Source)
 """What a list of pictures holds."""
+Several = list[AnySource] | tuple[AnySource, ...]
+"""Several pictures."""
 Images = Source | list[Any] | tuple[Any, ...]
 """A picture, or several."""
 Questions = str | list[str] | tuple[str, ...] | None
 """A question, or several, or none."""
+Names = Sequence[str]
+"""Of methods."""
 Target = str | int | Sequence[str | int] | None
 """What is explained, by text or index, or several of them; None is what the model predicts."""
 

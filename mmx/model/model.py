@@ -21,9 +21,10 @@ from mmx.engine import Described, attribute
 from mmx.errors import UsageError
 from mmx.families.base import Family, Labelled, Pixels, Regions, Text
 from mmx.images import Source, open_picture
-from mmx.methods import Method, get_method, named_methods
+from mmx.methods import Method, get_method
 from mmx.model.batching import Group, Job, Parts, explain_jobs
-from mmx.model.calls import AnySource, Images, Options, Pairs, Questions, Target, asked_of
+from mmx.model.calls import AnySource, Images, Names, Options, Pairs, Questions, Several, Target, asked_of
+from mmx.model.fitting import check_methods, fitting_methods
 from mmx.perturbation.encoded import Perturbation, perturb
 from mmx.perturbation.removal import Removal
 from mmx.results import Asked, Explanation, ModelInfo, starts_by_stream
@@ -135,7 +136,7 @@ class Model:
                           start_layers=starts_by_stream(start_layer, start_layer_text))
         return next(iter(found.scores.values()))
 
-    def encode(self, image: AnySource | list[AnySource] | tuple[AnySource, ...], question: str | None = None,
+    def encode(self, image: AnySource | Several[AnySource], question: str | None = None,
                text: str | Sequence[str] = ()) -> dict[str, Shaped[Tensor, "batch ..."]]:
         """What `attribute` takes, for pictures with one question or some texts.
 
@@ -176,12 +177,11 @@ class Model:
                 **asked: Unpack[Options]) -> Explanation: ...
 
     @overload
-    def explain(self, image: Source, question: list[str] | tuple[str, ...], *, method: str = "relevance",
+    def explain(self, image: Source, question: Several[str], *, method: str = "relevance",
                 **asked: Unpack[Options]) -> list[Explanation]: ...
 
     @overload
-    def explain(self, image: list[AnySource] | tuple[AnySource, ...],
-                question: Questions = None, *, method: str = "relevance",
+    def explain(self, image: Several[AnySource], question: Questions = None, *, method: str = "relevance",
                 **asked: Unpack[Options]) -> list[Explanation]: ...
 
     def explain(self, image: Images, question: Questions = None, *, method: str = "relevance", target: Target = None,
@@ -225,20 +225,18 @@ class Model:
         return found if about.several else found[0]
 
     @overload
-    def explain_methods(self, image: Source, question: str | None = None, methods: Sequence[str] = ("relevance",),
+    def explain_methods(self, image: Source, question: str | None = None, methods: Names = ("relevance",),
                         **asked: Unpack[Options]) -> list[Explanation]: ...
 
     @overload
-    def explain_methods(self, image: Source, question: list[str] | tuple[str, ...],
-                        methods: Sequence[str] = ("relevance",),
+    def explain_methods(self, image: Source, question: Several[str], methods: Names = ("relevance",),
                         **asked: Unpack[Options]) -> list[list[Explanation]]: ...
 
     @overload
-    def explain_methods(self, image: list[AnySource] | tuple[AnySource, ...],
-                        question: Questions = None, methods: Sequence[str] = ("relevance",),
+    def explain_methods(self, image: Several[AnySource], question: Questions = None, methods: Names = ("relevance",),
                         **asked: Unpack[Options]) -> list[list[Explanation]]: ...
 
-    def explain_methods(self, image: Images, question: Questions = None, methods: Sequence[str] = ("relevance",), *,
+    def explain_methods(self, image: Images, question: Questions = None, methods: Names = ("relevance",), *,
                         target: Target = None, text: str | Sequence[str] = (), threshold: float | None = None,
                         query: int | Sequence[int] | None = None, class_name: str | None = None,
                         start_layer: int | None = None, start_layer_text: int | None = None,
@@ -269,7 +267,7 @@ class Model:
         chosen = [get_method(name) for name in methods]
         for question in dict.fromkeys(question for _, question in about.pairs):
             self.check(replace(asked, question=question))
-        self.check_methods(chosen)
+        check_methods(chosen, self.crosses, self.info.name)
         opened = {id(source): open_picture(source) for source in {id(one): one for one, _ in about.pairs}.values()}
         jobs = [Job(opened[id(source)], replace(asked, question=question)) for source, question in about.pairs]
         return self.explain_batch(jobs, chosen, max_memory=max_memory)
@@ -285,18 +283,10 @@ class Model:
         """What is asked in full: defaults filled in, names as the model has them. Raises UsageError as `check`."""
         return self.parts.settled(asked)
 
-    def check_methods(self, methods: Sequence[Method]) -> None:
-        """Raises UsageError for a method that has no sense of its own on this model."""
-        for method in methods:
-            if not self.takes(method):
-                raise UsageError(f"{method.name} says nothing of its own about {self.info.name}: it differs from "
-                                 f"{method.differs_across_streams_from} only where one stream attends to another.",
-                                 f"Ask for {method.differs_across_streams_from}.")
-
-    def takes(self, method: Method) -> bool:
-        """Whether a method has sense of its own: some differ from others only where streams attend to each other."""
-        sites = sites_of(self.family.schedule(self.network.config))
-        return not method.differs_across_streams_from or not all(site.is_self for site in sites)
+    @property
+    def crosses(self) -> bool:
+        """Whether one of its streams attends to another."""
+        return not all(site.is_self for site in sites_of(self.family.schedule(self.network.config)))
 
     def fitting_methods(self, names: Sequence[str], *more: str) -> tuple[tuple[Method, ...], tuple[str, ...]]:
         """The methods of these names, and of `more`; of "all", those that have sense of their own on this model.
@@ -307,25 +297,12 @@ class Model:
         Raises:
             UsageError: a method that is named has no sense of its own here, or is unknown.
         """
-        methods, notes = named_methods((*names, *more)), []
-        if "all" not in names:
-            self.check_methods(methods)
-        fitting = tuple(method for method in methods if self.takes(method))
-        unsteady = [method.name for method in fitting if "lrp" in method.needs]
-        if unsteady and self.info.dtype in ("bfloat16", "float16"):
-            notes.append(f"LRP relevance can be several times too large or small in {self.info.dtype}: take float32 "
-                         f"for {', '.join(unsteady)}")
-        left_out = [method.name for method in methods if method not in fitting]
-        if left_out:
-            notes.append(f"left out {', '.join(left_out)}: they differ from others only where one stream attends to "
-                         f"another, and {self.info.name} has no such attention")
-        return fitting, tuple(notes)
+        return fitting_methods((*names, *more), self.crosses, self.info)
 
     def small_inputs(self) -> dict[str, Shaped[Tensor, "1 ..."]]:
         """Encoded inputs of noise, for which neither tokenizer nor processor is needed; a batch of one."""
         noise = torch.Generator().manual_seed(0)
-        made = [encoder.noise(noise) for encoder in self.encoders]
-        return self.to_model({name: value for one in made for name, value in one.items()})
+        return self.to_model({name: value for one in self.encoders for name, value in one.noise(noise).items()})
 
     def left_out(self, methods: Sequence[Method]) -> dict[str, str]:
         """The methods that cannot run on this model, each with the reason, found by running them on noise."""

@@ -74,7 +74,9 @@ def curves_plot(title: str, panels: Sequence[Panel], columns: int, small_print: 
     with context(["default", _STYLE]):  # whatever the user's own settings are
         plot = Plot((columns * _WIDTH_IN, sum(heights)), dpi=_DPI, facecolor="white")
         FigureCanvasAgg(plot)
-        head, *parts, foot = np.ravel(plot.subfigures(len(heights), 1, height_ratios=heights, hspace=0))
+        strips = plot.subfigures(len(heights), 1, height_ratios=heights, hspace=0)
+        assert isinstance(strips, np.ndarray)
+        head, *parts, foot = strips
         _write(head, heads, size=20, weight="bold", linespacing=1.3)
         for part, place in zip(middle, parts, strict=True):
             part.draw(place)

@@ -62,10 +62,10 @@ def test_resume_makes_up_for_a_method_that_could_run(every: Command, tmp_path: P
 
 
 def test_of_two_methods_the_one_that_runs_is_told_alone(ask: Command, picture: Path, tmp_path: Path) -> None:
-    outcome = ask(picture, "-q", "red?", "-m", "partial-lrp", "-m", "rollout")
+    outcome = ask(picture, "-q", "red?", "-m", "partial-lrp", "-m", "relevance")
     assert (outcome.code, outcome.err) == (0, f"note: left out partial-lrp: {REASON}\n")
     assert outcome.out.splitlines()[-1].split(maxsplit=1) == [
-        "wrote", f"{tmp_path / 'out' / 'scene.red.rollout.png'} and .json"]
+        "wrote", f"{tmp_path / 'out' / 'scene.red.relevance.png'} and .json"]
 
 
 @pytest.mark.parametrize("methods", [LRP[:1], LRP])

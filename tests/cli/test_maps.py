@@ -168,7 +168,7 @@ def test_what_does_not_fit_is_one_line(request: pytest.FixtureRequest, picture: 
 @pytest.fixture
 def shipped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A folder of shipped checkpoints, empty yet."""
-    for module in ("mmx.checkpoints.catalog", "mmx.checkpoints.loading"):
+    for module in ("mmx.checkpoints.catalog", "mmx.checkpoints.choices"):
         monkeypatch.setattr(f"{module}.WEIGHTS", tmp_path / "weights")
     return tmp_path / "weights"
 

@@ -9,7 +9,6 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from mmx.methods import all_methods
 from mmx.model import Model
 from mmx.results import Explanation, Item
 
@@ -45,7 +44,7 @@ def assert_left_alone(model: Model, inputs: Inputs, fails_at: nn.Module) -> None
     def fail(*_: object) -> None:
         raise ArithmeticError("in the forward")
 
-    methods = [method.name for method in all_methods() if model.takes(method)]
+    methods = [method.name for method in model.fitting_methods(["all"])[0]]
     with in_training(model.network):
         before = state_of(model.network)
         for method in methods:
@@ -76,7 +75,7 @@ def assert_same_item(item: Item, twin: Item, tolerance: float) -> None:
 
 def assert_every_method_is_there(model: Model, explain: Callable[[list[str]], list[Explanation]]) -> None:
     """With finite scores, and none left out."""
-    names = [method.name for method in all_methods() if model.takes(method)]
+    names = [method.name for method in model.fitting_methods(["all"])[0]]
     found = explain(names)
     assert [one.method for one in found] == names
     for one in found:

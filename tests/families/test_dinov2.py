@@ -149,8 +149,8 @@ def test_methods_that_need_a_missing_rule_are_left_out_with_the_reason(dinov2: M
                                                                        monkeypatch: pytest.MonkeyPatch) -> None:
     """The others are what they are without them."""
     monkeypatch.delitem(lrp._RULES, Tensor.mean)
-    names = [method.name for method in all_methods() if dinov2.takes(method)]
-    needing = {method.name for method in all_methods() if dinov2.takes(method) and "lrp" in method.needs}
+    names = [method.name for method in dinov2.fitting_methods(["all"])[0]]
+    needing = {method.name for method in dinov2.fitting_methods(["all"])[0] if "lrp" in method.needs}
     assert len(needing) >= 3
     found = dinov2.explain_methods(picture(), methods=names)
     assert [one.method for one in found] == [name for name in names if name not in needing]

@@ -119,7 +119,7 @@ def test_the_scale_of_a_figure_has_the_colours_of_maps(scores: list[float]) -> N
     bar = drawn(scale_bar(Scale("", shades_of(np.array(scores), look=LOOK)), Style(100), 2400)).reshape(-1, 3)
     for ground in (WHITE, GREY, BLACK):
         for color in in_figure(of_patches(scores, ground)):
-            assert np.abs(bar - color).max(axis=1).min() <= 2
+            assert np.abs(bar - color).max(axis=1).min() <= 4  # between two rows
 
 
 @pytest.mark.parametrize("look", [Look(), Look(alpha=0.3), Look("viridis"), Look("coolwarm", 0.9)])
