@@ -28,7 +28,7 @@ from mmx.results import (
 )
 
 MODEL = ModelInfo("tiny", "toys", "ToyModel", "sha256:00", "cpu", "float32")
-PICTURE = Picture(Image.new("RGB", (60, 40), "white"), "pictures/my cat.jpg", "00ff", ("first of 3 frames",))
+PICTURE = Picture(Image.new("RGB", (60, 40), "white"), "pictures/my cat.jpg", 32 * "0f", ("first of 3 frames",))
 WORDS = Words("a Cat?", (Token("[CLS]", "[CLS]", True, None), Token("a", "a", False, (0, 1)),
                          Token("Cat", "cat", False, (2, 5)), Token("?", "?", False, (5, 6))))
 PATCHES = Patches(2, 3, (6.0, -2.0, 36.0, 38.0))
@@ -52,7 +52,7 @@ ANSWER = made(
 CLASSES = made(
     (Item("class", 3, "cat, tabby", 1.25, "value", {"image": numbers(6, np.float64)}),
      Item("class", 0, "dog", 0.5, "sigmoid", {"image": numbers(6)})),
-    {"image": (PATCHES,)}, Asked(targets=("cat", 0), start_layers={"image": 0}))
+    {"image": (PATCHES,)}, Asked(targets=(3, 0), start_layers={"image": 0}))
 TEXTS = made(
     (Item("text", 1, "a Cat?", 0.3, "similarity", {"text": numbers(4), "image": numbers(6)},
           {"logit": 3.5, "softmax": np.float32(0.7)}, elements={"text": (WORDS,)}, notes=("unknown word: Cat",)),),
@@ -67,7 +67,7 @@ NOTHING = made((), {"image": (PATCHES,)}, Asked(queries=(), threshold=0.99))
 TWO_BLOCKS = made(
     (Item("answer", 0, "yes", 0.5, "sigmoid", {"joint": numbers(4 + 6 + 2 + 6)}),),
     {"joint": (WORDS, PATCHES, REGIONS, replace(PATCHES, picture=1))}, Asked("a Cat?"),
-    pictures=(PICTURE, replace(PICTURE, source="other.png", sha256="11")))
+    pictures=(PICTURE, replace(PICTURE, source="other.png", sha256=32 * "11")))
 EVERY = {"an answer over words and regions": ANSWER, "classes over patches": CLASSES, "texts over patches": TEXTS,
          "detections": DETECTIONS, "nothing found": NOTHING, "one stream of four blocks, two pictures": TWO_BLOCKS}
 
