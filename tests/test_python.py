@@ -12,7 +12,7 @@ from PIL import Image
 
 import mmx
 from mmx.cli.errors import as_told
-from mmx.cli.options import with_options
+from mmx.cli.fields import with_options
 from mmx.demo.answers import told
 from mmx.elements.providers.frcnn import load_region_detector
 from mmx.errors import ImageError, MmxError, UsageError
