@@ -44,4 +44,4 @@ def read_npy(content: bytes) -> np.ndarray:
         return np.asarray(plain_unpickled(file.read()), dtype=object)
     if dtype.itemsize * prod(shape) != len(content) - file.tell():
         raise ValueError(f"it has {len(content) - file.tell()} bytes for {dtype} of shape {shape}")
-    return np.frombuffer(file.read(), dtype=dtype).reshape(shape, order="F" if columns_first else "C")
+    return np.frombuffer(bytearray(file.read()), dtype=dtype).reshape(shape, order="F" if columns_first else "C")

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from mmx.datasets.features import open_features
 from mmx.elements.providers._names import RegionNames, region_names
 from mmx.elements.providers.base import RegionSet
-from mmx.errors import ImageError, UsageError, shown_path
+from mmx.errors import UsageError
 from mmx.results import Picture
 
 
@@ -38,12 +37,6 @@ class PrecomputedRegions:
         if found.features.shape[1] != self._size:
             raise UsageError(f"{self._file.path} has {found.features.shape[1]} numbers a region; the model takes "
                              f"{self._size}.", "Give the features that the model was trained on.")
-        if not len(found.features):
-            raise ImageError(f"{self._file.path} has no region of {name}.")
-        unfit = ~np.isfinite(np.hstack([found.features, found.boxes_xyxy_unit])).all(axis=1)
-        if unfit.any():
-            raise ImageError(f"Region {unfit.argmax() + 1} of {name} in {shown_path(self._file.path)} is not finite.",
-                             "Make its features anew.")
         labels: tuple[str | None, ...] = (None,) * len(found.features)
         if found.objects is not None and found.attributes is not None:
             self._names = self._names or region_names(self._file.path.parent)

@@ -239,7 +239,7 @@ def test_answers_that_the_config_does_not_name(perturb: Command, checkpoint: Pat
     (("--modality", "sound"), "No modality named 'sound'"), (("--steps", "a"), "--steps 'a' is no list"),
     (("--steps", "1,0"), "cannot be run"), (("--protocol", "iccv"), "iccv"), (("-m", "relevanse"), "Did you mean"),
     (("--num-samples", 0), "num-samples"), (("--data", "absent.csv"), "absent.csv cannot be read"),
-    (("--features", "absent.tsv"), "absent.tsv cannot be read"), (("--images", "absent"), "absent is not a folder"),
+    (("--features", "absent.tsv"), "absent.tsv does not exist"), (("--images", "absent"), "absent is not a folder"),
     (("--annotations", "a.json"), "a.json"),
 ])
 def test_misuse(perturb: Command, options: tuple, said: str) -> None:

@@ -267,7 +267,7 @@ def test_an_annotation_that_cannot_be_used_is_left_out_or_refused(score: Command
     outcome = score("--quiet")
     assert outcome.code == 0 and f"{len(document['annotations']) - 1} objects" in outcome.out
     assert outcome.err.startswith("note: WARNING: annotation 1 is left out: one of its polygons has 4 numbers")
-    outcome = score("--strict")
+    outcome = score("--strict", "--overwrite")
     assert outcome.code == 2 and "annotations that cannot be used: 1, one of its polygons has 4" in outcome.error
 
 

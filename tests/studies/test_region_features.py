@@ -111,14 +111,14 @@ def test_a_broken_cache_file_is_made_anew(model: AnsweringModel, data: VqaData, 
 def test_regions_in_the_cache_that_nobody_can_have_found_are_found_anew(
         model: AnsweringModel, data: VqaData, tmp_path: Path, damage: dict[str, torch.Tensor]) -> None:
     cache = tmp_path / "cache"
-    first = looked(ProvidedRegions(model.pictures, data.picture, cache), data)
+    first = looked(ProvidedRegions(model.pictures, data, cache), data)
     path = next(cache.rglob("*.safetensors"))
     whole = path.read_bytes()
     with safe_open(path, "pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()} | damage  # noqa: SIM118 - it is no dictionary
         save_file(tensors, path, file.metadata())
     assert path.read_bytes() != whole
-    again = looked(ProvidedRegions(model.pictures, data.picture, cache), data)
+    again = looked(ProvidedRegions(model.pictures, data, cache), data)
     assert all(torch.equal(first[name].prepared.tensors["features"], again[name].prepared.tensors["features"])
                for name in ("a1", "b1"))
     assert path.read_bytes() == whole
@@ -142,7 +142,7 @@ def test_regions_that_are_not_finite_are_not_kept(model: AnsweringModel, data: V
     provider, cache = model.pictures.source_of_regions, tmp_path / "cache"
     monkeypatch.setattr(provider, "regions", lambda images, run=provider.regions: [
         replace(one, features=one.features * torch.inf) for one in run(images)])
-    looked(ProvidedRegions(model.pictures, data.picture, cache), data)
+    looked(ProvidedRegions(model.pictures, data, cache), data)
     assert not list(cache.rglob("*.safetensors"))
 
 
@@ -183,7 +183,8 @@ def test_features_that_are_not_finite_are_one_samples_error(tiny_lxmert: Path, t
     seen, error = regions.look_up([VqaSample("1", name, "?", truth_of_one("red")) for name in ("fits", "bad")])
     assert isinstance(seen, Seen)
     assert isinstance(error, ImageError)
-    assert error.message == f"Region 2 of bad in {tmp_path / 'f.tsv'} is not finite."
+    assert error.message == (f"The features of bad in {tmp_path / 'f.tsv'}, line 2, are broken (the {place} of region "
+                             "2 of 2 are not finite).")
 
 
 def test_the_hash_of_features_is_over_their_content(tiny_lxmert: Path, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from mmx.studies.segment.records import (
     batches,
     box_results,
     encode_masks,
+    fault_of,
     mask_results,
     methods_named,
 )
@@ -273,6 +274,17 @@ def test_classes_that_do_not_match_are_refused(labels: dict[int, str], said: str
     for used in (set(CATEGORIES), set()):
         with pytest.raises(UsageError, match=said):
             match_categories(labels, CATEGORIES, used, "m")
+
+
+@pytest.mark.parametrize("counts", ["zzzz", "", "0", 7, None])
+def test_masks_of_records_that_were_edited_are_told(counts: object) -> None:
+    record = {"id": 31, "image_hash": "x", "height": 2, "width": 2, "scores": [0.9], "indices": [0], "kept": [0],
+              "boxes_xywh_px": [[0, 0, 1, 1]], "masks": {"relevance": [counts]}}
+    fault = fault_of([CocoImage(31, Path(), 2, 2)], methods_named(["relevance"], "clean"), 1)
+    assert "of a mask, its run lengths" in str(fault(record))
+    record["masks"]["relevance"] = encode_masks(torch.ones(1, 2, 2).bool())
+    assert fault(record) is None
+    assert "notes" in str(fault({**record, "notes": ["turned"]}))
 
 
 def test_a_class_without_a_category_is_not_submitted() -> None:

@@ -97,6 +97,8 @@ def fault_of(images: Sequence[CocoImage], methods: Sequence[Method], classes: in
                 checked_code(counts, height, width)
         except DamagedError as error:
             return f"of a mask, {error}"
+        if not NOTES_ON_TURNS.keys() >= set(record.get("notes", ())):
+            return "its notes are none that a run makes"
         return None
 
     return fault
