@@ -18,11 +18,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SideBySide:
     """Explanations of the same items by several methods, as `Model.explain_methods` gives them."""
 
     results: tuple[Explanation, ...]
+
+    def __repr__(self) -> str:
+        first, methods = self.results[0], ", ".join(one.method for one in self.results)
+        return f"<SideBySide of {first.picture.source}, {first.model.name}: {methods}>"
 
     def to_image(self) -> Image.Image:
         """All of it as a picture: a row for each item, a column for each method."""
