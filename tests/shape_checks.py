@@ -27,7 +27,12 @@ def _checked(signed: Callable) -> Callable:
     if not shapes:
         return signed
     called.__annotations__ = shapes
-    return jaxtyping.jaxtyped(signed, typechecker=beartype)
+    # With `typechecker=beartype` the error would be wordier, and arguments be checked twice.
+    checked = jaxtyping.jaxtyped(beartype(called), typechecker=None)
+    if not isinstance(signed, type):
+        return checked
+    signed.__init__ = checked
+    return signed
 
 
 def _evaluated(annotation: Any, function: Any) -> Any:

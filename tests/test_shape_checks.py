@@ -5,7 +5,7 @@ import sys
 
 import pytest
 import torch
-from jaxtyping import TypeCheckError
+from beartype.roar import BeartypeCallHintParamViolation
 from torch import Tensor
 
 from mmx.capture import Chosen, Readout
@@ -23,29 +23,29 @@ def test_right_shapes_pass() -> None:
 
 @pytest.mark.parametrize("gradient", [MAPS.mT, MAPS[:, 0], MAPS.long(), MAPS[:1]])
 def test_what_does_not_fit_another_argument_is_refused(gradient: Tensor) -> None:
-    with pytest.raises(TypeCheckError, match="gradient"):
+    with pytest.raises(BeartypeCallHintParamViolation, match="gradient"):
         fuse_heads(MAPS, gradient)
 
 
 def test_so_is_what_does_not_fit_the_object() -> None:
-    with pytest.raises(TypeCheckError, match="rows"):
+    with pytest.raises(BeartypeCallHintParamViolation, match="rows"):
         SelfRelevance(4).deviation_rows(ROWS)
 
 
 def test_so_is_a_field_of_a_dataclass() -> None:
-    with pytest.raises(TypeCheckError, match="samples"):
+    with pytest.raises(BeartypeCallHintParamViolation, match="samples"):
         Chosen(scores=torch.rand(2), samples=torch.arange(3))
-    with pytest.raises(TypeCheckError, match="index"):
+    with pytest.raises(BeartypeCallHintParamViolation, match="index"):
         Readout("text", index=torch.rand(2))
 
 
 def test_so_is_a_matrix_the_wrong_way_round() -> None:
-    with pytest.raises(TypeCheckError, match="weight"):
+    with pytest.raises(BeartypeCallHintParamViolation, match="weight"):
         linear_rule(torch.rand(2, 3), torch.rand(2, 3), torch.rand(2, 5), torch.rand(5, 3))
 
 
 def test_so_is_what_a_module_that_imports_no_torch_is_given() -> None:
-    with pytest.raises(TypeCheckError, match="layers"):
+    with pytest.raises(BeartypeCallHintParamViolation, match="layers"):
         _through(ROWS, [torch.rand(2, 4, 4)])
 
 
