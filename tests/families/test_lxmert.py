@@ -130,7 +130,7 @@ def test_answers_have_the_names_of_the_config_or_numbers(model: Model) -> None:
     numbered = labels(LxmertConfig(num_qa_labels=4), model.source)
     assert numbered.names == ["answer 0", "answer 1", "answer 2", "answer 3"]
     assert numbered.warnings == (
-        f"{model.info.name} does not name its answers, so they are numbers: give --answers FILE",)
+        f"{model.info.name} does not name its answers, so they are numbers: give `answers=FILE`",)
 
 
 def test_answers_that_are_given_go_first_and_must_be_as_many(model: Model) -> None:
