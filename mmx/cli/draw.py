@@ -55,6 +55,9 @@ def draw(
     groups = [("methods", explanations)] if together else [(path.stem, [one]) for path, one in
                                                            zip(files, explanations, strict=True)]
     named = [[f"{stem}.html"] if html else drawing.names(stem, len(group[0])) for stem, group in groups]
+    for path, names in zip(files, named, strict=False):
+        if not names:
+            raise UsageError(f"{shown_path(path)} explains nothing that an overlay could show.", "Draw it as a sheet.")
     paths = [out / name for names in named for name in names]
     for path in paths:
         if paths.count(path) > 1:

@@ -270,8 +270,8 @@ class Explanation:
             >>> [path.name for path in explanation.save("out")]
             ['scene-5029.relevance.png', 'scene-5029.relevance.json']
         """
-        return self.drawn_by["save"](self, Path(folder), stem, tuple(formats), figure, overwrite, cmap, alpha,
-                                     cells)
+        several = (formats,) if isinstance(formats, str) else tuple(formats)
+        return self.drawn_by["save"](self, Path(folder), stem, several, figure, overwrite, cmap, alpha, cells)
 
     def _repr_html_(self) -> str:
         return self.drawn_by["html"]([self])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from mmx.show.colors import GREY, PALE, RGB, WHITE, legend, text_color_on, unit
-from mmx.show.flow import Word, broken_into_lines, placed_line, reads_from_the_right, words_in
+from mmx.show.flow import Word, broken_into_lines, directions, placed_line, reads_from_the_right, words_in
 from mmx.show.lettering import Style, text_width, written
 from mmx.show.panels import Scale, Text
 from mmx.show.text import is_right_to_left
@@ -174,15 +174,20 @@ def framed(bounds: Bounds, color: RGB, width: float, alpha: float = 1) -> "Recta
     from matplotlib.patches import Rectangle
 
     x, y, across, up = bounds
+    if 2 * width >= min(across, up):  # nothing lies inside; and a frame of no size would not be drawn
+        return Rectangle((x, y), across, up, facecolor=unit(color), linewidth=0, alpha=alpha, snap=False)
     return Rectangle((x + width / 2, y + width / 2), across - width, up - width, fill=False, edgecolor=unit(color),
                      linewidth=width, alpha=alpha, joinstyle="miter", snap=False)
 
 
 def _in_order(line: Sequence[Word], from_right: bool) -> str:
-    """One line; invisible marks hold what has no direction of its own to the direction of the paragraph."""
-    mark, told = "\u200f" if from_right else "\u200e", ""
-    for place, word in enumerate(line):
-        against = is_right_to_left(word.text) is not None and is_right_to_left(word.text) != from_right
-        told += " " * (word.spaced and place > 0) + (mark if against and not place else "") + word.text
-        told += mark if against and not from_right else ""
+    """One line; invisible marks hold it, and what has no direction of its own, to the direction of its paragraph."""
+    if not any(is_right_to_left(word.text) for word in line) and not from_right:
+        return "".join(" " * (word.spaced and place > 0) + word.text for place, word in enumerate(line))
+    told = mark = "\u200f" if from_right else "\u200e"
+    found = directions(line, from_right)
+    for place, (word, direction) in enumerate(zip(line, found, strict=True)):
+        turns_back = place > 0 and found[place - 1] != direction == from_right
+        told += " " * (word.spaced and place > 0) + mark * turns_back + word.text
+        told += "\u200e" * (from_right and not direction)  # so that a number keeps its sign
     return told

@@ -26,7 +26,7 @@ from mmx.show.panels import (
 )
 
 MOST_ROWS, MOST_ROWS_OF_METHODS = 24, 8
-_MOST_NAMED = 100
+_MOST_NAMED, _MOST_TITLES = 100, 8
 _KINDS = ((Patches, "maps"), (Regions, "regions"), (Words, "words"))
 
 
@@ -86,7 +86,7 @@ def figure_of(explanations: Sequence[Explanation], look: Look | None = None) -> 
         lines=() if question is None else tuple(filter(None, wording.answer_lines(first))),
         origin=_origin(explanations), pictures=first.pictures, columns=tuple(one.method for one in explanations),
         overview=overview, rows=rows,
-        remarks=_remarks(first, len(first) if alone and is_same_for_all(first) else len(rows), alone),
+        remarks=_remarks(first, len(first) if all(map(is_same_for_all, explanations)) else len(rows), alone),
         scales=() if alone else _shared_scales(rows), small_print=_small_print(explanations))
 
 
@@ -107,8 +107,7 @@ def _subject(one: Explanation) -> tuple[object, ...]:
 def _items(explanation: Explanation, look: Look) -> tuple[Row, ...]:
     """One panel of what is the same for every item."""
     if is_same_for_all(explanation):
-        titles = wording.listed([wording.title(item, explanation.asked) for item in explanation.items[:MOST_ROWS]])
-        panel = replace(item_panel(explanation, 0, look), heading=f"the same for all {len(explanation)}: {titles}")
+        panel = replace(item_panel(explanation, 0, look), heading=_for_all(explanation))
         return (Row(panel.heading, (panel,)),)
     panels = [item_panel(explanation, index, look) for index in range(min(len(explanation), MOST_ROWS))]
     return tuple(Row(panel.heading, (panel,), color=panel.color) for panel in panels)
@@ -117,6 +116,9 @@ def _items(explanation: Explanation, look: Look) -> tuple[Row, ...]:
 def _items_by_method(explanations: Sequence[Explanation], look: Look) -> tuple[Row, ...]:
     """What a method says of every item alike is shown with the first."""
     first, same = explanations[0], [one.method for one in explanations if is_same_for_all(one)]
+    if len(same) == len(explanations):
+        panels = tuple(method_panel(one, 0, look) for one in explanations)
+        return (Row(_for_all(first), panels, plain_panel(first, 0) if first.pictures else None),)
     rows = []
     for index in range(min(len(first), MOST_ROWS_OF_METHODS)):
         shown = [one for one in explanations if not index or one.method not in same]
@@ -126,6 +128,12 @@ def _items_by_method(explanations: Sequence[Explanation], look: Look) -> tuple[R
         rows.append(Row(numbered(first, index), tuple(method_panel(one, index, look) for one in shown), plain,
                         chip(first[index], index)))
     return tuple(rows)
+
+
+def _for_all(explanation: Explanation) -> str:
+    titles = [wording.title(item, explanation.asked) for item in explanation.items[:_MOST_TITLES]]
+    more = len(explanation) - len(titles)
+    return f"the same for all {len(explanation)}: {wording.listed([*titles, *([f'{more} more'] if more else [])])}"
 
 
 def _overview(first: Explanation, rows: Sequence[Row], alone: bool) -> Panel | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from mmx.show.lettering import Style, text_width
-from mmx.show.text import clean, has_digits, is_right_to_left
+from mmx.show.text import clean, clusters, has_digits, is_right_to_left
 
 _MOST_LINES = 100
 _LONGEST_WORD = 1000
@@ -90,30 +90,38 @@ def _pieces(word: Word, style: Style, room: int) -> list[Word]:
     if text_width(word.text[:_LONGEST_WORD], style) <= room:
         return [word]
     pieces, used = [""], 0
-    for char in word.text:
-        width = text_width(char, style)
+    for cluster in clusters(word.text):
+        width = text_width(cluster, style)
         if pieces[-1] and used + width > room:
             pieces.append("")
             used = 0
-        pieces[-1] += char
+        pieces[-1] += cluster
         used += width
     return [replace(word, text=piece, spaced=word.spaced and not number) for number, piece in enumerate(pieces)]
 
 
-def _visual_order(line: Sequence[Word], base_is_right_to_left: bool) -> list[int]:
-    """Indices from left to right: words of one direction keep together.
+def directions(line: Sequence[Word], base_is_right_to_left: bool) -> list[bool]:
+    """Of each word, whether it goes with what is read from the right.
 
     What has no direction goes with the word that it hangs on, or with the base direction if it stands free; numbers
     go on with left-to-right words.
     """
-    runs: list[tuple[bool, list[int]]] = []
+    found: list[bool] = []
     direction = base_is_right_to_left
-    for index, word in enumerate(line):
-        found = is_right_to_left(word.text)
-        if found is not None:
-            direction = found
+    for word in line:
+        own = is_right_to_left(word.text)
+        if own is not None:
+            direction = own
         elif word.spaced and (direction or not has_digits(word.text)):
             direction = base_is_right_to_left
+        found.append(direction)
+    return found
+
+
+def _visual_order(line: Sequence[Word], base_is_right_to_left: bool) -> list[int]:
+    """Indices from left to right: words of one direction keep together."""
+    runs: list[tuple[bool, list[int]]] = []
+    for index, direction in enumerate(directions(line, base_is_right_to_left)):
         if not runs or runs[-1][0] != direction:
             runs.append((direction, []))
         runs[-1][1].append(index)

@@ -25,7 +25,7 @@ _COLUMN = Style(15, bold=True)
 _NAME = Style(15, color=GREY)
 _PALER = 0.7  # of the way to white, where no mask lies
 _RIM = 9  # pixels across, of a mask's edge: half of it is white
-_NAMED = {"blue": 0, "orange": 1, "green": 2, "purple": 3, "pink": 3, "red": 5, "yellow": 6, "black": 7}
+_NAMED = {"blue": 0, "orange": 1, "green": 2, "purple": 3, "pink": 3, "cyan": 4, "red": 5, "yellow": 6, "black": 7}
 """A class that is called by a colour has that colour, by its place in DISTINCT."""
 
 
@@ -65,9 +65,11 @@ def _sheet(title: str, columns: Sequence[str], rows: Sequence[GalleryRow], capti
 def colors_of(labels: Sequence[str]) -> dict[str, RGB]:
     """By class: its own colour where its name tells one, else the next that is free; more classes than colours share.
     """
-    names = dict.fromkeys(labels)
-    own = {name: DISTINCT[place] for name in names for word in name.lower().split()
-           if (place := _NAMED.get(word)) is not None}
+    names, own = dict.fromkeys(labels), dict[str, RGB]()
+    for name in names:
+        color = next((DISTINCT[_NAMED[word]] for word in name.lower().split() if word in _NAMED), None)
+        if color is not None and color not in own.values():
+            own[name] = color
     free = [color for color in DISTINCT if color not in own.values()] or [*DISTINCT]
     others = [name for name in names if name not in own]
     return {name: own[name] if name in own else free[others.index(name) % len(free)] for name in names}

@@ -6,9 +6,10 @@ import numpy as np
 
 from mmx.errors import UsageError
 from mmx.results import Explanation, Item, Patches, Regions
-from mmx.show.colors import Look, shades_of
-from mmx.show.overlay import blended, painted, pixel_boxes, spread, strongest
-from mmx.show.view import image_of
+from mmx.show.colors import Look
+from mmx.show.overlay import painted, pixel_boxes, spread, strongest
+from mmx.show.panels import layers_of
+from mmx.show.view import image_of, under_relevance
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 
 def heatmap(explanation: Explanation, item: Item, picture: int = 0, cells: bool = False) -> np.ndarray:
     """See `Explanation.heatmap`."""
-    if not 0 <= picture < len(explanation.pictures):
-        raise UsageError(f"There is no picture {picture}: the explanation has {len(explanation.pictures)}.")
+    _check_picture(explanation, picture)
     size = explanation.pictures[picture].size
     fields = []
     for block in explanation.blocks(item):
@@ -29,12 +29,24 @@ def heatmap(explanation: Explanation, item: Item, picture: int = 0, cells: bool 
             boxes = np.array([region.box_xyxy_px for region in element.regions])
             fields.append(painted(pixel_boxes(boxes, size), block.scores, size))
     if not fields:
-        raise UsageError(f"Nothing of picture {picture} has relevance for '{item.label}'.")
+        raise _nothing(item, picture)
     return strongest(fields, size)
+
+
+def _check_picture(explanation: Explanation, picture: int) -> None:
+    if not 0 <= picture < len(explanation.pictures):
+        raise UsageError(f"There is no picture {picture}: the explanation has {len(explanation.pictures)}.")
+
+
+def _nothing(item: Item, picture: int) -> UsageError:
+    return UsageError(f"Nothing of picture {picture} has relevance for '{item.label}'.")
 
 
 def overlay(explanation: Explanation, item: Item, picture: int = 0, look: Look | None = None) -> "Image":
     """See `Explanation.overlay`."""
-    look = look or Look()
-    shades = shades_of(heatmap(explanation, item, picture, look.cells), explanation.model.dtype, look)
-    return blended(image_of(explanation.pictures[picture]), shades.strengths, shades.colors)
+    _check_picture(explanation, picture)
+    layers = layers_of(explanation, item, picture, look or Look())
+    if not layers:
+        raise _nothing(item, picture)
+    image = image_of(explanation.pictures[picture])
+    return under_relevance(image.convert("RGB"), layers, image.size)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 DPI = 72  # a point is a pixel
 _OWN = "DejaVu Sans"  # matplotlib brings it along
 _NO_FONT = "Last Resort High-Efficiency"  # so is this: a box with a letter of the script
-_EAST_ASIAN = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC")
+_EAST_ASIAN = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC", "FULLWIDTH", "HALFWIDTH")
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def without_a_font(texts: Iterable[str]) -> list[str]:
 
 
 def _said(script: str, chars: str) -> str:
-    if script in _EAST_ASIAN:
+    if script == _EAST_ASIAN[0]:
         return _to_install("Chinese, Japanese or Korean", "Noto Sans CJK", "fonts-noto-cjk")
     if script:
         return _to_install(script.capitalize(), "the Noto fonts", "fonts-noto-core")
@@ -78,10 +78,11 @@ def _to_install(what: str, font: str, package: str) -> str:
 
 
 def _script(char: str) -> str:
-    """As its Unicode name begins; empty of symbols and of what has no name."""
+    """As its Unicode name begins; one of all of East Asia; empty of symbols and of what has no name."""
     name = unicodedata.name(char, "").split(" ")[0].split("-")[0]
-    return next((one for one in _EAST_ASIAN if name.startswith(one)),
-                name if unicodedata.category(char)[0] in "LMN" else "")
+    if name.startswith(_EAST_ASIAN) or "\u3000" <= char <= "\u303f":
+        return _EAST_ASIAN[0]
+    return name if unicodedata.category(char)[0] in "LMN" else ""
 
 
 def _properties(text: str, style: Style) -> "FontProperties":

@@ -104,11 +104,18 @@ def item_panel(explanation: Explanation, index: int, look: Look) -> Panel:
     blocks = explanation.blocks(item)
     views, scales = _views(explanation, item, blocks, look)
     rankings = [wording.region_ranking(block.element, block.scores, explanation.pictures[block.element.picture].size)
-                for block in blocks if isinstance(block.element, Regions) and block.scores.any()]
+                for block in blocks if isinstance(block.element, Regions) and block.scores.any()
+                and not shades_of(block.scores, explanation.model.dtype).negligible]
     shows_label = any(isinstance(block.element, Words) and block.element.text == item.label for block in blocks)
     return Panel(numbered(explanation, index, named=not shows_label), views,
                  _texts(blocks, explanation.model.dtype, look), scales,
                  f"strongest: {'; '.join(rankings)}" if rankings else "", chip(item, index))
+
+
+def layers_of(explanation: Explanation, item: Item, picture: int, look: Look) -> list[Map | Outlines]:
+    """What lies over one of an item's pictures."""
+    views, _ = _views(explanation, item, explanation.blocks(item), look)
+    return [layer for view in views if view.picture == picture for layer in view.layers]
 
 
 def method_panel(explanation: Explanation, index: int, look: Look) -> Panel:

@@ -1,8 +1,10 @@
 """Blocks as a figure of matplotlib, and figures as files: the same bytes for the same figure, whatever a user's style.
 """
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.offsetbox import OffsetBox
 
 FORMATS = ("png", "svg", "pdf")
+_ONE_AT_A_TIME = RLock()
 _SLACK = 1e-3  # of a pixel: a canvas is cut to whole ones
 VECTOR_DENSITY = 3  # pixels of a picture for one of the sheet, where the sheet can be enlarged
 _SMALL_PX, _QUALITY = (1200, 2400), 75
@@ -25,11 +28,16 @@ _NO_DATES = {"png": {"Software": None}, "svg": {"Date": None, "Creator": "mmx"},
              "pdf": {"CreationDate": None, "Producer": None, "Creator": "mmx"}}
 
 
-def own_style() -> AbstractContextManager[None]:
-    """Within it nothing depends on what a user has set for matplotlib: for whatever makes blocks or draws them."""
+@contextmanager
+def own_style() -> Iterator[None]:
+    """Within it nothing depends on what a user has set for matplotlib: for whatever makes blocks or draws them.
+
+    One thread at a time, for matplotlib's settings are of the whole process.
+    """
     from matplotlib.style import context
 
-    return context(["default", _STYLE])
+    with _ONE_AT_A_TIME, context(["default", _STYLE]):
+        yield
 
 
 def plot_of(block: "OffsetBox", margin: int) -> "Plot":
@@ -41,8 +49,7 @@ def plot_of(block: "OffsetBox", margin: int) -> "Plot":
     renderer = FigureCanvasAgg(plot).get_renderer()
     plot.add_artist(whole)
     box = whole.get_bbox(renderer)
-    width, height = (round(side + 2 * margin) + _SLACK for side in (box.width, box.height))
-    plot.set_size_inches(width / DPI, height / DPI)
+    plot.set_size_inches(round(box.width + 2 * margin) / DPI, round(box.height + 2 * margin) / DPI)
 
     def lower_left(width: float, height: float, xdescent: float, ydescent: float, renderer: Any) -> tuple[float, float]:
         pixel = renderer.points_to_pixels(1)
@@ -57,6 +64,7 @@ def to_image(plot: "Plot") -> Image.Image:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas = FigureCanvasAgg(plot)
+    plot.set_size_inches((np.round(plot.get_size_inches() * plot.dpi) + _SLACK) / plot.dpi)
     with own_style():
         canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")

@@ -23,6 +23,17 @@ def has_digits(text: str) -> bool:
     return any(unicodedata.bidirectional(char) == "EN" for char in text)
 
 
+def clusters(text: str) -> list[str]:
+    """Its letters, each with the marks that are written on it."""
+    found: list[str] = []
+    for char in text:
+        if found and unicodedata.category(char)[0] == "M":
+            found[-1] += char
+        else:
+            found.append(char)
+    return found
+
+
 def _visible(char: str) -> str:
     if char in _NO_BREAK_SPACES or char == _NON_JOINER:
         return char

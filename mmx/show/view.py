@@ -83,7 +83,7 @@ def view_block(view: View, pictures: Pictures, width: int, height: int, letters_
     """The view as large as fits into width x height pixels: relevance as colours, then outlines, marks and names."""
     image = pictures.fitted(view.picture, width, height)
     size = image.width // pictures.density, image.height // pictures.density
-    block = picture(np.asarray(_under_relevance(image, view, pictures.size(view.picture))), *size)
+    block = picture(np.asarray(under_relevance(image, view.layers, pictures.size(view.picture))), *size)
     stretch = np.tile(np.divide(size, pictures.size(view.picture)), 2)
     style = Style(letters_px, bold=True)
     for layer in view.layers:
@@ -93,13 +93,13 @@ def view_block(view: View, pictures: Pictures, width: int, height: int, letters_
     return block
 
 
-def _under_relevance(image: Image.Image, view: View, own_size: tuple[int, int]) -> Image.Image:
+def under_relevance(image: Image.Image, layers: Sequence[Map | Outlines], own_size: tuple[int, int]) -> Image.Image:
     """All layers through one blend; the stronger shows where two meet."""
-    if not view.layers:
+    if not layers:
         return image
     stretch = np.tile(np.divide(image.size, own_size), 2)
-    fields = [_field(layer, stretch, image.size) for layer in view.layers]
-    return blended(image, strongest(fields, image.size), view.layers[0].shades.colors)
+    fields = [_field(layer, stretch, image.size) for layer in layers]
+    return blended(image, strongest(fields, image.size), layers[0].shades.colors)
 
 
 def _field(layer: Map | Outlines, stretch: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -266,8 +266,12 @@ def test_of_methods_what_is_the_same_for_every_target_is_shown_once(classes) -> 
     assert [row.plain.caption for row in figure.rows] == ["", *["As above, whatever the target: rollout and raw"] * 2]
     assert [told(row.heading) for row in figure.rows] == ["cat 0 80 %", "cat 1 80 %", "cat 2 80 %"]
     figure = figure_of(by(classes(2, same=True), "rollout", "raw"))
-    assert [len(row.panels) for row in figure.rows] == [2, 0]
-    assert figure.rows[1].plain.caption == "As above, whatever the target: rollout and raw"
+    assert [(len(row.panels), told(row.heading)) for row in figure.rows] == [
+        (2, "the same for all 2: cat 0 80 % and cat 1 80 %")]
+    assert figure.remarks == ()
+    many = figure_of(by(classes(300, same=True), "rollout", "raw"))
+    assert told(many.rows[0].heading).startswith("the same for all 300: cat 0 80 %")
+    assert told(many.rows[0].heading).endswith("cat 7 80 % and 292 more") and many.remarks == ()
     different = figure_of(by(classes(2), "relevance", "gradcam"))
     assert [(len(row.panels), row.plain.caption) for row in different.rows] == [(2, ""), (2, "")]
 
