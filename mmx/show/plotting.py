@@ -64,7 +64,8 @@ def to_image(plot: "Plot") -> Image.Image:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas = FigureCanvasAgg(plot)
-    plot.set_size_inches((np.round(plot.get_size_inches() * plot.dpi) + _SLACK) / plot.dpi)
+    width, height = ((round(side * plot.dpi) + _SLACK) / plot.dpi for side in plot.get_size_inches())
+    plot.set_size_inches(width, height)
     with own_style():
         canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
