@@ -46,5 +46,5 @@ def test_a_file_is_read_or_refused(attack: str, tmp_path: Path, capfd: pytest.Ca
             read()
         except UsageError as error:
             assert "\n" not in str(error)
-            assert any(name in str(error) for name in (path.name, "a.json", "--annotations"))
+            assert any(name in str(error) for name in (path.name, "a.json", "annotations"))
     assert capfd.readouterr() == ("", "")

@@ -59,7 +59,7 @@ def test_a_picture_without_features_is_named(ask: Command, picture: Path, featur
 
 
 @pytest.mark.parametrize(("arguments", "code", "message"), [
-    (("--features", "none.tsv"), 2, "none.tsv cannot be read"),
+    (("--features", "none.tsv"), 2, "none.tsv does not exist"),
     (("--answers", "none.json"), 2, "none.json cannot be read"),
     (("--answers", "two.json"), 2, "two.json holds 2 names where there must be 3"),
     (("--answers", "scene.png"), 2, "scene.png holds no names"),
@@ -121,7 +121,7 @@ def test_regions_out_of_the_detector(ask: Command, picture: Path, checkpoint: Pa
     found = elements(report(tmp_path), "image")
     assert found["provider"] == f"Faster R-CNN detections ({detector})"
     assert all(region["label"].startswith("kind") and region["confidence"] > 0 for region in found["regions"])
-    turned = ask(picture, "-q", "red?", "--model", checkpoint, "--regions", f"frcnn-iccv21:{detector}")
+    turned = ask(picture, "-q", "red?", "--model", checkpoint, "--regions", f"frcnn-iccv21:{detector}", "--overwrite")
     assert turned.code == 0
     assert elements(report(tmp_path), "image")["provider"].endswith(", channels as in the reference)")
 

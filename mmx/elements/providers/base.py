@@ -25,13 +25,20 @@ class RegionSet:
     labels: tuple[str | None, ...]
     confidences: tuple[float | None, ...]
 
+    @classmethod
+    def read(cls, features: Tensor, boxes_xyxy_unit: Tensor, labels: Sequence[str | None],
+             confidences: Sequence[float | None]) -> "RegionSet | None":
+        """None where there are not as many of everything, or a number is not finite."""
+        number = len(features)
+        if features.dim() != 2 or boxes_xyxy_unit.shape != (number, 4) or {len(labels), len(confidences)} != {number}:
+            return None
+        found = cls(features, boxes_xyxy_unit, tuple(labels), tuple(confidences))
+        return found if found.is_finite else None
+
     @property
-    def usable(self) -> bool:
-        """Whether there are as many of everything, and every number is finite."""
-        number = len(self.features)
-        return (self.features.dim() == 2 and self.boxes_xyxy_unit.shape == (number, 4)
-                and len(self.labels) == len(self.confidences) == number
-                and bool(self.features.isfinite().all() and self.boxes_xyxy_unit.isfinite().all()))
+    def is_finite(self) -> bool:
+        """Whether every number is."""
+        return bool(self.features.isfinite().all() and self.boxes_xyxy_unit.isfinite().all())
 
 
 @runtime_checkable

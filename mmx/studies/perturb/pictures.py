@@ -107,7 +107,7 @@ class ProvidedRegions(OpenedPictures):
             return {sha256: regions for sha256, regions in cached.items() if regions is not None}
         found = dict(zip(pictures, self._regions_of.regions_of(list(pictures.values())), strict=True))
         for sha256, path in paths.items():
-            if path is not None and found[sha256].usable:
+            if path is not None and found[sha256].is_finite:
                 write_atomically(path, _as_bytes(found[sha256]))
         return found
 
@@ -178,9 +178,8 @@ def _read(path: Path | None) -> RegionSet | None:
         return None
     with suppress(OSError, SafetensorError, ValueError, KeyError, TypeError), safe_open(path, "pt") as file:
         told = json.loads(file.metadata()["told"])
-        found = RegionSet(file.get_tensor("features"), file.get_tensor("boxes_xyxy_unit"), tuple(told["labels"]),
-                          tuple(told["confidences"]))
-        return found if found.usable else None
+        return RegionSet.read(file.get_tensor("features"), file.get_tensor("boxes_xyxy_unit"), told["labels"],
+                              told["confidences"])
     return None
 
 
