@@ -40,8 +40,8 @@ tour: setup ## run the notebook, and store what its cells show
 quick: setup ## run the tests that say most in a minute
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q $(QUICK) $(addprefix --deselect=,$(NOT_QUICK))
 
-test: setup ## run the tests
-	$(BIN)/python -m pytest
+test: setup ## run the tests, on two cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-all: setup ## run the slow tests as well
 	$(BIN)/python -m pytest --runslow
