@@ -60,7 +60,7 @@ def plot_of(block: "OffsetBox", margin: int) -> "Plot":
 
 
 def to_image(plot: "Plot") -> Image.Image:
-    """RGB, at the figure's own size."""
+    """RGB, at the figure's own size. The figure is used up."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas = FigureCanvasAgg(plot)
@@ -68,17 +68,28 @@ def to_image(plot: "Plot") -> Image.Image:
     plot.set_size_inches(width, height)
     with own_style():
         canvas.draw()
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    _let_go(plot)
+    return image
 
 
 def to_bytes(plot: "Plot", file_format: str, density: int = 1) -> bytes:
-    """As one of `FORMATS`; in vectors, `density` of a picture's pixels lie on one of the figure's."""
+    """As one of `FORMATS`; in vectors, `density` of a picture's pixels lie on one of the figure's. It is used up."""
     if file_format == "png":
         return png_bytes(to_image(plot))
     buffer = BytesIO()
     with own_style():
         plot.savefig(buffer, format=file_format, dpi=density * DPI, metadata=_NO_DATES[file_format])
+    _let_go(plot)
     return buffer.getvalue()
+
+
+def _let_go(plot: "Plot") -> None:
+    """Figure and canvas hold each other: without it, pixels of hundreds of figures wait for the garbage collector."""
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    plot.clear()
+    FigureCanvasBase(plot)
 
 
 def png_bytes(image: Image.Image) -> bytes:

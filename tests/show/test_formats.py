@@ -1,5 +1,6 @@
 """Every format and kind of figure: the same bytes each time, of one size, and nothing written that was refused."""
 
+import gc
 import re
 from io import BytesIO
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from by_hand import by
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
@@ -16,7 +18,7 @@ from mmx.errors import UsageError
 from mmx.results import Explanation
 from mmx.show import side_by_side
 from mmx.show.colors import Look
-from mmx.show.plotting import FORMATS
+from mmx.show.plotting import FORMATS, to_bytes
 from mmx.show.saving import (
     KINDS,
     Drawing,
@@ -194,3 +196,20 @@ def test_a_notebook_keeps_a_small_picture(classes) -> None:
         assert small.width / small.height == pytest.approx(one.to_image().width / one.to_image().height, rel=0.01)
     with Image.open(BytesIO(side_by_side(by(one, "a", "b"))._repr_jpeg_())) as small:
         assert small.format == "JPEG"
+
+
+def test_pixels_are_let_go_at_once(classes) -> None:
+    """Not when cycles are collected: beside a loaded model that is hundreds of figures later."""
+    gc.collect()
+    gc.disable()
+    try:
+        before = canvases()
+        for _ in range(3):
+            to_bytes(to_plot([classes()]), "png")
+        assert canvases() <= before
+    finally:
+        gc.enable()
+
+
+def canvases() -> int:
+    return sum(isinstance(one, FigureCanvasAgg) for one in gc.get_objects())
