@@ -33,6 +33,14 @@ def shapes(context: typer.Context) -> None:
     help_if_alone(context)
 
 
+Count = Annotated[int, typer.Option(
+    "--count", "-n", metavar="N", rich_help_panel=ASKED, min=1, help="How many scenes.")]
+FirstScene = Annotated[int, typer.Option(
+    "--first-scene", metavar="N", rich_help_panel=ASKED, min=0, help="Number of the first scene.")]
+Size = Annotated[int, typer.Option(
+    "--size", metavar="N", rich_help_panel=ASKED, min=16, max=4096, help="Side of a picture in pixels.")]
+
+
 @shapes_app.command(cls=Command)
 def evaluate(
     model: ModelName = None,
@@ -98,12 +106,9 @@ def _share(estimate: dict, signed: bool = False) -> str:
 def draw(
     out: Annotated[Path, typer.Option(
         "--out", "-o", metavar="DIR", rich_help_panel=OUTPUT, help="Where the pictures go.")] = Path("shapes"),
-    count: Annotated[int, typer.Option(
-        "--count", "-n", metavar="N", rich_help_panel=ASKED, min=1, help="How many scenes.")] = 8,
-    first_scene: Annotated[int, typer.Option(
-        "--first-scene", metavar="N", rich_help_panel=ASKED, min=0, help="Number of the first scene.")] = 0,
-    size: Annotated[int, typer.Option(
-        "--size", metavar="N", rich_help_panel=ASKED, min=16, max=4096, help="Side of a picture in pixels.")] = 480,
+    count: Count = 8,
+    first_scene: FirstScene = 0,
+    size: Size = 480,
     debug: Debug = False,
 ) -> None:
     """Draw scenes as PNG files, with a question about each in questions.csv."""
@@ -118,12 +123,9 @@ def draw(
 def coco(
     out: Annotated[Path, typer.Option(
         "--out", "-o", metavar="DIR", rich_help_panel=OUTPUT, help="Where the files go.")] = Path("shapes-coco"),
-    count: Annotated[int, typer.Option(
-        "--count", "-n", metavar="N", rich_help_panel=ASKED, min=1, help="How many scenes.")] = 100,
-    first_scene: Annotated[int, typer.Option(
-        "--first-scene", metavar="N", rich_help_panel=ASKED, min=0, help="Number of the first scene.")] = 0,
-    size: Annotated[int, typer.Option(
-        "--size", metavar="N", rich_help_panel=ASKED, min=16, max=4096, help="Side of a picture in pixels.")] = 480,
+    count: Count = 100,
+    first_scene: FirstScene = 0,
+    size: Size = 480,
     debug: Debug = False,
 ) -> None:
     """Draw scenes as a COCO data set: PNG files, and their masks and boxes in instances.json."""
