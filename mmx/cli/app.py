@@ -2,38 +2,42 @@
 
 import sys
 import warnings
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
-from mmx.cli.compare import compare
-from mmx.cli.demo import demo
-from mmx.cli.draw import draw
+from mmx.cli.commands import Root, help_if_alone
 from mmx.cli.errors import as_told, misused_command, stopped
-from mmx.cli.explain import explain
-from mmx.cli.listing import methods
-from mmx.cli.models import models_app
-from mmx.cli.options import Command, Group, help_if_alone
 from mmx.cli.output import debug_wanted, json_wanted, prepare_streams, print_error, print_json
-from mmx.cli.perturb import perturb
-from mmx.cli.segment import segment
-from mmx.cli.shapes import shapes_app
 from mmx.schema import SCHEMA_VERSION
 from mmx.version import __version__
 
 INTERRUPTED = 130
 
-app = typer.Typer(name="mmx", cls=Group, add_completion=True, pretty_exceptions_enable=False,
+
+
+class Commands(Root):
+    """Where each is, and the first paragraph of what it says of itself."""
+
+    lazy: ClassVar = {
+        "explain": ("mmx.cli.explain:explain", "Explain the answer to a question about a picture, what a model sees or "
+                    "finds in it, or how texts match it."),
+        "draw": ("mmx.cli.draw:draw", "Draw explanations again from their JSON files, without the model."),
+        "demo": ("mmx.cli.demo:demo", "Open a page on which anyone can ask, and see why: pictures, questions, texts, "
+                 "classes and objects."),
+        "methods": ("mmx.cli.listing:methods", "List the explanation methods: what each needs, and where it comes "
+                    "from."),
+        "perturb": ("mmx.cli.perturb:perturb", "Follow a model's accuracy as words, regions or patches are removed in "
+                    "the order of their relevance."),
+        "compare": ("mmx.cli.compare:compare", "Put finished runs of 'mmx perturb' into one table and one figure."),
+        "segment": ("mmx.cli.segment:segment", "Score masks made of a detector's relevance against COCO annotations."),
+        "models": ("mmx.cli.models:models_app", "List the checkpoints that mmx knows, fetch one ('pull'), or look one "
+                   "over, your own too ('check')."),
+        "shapes": ("mmx.cli.shapes:shapes_app", "The drawn world that the shipped checkpoints know.")}
+
+
+app = typer.Typer(name="mmx", cls=Commands, add_completion=True, pretty_exceptions_enable=False,
                   context_settings={"help_option_names": ["-h", "--help"]})
-app.command(cls=Command)(explain)
-app.command(cls=Command)(draw)
-app.command(cls=Command)(demo)
-app.command(cls=Command)(methods)
-app.command(cls=Command)(perturb)
-app.command(cls=Command)(compare)
-app.command(cls=Command)(segment)
-app.add_typer(models_app, name="models")
-app.add_typer(shapes_app, name="shapes")
 
 
 def _print_version(wanted: bool) -> None:

@@ -118,6 +118,7 @@ def explain(
     """
     from mmx.checkpoints.catalog import default_for
     from mmx.cli.beforehand import check_choices, check_model, drawing_of
+    from mmx.cli.lazy_imports import without_collector
     from mmx.cli.opening import open_model, parse_memory
     from mmx.cli.output import print_note
     from mmx.cli.report import BatchReport
@@ -142,7 +143,8 @@ def explain(
             for request, error in unread:
                 report.fail(request, error)
             if not unread:
-                from mmx.cli.batch import Batch  # torch comes with it
+                with without_collector():
+                    from mmx.cli.batch import Batch  # torch comes with it
 
                 loaded = open_model(model, revision, regions, device, dtype, quiet, default, features, answers,
                                     processor)

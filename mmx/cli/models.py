@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
+from mmx.cli.commands import Command, Group
 from mmx.cli.completion import complete_model
 from mmx.cli.fields import with_options
 from mmx.cli.listing import names_table
 from mmx.cli.options import (
     ASKED,
     Answers,
-    Command,
     Debug,
     Device,
     Dtype,
     Features,
-    Group,
     JsonFlag,
     Processor,
     Quiet,
@@ -165,7 +164,10 @@ def check(
 
 
 def _look_over(name: str, revision: str | None, device: str, dtype: str, as_json: bool, **given: Any) -> None:
-    from mmx.model.inspection import inspect  # torch comes with it
+    from mmx.cli.lazy_imports import without_collector
+
+    with without_collector():
+        from mmx.model.inspection import inspect  # torch comes with it
     from mmx.results.documents import prediction_to_dict
 
     found = [replace(one, told=with_options(one.told)) for one in inspect(name, revision, device, dtype, **given)]

@@ -1,17 +1,12 @@
-"""What several commands share: options in their panels of the help, and help where no subcommand follows."""
+"""Options that several commands share, in their panels of the help."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
 
+from mmx.cli.commands import ASKED, DRAWING, MACHINE, MODEL, OUTPUT, REGIONS
 from mmx.cli.completion import complete_method, complete_model
-from mmx.cli.errors import stopped
-
-ASKED, MODEL, REGIONS, OUTPUT = "What is asked", "Model", "Regions", "Output"
-DRAWING, MACHINE = "How it is drawn", "Machine"
-PANELS = (None, ASKED, MODEL, REGIONS, OUTPUT, DRAWING, MACHINE)
 
 
 def methods_option(default: str, panel: str = ASKED) -> Any:
@@ -76,39 +71,3 @@ BatchSize = Annotated[int, typer.Option(
 MaxMemory = Annotated[str | None, typer.Option(
     "--max-memory", metavar="SIZE", rich_help_panel=MACHINE, help="What gradients may take, as 2GB or 500MB; more "
     "detections go through in turns (default: 256 MiB, more on a GPU).")]
-
-
-class Command(TyperCommand):
-    """Its help has panels in one order, and beside an option what it takes, where it takes something."""
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt as error:  # Typer would swallow what it says
-            raise stopped(error) from error
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        return _arranged(super().get_params(ctx))
-
-
-class Group(TyperGroup):
-    """The same, of commands."""
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        return _arranged(super().get_params(ctx))
-
-
-def _arranged(params: list[Any]) -> list[Any]:
-    for one in params:
-        if getattr(one, "is_flag", False):
-            one.metavar = ""
-        elif one.param_type_name == "argument":
-            one.display_type_rich = lambda ctx: None
-    return sorted(params, key=lambda one: PANELS.index(getattr(one, "rich_help_panel", None)))
-
-
-# Options that are not called as the field is.
-def help_if_alone(context: typer.Context) -> None:
-    """Typer's own no_args_is_help ends as an error that has no message."""
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())

@@ -98,6 +98,7 @@ def perturb(
     mmx perturb --method all --protocol clean --num-samples 200
     """
     from mmx.cli.beforehand import check_choices, check_folder, check_model, read_soon
+    from mmx.cli.lazy_imports import without_collector
     from mmx.cli.opening import open_model
     from mmx.cli.reporter import OnTerminal
     from mmx.cli.results import result_folder
@@ -122,7 +123,8 @@ def perturb(
     check_model(model, revision, regions=regions, features=features, answers=answers, processor=processor)
     with joined_world() as world, result_folder(out):
         from mmx.cli.perturb_tables import print_perturbation
-        from mmx.studies.perturb.study import perturb as perturbed  # torch comes with it
+        with without_collector():
+            from mmx.studies.perturb.study import perturb as perturbed  # torch comes with it
 
         loaded = open_model(model, revision, regions, world.device(device), dtype, quiet or not world.leads,
                             features=features, answers=answers, processor=processor)

@@ -79,6 +79,7 @@ def segment(
     mmx segment --images val2017 --annotations instances_val2017.json --model facebook/detr-resnet-50 --limit 100
     """
     from mmx.cli.beforehand import check_choices, check_folder, check_model, read_soon
+    from mmx.cli.lazy_imports import without_collector
     from mmx.cli.opening import parse_memory
     from mmx.cli.output import print_note
     from mmx.cli.reporter import OnTerminal
@@ -98,9 +99,10 @@ def segment(
     check_model(model or DETECTOR, revision, answers=answers, processor=processor)
     with joined_world() as world, result_folder(out):
         from mmx.cli.segment_tables import print_summary
-        from mmx.model import load
-        from mmx.studies.segment.detector import FOR_PHOTOGRAPHS
-        from mmx.studies.segment.study import segment as segmented  # torch comes with these
+        with without_collector():
+            from mmx.model import load
+            from mmx.studies.segment.detector import FOR_PHOTOGRAPHS
+            from mmx.studies.segment.study import segment as segmented  # torch comes with these
 
         if model is None and world.leads and not quiet:
             print_note(f"using {DETECTOR}, which ships with mmx and knows drawn shapes only; "

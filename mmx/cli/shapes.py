@@ -7,24 +7,22 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from mmx.cli.commands import Command, Group, help_if_alone
 from mmx.cli.options import (
     ASKED,
     OUTPUT,
     BatchSize,
-    Command,
     Debug,
     Device,
-    Group,
     JsonFlag,
     ModelName,
     Quiet,
-    help_if_alone,
     methods_option,
 )
 from mmx.cli.output import print_json, print_result
 from mmx.devices import DEFAULT_DEVICE
 
-shapes_app = typer.Typer(cls=Group)
+shapes_app = typer.Typer(name="shapes", cls=Group)
 
 
 @shapes_app.callback(invoke_without_command=True)
@@ -57,12 +55,14 @@ def evaluate(
 ) -> None:
     """Score a checkpoint and its explanations against scenes whose truth is known."""
     from mmx.cli.beforehand import check_choices, check_model
+    from mmx.cli.lazy_imports import without_collector
     from mmx.cli.opening import open_model
     from mmx.cli.reporter import OnTerminal
 
     check_choices(method or [], device)
     check_model(model, None)
-    from mmx.studies.exam.study import evaluate as evaluated  # torch comes with it
+    with without_collector():
+        from mmx.studies.exam.study import evaluate as evaluated  # torch comes with it
 
     loaded = open_model(model, None, None, device, "auto", quiet)
     study = evaluated(loaded, methods=method or ["all"], scenes=scenes, first_scene=first_scene,

@@ -13,7 +13,7 @@ from typer.main import get_command
 
 import mmx as package
 from mmx.cli.app import app
-from mmx.cli.options import PANELS
+from mmx.cli.commands import PANELS
 from mmx.methods import all_methods
 
 HELP = """
