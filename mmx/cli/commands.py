@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import cached_property
 from importlib import import_module
-from typing import Any
+from typing import Any, ClassVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -65,7 +65,7 @@ class LazyCommand:
 class Root(Group):
     """A group whose commands, given in its table `lazy`, wait in the modules where they are."""
 
-    lazy: Mapping[str, tuple[str, str]] = {}
+    lazy: ClassVar[Mapping[str, tuple[str, str]]] = {}
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
