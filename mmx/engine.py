@@ -17,7 +17,7 @@ from mmx.methods.base import Method
 from mmx.schedule import Schedule, Site
 from mmx.wiring import Inputs, handed_out, readouts, run, schedule_from, valid_tokens
 
-# What a backward keeps of each map: the gradient, its product with the map, and room for the rules.
+# What a backward keeps of the output of each attention: its gradient, and those on the way of one layer.
 _COPIES = 3
 # On the CPU a backward of several large targets at once is slower than one after another: it misses every cache.
 _CPU_BYTES = 2**28
@@ -94,19 +94,24 @@ def attribute(
     sizes = passed.sizes
     valid = valid_tokens(family, family.completed(inputs), passed.outputs, sizes) if ignore_padding else {}
     seeds = range(len(passed.outputs["logits"])) if seeds is None else seeds
-    chunks = _chunks(chosen.samples, _bytes_a_turn(passed, (*gradient_sites, *lrp_sites)), max_memory)
-    work = _Work(model, inputs, passed, schedule, _padded_streams(valid), seeds, sizes)
+    allowed = max_memory if max_memory is not None else _default_memory(chosen.samples.device)
+    folded = _bytes_folded(passed)
+    keep = folded <= allowed
+    a_turn = _bytes_a_turn(passed, (*gradient_sites, *lrp_sites)) + (folded if keep else 0)
+    chunks = _chunks(chosen.samples, a_turn, allowed)
+    work = _Work(model, inputs, passed, schedule, _padded_streams(valid), seeds, sizes, keep)
     parts: list[Scores] = []
     left_out: dict[str, str] = {}
-    for items in chunks:
+    for number, items in enumerate(chunks):
+        last = number == len(chunks) - 1
         try:
-            parts.append(work.scores(chosen[items], methods))
+            parts.append(work.scores(chosen[items], methods, last))
         except MissingRuleError as error:
             left_out = {method.name: error.message for method in methods if "lrp" in method.needs}
             methods = [method for method in methods if method.name not in left_out]
             if not methods:
                 raise
-            parts.append(work.scores(chosen[items], methods))
+            parts.append(work.scores(chosen[items], methods, last))
     return Attribution({method.name: _joined([part[method.name] for part in parts], chunks) for method in methods},
                        {name: value.detach() for name, value in passed.outputs.items()}, chosen, left_out)
 
@@ -122,14 +127,16 @@ class _Work:
     valid: Mapping[str, Bool[Tensor, "_batch _tokens"]]
     seeds: Sequence[int]
     sizes: Mapping[str, int]
+    keep: bool
 
-    def scores(self, chosen: Chosen, methods: Sequence[Method]) -> Scores:
+    def scores(self, chosen: Chosen, methods: Sequence[Method], last: bool) -> Scores:
         family, config = self.model.family, self.model.network.config
         read = readouts(family, self.inputs, self.passed.outputs, chosen, self.sizes, config)
         captured: Capture = capture_items(
             self.passed, self.schedule, chosen, read, valid=self.valid, seeds=self.seeds,
             gradient_sites=_sites(methods, "gradient", self.schedule, family),
-            lrp_sites=_sites(methods, "lrp", self.schedule, family), reference=family.reference)
+            lrp_sites=_sites(methods, "lrp", self.schedule, family), reference=family.reference, keep=self.keep,
+            last=last)
         return {method.name: self._handed_out(method, captured) for method in methods}
 
     def _handed_out(self, method: Method, captured: Capture) -> dict[str, Float[Tensor, "items _tokens"]]:
@@ -161,15 +168,20 @@ def _padded_streams(valid: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _bytes_a_turn(passed: ForwardPass, sites: Sequence[Site]) -> int:
-    return _COPIES * sum(passed.maps[site].numel() * passed.maps[site].element_size() for site in sites)
+    reached = [passed.mixed[site].reached for site in sites]
+    return _COPIES * sum(one.numel() * one.element_size() for one in reached)
 
 
-def _chunks(samples: Int[Tensor, " items"], bytes_a_turn: int,
-            max_memory: int | None) -> list[Int[Tensor, " _chunk"]]:
+def _bytes_folded(passed: ForwardPass) -> int:
+    """Of all maps with their heads in one, for one item of every sample."""
+    shapes = [one.shape for one in passed.mixed.values()]
+    return 4 * sum(batch * rows * cols for batch, _, rows, cols in shapes)
+
+
+def _chunks(samples: Int[Tensor, " items"], bytes_a_turn: int, allowed: int) -> list[Int[Tensor, " _chunk"]]:
     """Items that go through one backward together; one item of every sample makes a turn."""
     if not len(samples):
         return []
-    allowed = max_memory if max_memory is not None else _default_memory(samples.device)
     turns_at_once = max(1, allowed // max(1, bytes_a_turn))
     chunk_of = turns_of(samples) // turns_at_once
     return [torch.nonzero(chunk_of == number).flatten() for number in range(int(chunk_of.max()) + 1)]

@@ -7,7 +7,7 @@ vector-matrix products, O(n²) a layer where the matrix is O(n³).
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from mmx.arrays import Bool, Float, Int
 from mmx.schedule import Schedule, Site
 
 
-def fuse_heads(attention: Float[Tensor, "batch heads rows cols"],
+def fuse_heads(attention: Float[Tensor, "#batch heads rows cols"],
                gradient: Float[Tensor, "batch heads rows cols"]) -> Float[Tensor, "batch rows cols"]:
     """Eq. 5: mean over heads of max(∇A ⊙ A, 0)."""
     return (attention * gradient).clamp_(min=0).mean(dim=1)
@@ -28,6 +28,60 @@ def row_normalize(matrix: Float[Tensor, "*batch rows cols"]) -> Float[Tensor, "*
     return matrix / torch.where(sums == 0, 1, sums)
 
 
+class Matrix(Protocol):
+    """What eq. 5 makes of one map, a matrix (batch, rows, cols) that may be made only as it is used."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        ...
+
+    def rows_at(self, index: Int[Tensor, " items"]) -> Float[Tensor, "items cols"]:
+        """One row of each item."""
+        ...
+
+    def rows_times(self, rows: Float[Tensor, "batch k rows"]) -> Float[Tensor, "batch k cols"]:
+        """rows · matrix."""
+        ...
+
+    def times(self, columns: Float[Tensor, "batch cols k"]) -> Float[Tensor, "batch rows k"]:
+        """matrix · columns."""
+        ...
+
+    def sums(self) -> Float[Tensor, "batch rows"]:
+        """Sums of rows."""
+        ...
+
+    def dense(self) -> Float[Tensor, "batch rows cols"]:
+        """All of it."""
+        ...
+
+
+class Readout(Protocol):
+    """Which row of a stream's relevance is read: a single one, or a mean of rows by weights."""
+
+    @property
+    def stream(self) -> str:
+        """The stream whose relevance is read."""
+        ...
+
+    @property
+    def index(self) -> Int[Tensor, " items"]:
+        """The row of each item."""
+        ...
+
+    def unit(self, size: int, dtype: torch.dtype) -> Float[Tensor, "items 1 {size}"]:
+        """The row vector that reads it."""
+        ...
+
+    def take(self, matrix: Float[Tensor, "#items rows cols"]) -> Float[Tensor, "items cols"]:
+        """That row of a matrix for each item."""
+        ...
+
+    def of(self, matrix: Matrix) -> Float[Tensor, "items cols"]:
+        """The same of a matrix that may be made only as it is used."""
+        ...
+
+
 @dataclass(frozen=True)
 class SelfRelevance:
     """R[x,x] = (I + B_L) … (I + B_1)(I + E) of a stream of `size` tokens, kept as its factors.
@@ -36,10 +90,10 @@ class SelfRelevance:
     """
 
     size: int
-    factors: tuple[Float[Tensor, "batch size size"], ...] = ()
+    factors: tuple[Matrix, ...] = ()
     added: Float[Tensor, "batch size size"] | None = None
 
-    def attend(self, fused: Float[Tensor, "batch {self.size} {self.size}"]) -> "SelfRelevance":
+    def attend(self, fused: Matrix) -> "SelfRelevance":
         """Eq. 6: R ← R + Ā R."""
         return SelfRelevance(self.size, (*self.factors, fused), self.added)
 
@@ -52,20 +106,29 @@ class SelfRelevance:
         """rows · (R − I). R − I itself is accumulated, so small relevance is not lost."""
         total = torch.zeros_like(rows)
         for factor in reversed(self.factors):
-            total = total + (rows + total) @ factor
+            total = total + factor.rows_times(rows + total)
         return total if self.added is None else total + (rows + total) @ self.added
 
     def deviation_sums(self) -> Float[Tensor, "batch {self.size}"] | None:
         """Row sums of R − I; None while R = I."""
         sums = None if self.added is None else self.added.sum(dim=-1)
         for factor in self.factors:
-            grown = factor.sum(dim=-1)
-            sums = grown if sums is None else sums + grown + (factor @ sums.unsqueeze(-1)).squeeze(-1)
+            grown = factor.sums()
+            sums = grown if sums is None else sums + grown + factor.times(sums.unsqueeze(-1)).squeeze(-1)
         return sums
+
+    def row(self, readout: Readout, dtype: torch.dtype) -> Float[Tensor, "items {self.size}"]:
+        """What is read of R: of the last factor, no more than that row is made."""
+        unit = readout.unit(self.size, dtype)
+        if not self.factors:
+            return self.rows_times(unit).squeeze(1)
+        last = readout.of(self.factors[-1]).unsqueeze(1)
+        before = SelfRelevance(self.size, self.factors[:-1], self.added)
+        return (unit + (last + before.deviation_rows(unit + last))).squeeze(1)
 
     def deviation(self) -> Float[Tensor, "batch {self.size} {self.size}"]:
         """R − I in full."""
-        like = self.added if self.added is not None else self.factors[0]
+        like = self.added if self.added is not None else self.factors[0].dense()
         return self.deviation_rows(torch.eye(self.size, dtype=like.dtype, device=like.device).expand_as(like))
 
     def rows_times(self, rows: Float[Tensor, "batch k {self.size}"]) -> Float[Tensor, "batch k {self.size}"]:
@@ -103,29 +166,6 @@ class Normalized:
         return self.rows_times(columns.transpose(-1, -2)).transpose(-1, -2)
 
 
-@runtime_checkable
-class Readout(Protocol):
-    """Which row of a stream's relevance is read: a single one, or a mean of rows by weights."""
-
-    @property
-    def stream(self) -> str:
-        """The stream whose relevance is read."""
-        ...
-
-    @property
-    def index(self) -> Int[Tensor, " items"]:
-        """The row of each item."""
-        ...
-
-    def unit(self, size: int, dtype: torch.dtype) -> Float[Tensor, "items 1 {size}"]:
-        """The row vector that reads it."""
-        ...
-
-    def take(self, matrix: Float[Tensor, "#items rows cols"]) -> Float[Tensor, "items cols"]:
-        """That row of a matrix for each item."""
-        ...
-
-
 class Identity:
     """Stands for N(R) where the normalisation, or the self-relevance itself, is left out of eq. 10."""
 
@@ -147,9 +187,9 @@ class CrossRelevance:
     left: Float[Tensor, "batch rows cols"]
     right: Factor
 
-    def attend(self, fused: Float[Tensor, "batch rows rows"]) -> "CrossRelevance":
+    def attend(self, fused: Matrix) -> "CrossRelevance":
         """Eq. 7: R ← R + Ā R."""
-        return CrossRelevance(self.left + fused @ self.left, self.right)
+        return CrossRelevance(self.left + fused.times(self.left), self.right)
 
     def add(self, left: Float[Tensor, "batch rows cols"], right: Factor) -> "CrossRelevance":
         """Eq. 10: R ← R + left · right."""
@@ -173,7 +213,7 @@ class Relevance:
         """What is read of R[readout's stream, cols]."""
         rows = readout.stream
         if rows == cols:
-            return self.selves[rows].rows_times(readout.unit(self.selves[rows].size, dtype)).squeeze(1)
+            return self.selves[rows].row(readout, dtype)
         cross = self.crosses.get((rows, cols))
         if cross is None:
             size = len(readout.index), self.selves[cols].size
@@ -183,7 +223,7 @@ class Relevance:
 
 def propagate(
     schedule: Schedule,
-    fused: Mapping[Site, Float[Tensor, "batch _rows _cols"]],
+    fused: Mapping[Site, Matrix],
     sizes: Mapping[str, int],
     *,
     normalize: bool = True,
@@ -218,13 +258,13 @@ def propagate(
         additions = []
         for site in present:
             if not site.is_self:
-                left = within_cross(site.rows).transposed_times(fused[site])
+                left = within_cross(site.rows).transposed_times(fused[site].dense())
                 if drop_undefined is not None:
                     for stream in (site.rows, site.cols):
                         if isinstance(factor := within_cross(stream), Normalized):
                             left = left * ~factor.undefined(drop_undefined[stream])[:, None, None]
                 back = state.crosses.get((site.cols, site.rows))
-                to_self = None if back is None else fused[site] @ back.dense()
+                to_self = None if back is None else fused[site].times(back.dense())
                 additions.append((site, left, within_cross(site.cols), to_self))
         for site in present:
             if site.is_self:
@@ -238,7 +278,7 @@ def propagate(
     return state
 
 
-def _attend(state: Relevance, stream: str, fused: Float[Tensor, "batch rows rows"]) -> None:
+def _attend(state: Relevance, stream: str, fused: Matrix) -> None:
     state.selves[stream] = state.selves[stream].attend(fused)
     for key, cross in state.crosses.items():
         if key[0] == stream:

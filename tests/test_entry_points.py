@@ -27,8 +27,12 @@ _METHOD = '''
 from mmx.methods.base import Method, last_sites
 
 
+def largest(block):
+    return block.attention.amax(dim=1)
+
+
 def strongest_head(capture):
-    return {(readout.stream, cols): readout.take(capture.attention[site].amax(dim=1))
+    return {(readout.stream, cols): readout.of(capture.folded(site, largest))
             for readout in capture.readouts for cols, site in last_sites(capture.schedule, readout.stream).items()}
 
 

@@ -13,7 +13,16 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode, resolve_name
 
-from mmx.capture.lrp_rules import add_rule, conserved, linear_rule, matmul_rule, matrix_rule, safe_divide
+from mmx.capture.attention import MATMULS, SDPA, mixed_by_sdpa
+from mmx.capture.lrp_rules import (
+    add_rule,
+    attention_rule,
+    conserved,
+    linear_rule,
+    matmul_rule,
+    matrix_rule,
+    safe_divide,
+)
 from mmx.errors import CaptureError
 
 Rule = Callable[[Tensor, Tensor], tuple[Tensor | None, ...]]
@@ -145,6 +154,21 @@ def _matmul(mode: RuleMode, args: tuple, kwargs: dict) -> Found:
     return (active,), rule
 
 
+def _attention(mode: RuleMode, args: tuple, kwargs: dict) -> Found:
+    """The map and the values have half each, and of the map's half the queries and keys again half each."""
+    given = [args[i] if len(args) > i else kwargs[name] for i, name in enumerate(("query", "key", "value"))]
+    active = [_is_active(one) for one in given]
+    if not active[2]:
+        return tuple(one for one in given if _is_active(one)), _refuse("an attention to constant values")
+
+    def rule(relevance: Tensor, output: Tensor) -> tuple[Tensor | None, ...]:
+        found = attention_rule(relevance, mixed_by_sdpa(output, *args, **kwargs), has_query=active[0],
+                               has_key=active[1])
+        return tuple(one for one, is_active in zip(found, active, strict=True) if is_active)
+
+    return tuple(one for one, is_active in zip(given, active, strict=True) if is_active), rule
+
+
 def _total(mode: RuleMode, args: tuple, kwargs: dict) -> Found:
     """A sum or a mean: to each summand its share by value."""
     x = args[0] if args else kwargs["input"]
@@ -178,7 +202,8 @@ def _refuse(what: str) -> Rule:
 _F = torch.nn.functional
 _RULES: dict[Callable, Callable[[RuleMode, tuple, dict], Found]] = {
     _F.linear: _linear,
-    **dict.fromkeys((torch.matmul, Tensor.matmul, Tensor.__matmul__, torch.bmm, Tensor.bmm), _matmul),
+    SDPA: _attention,
+    **dict.fromkeys(MATMULS, _matmul),
     **dict.fromkeys((torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__), _add),
     **dict.fromkeys((torch.sum, Tensor.sum, torch.mean, Tensor.mean), _total),
     **dict.fromkeys((torch.mul, Tensor.mul, Tensor.__mul__, Tensor.__rmul__), _product),

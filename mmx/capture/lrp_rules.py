@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mmx.arrays import Float
+from mmx.capture.attention import Mixed, of_all_heads, row_blocks
 
 _GUARD = 1e-9
 
@@ -54,6 +55,46 @@ def matmul_rule(relevance: Float[Tensor, "*batch rows cols"], product: Float[Ten
     """Half of the relevance to each factor."""
     share = safe_divide(relevance, product)
     return a * (share @ b.transpose(-1, -2)) / 2, b * (a.transpose(-1, -2) @ share) / 2
+
+
+def attention_rule(relevance: Float[Tensor, "batch heads rows width"], mixed: Mixed, *, has_query: bool = True,
+                   has_key: bool = True) -> tuple[Tensor | None, Tensor | None, Tensor]:
+    """Of a whole attention: `matmul_rule` of map and values, the identity through softmax, mask and scale, and the
+    rule of the product of queries and keys; by blocks of rows, without the map.
+
+    Args:
+        has_query, has_key: whether they are activations; what is constant gets none.
+
+    Returns:
+        Relevance of queries, keys and values, in their own shapes.
+    """
+    query, output = mixed.query, mixed.output
+    assert query is not None and mixed.key is not None and mixed.value is not None and output is not None
+    heads, cols = query.shape[1], mixed.key.shape[2]
+    key, value = of_all_heads(mixed.key, heads), of_all_heads(mixed.value, heads)
+    to_queries, to_keys, to_values = [], torch.zeros_like(key), torch.zeros_like(value)
+    for rows in row_blocks(query.shape[2], heads * cols, query.device):
+        # `narrow`, as the relevance may be of several targets at once, which an index of all rows does not take.
+        received, some = relevance.narrow(2, rows.start, rows.stop - rows.start), query[:, :, rows]
+        map_ = mixed.map_rows(rows, key)
+        to_map, found = matmul_rule(received, output[:, :, rows], map_, value)
+        to_values = to_values + found
+        product = some @ key.mT
+        if has_query and has_key:
+            to_some, found = matmul_rule(to_map, product, some, key.mT)
+            to_queries.append(to_some)
+            to_keys = to_keys + found.mT
+        elif has_query:
+            to_queries.append(matrix_rule(to_map, product, some, key.mT))
+        elif has_key:
+            to_keys = to_keys + matrix_rule(to_map.mT, product.mT, key, some.mT)
+    return (torch.cat(to_queries, dim=2) if has_query else None, _of_groups(to_keys, mixed.key) if has_key else None,
+            _of_groups(to_values, mixed.value))
+
+
+def _of_groups(values: Tensor, like: Tensor) -> Tensor:
+    """What heads that share keys or values have, together."""
+    return values.reshape(*like.shape[:2], -1, *like.shape[2:]).sum(dim=2)
 
 
 def conserved(relevance_in: Float[Tensor, " samples *shape"],

@@ -2,13 +2,17 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 
 import torch
 from torch import Tensor, nn
 
 from mmx.arrays import Bool, Float, Int, Shaped
+from mmx.capture.attention import Mixed
+from mmx.capture.choice import Chosen, Readout
+from mmx.capture.folding import Fold, Folded
 from mmx.capture.lrp import RuleMode
+from mmx.capture.maps import AttentionMap, Entries
 from mmx.capture.recording import recording
 from mmx.errors import CaptureError
 from mmx.reference import Reference
@@ -19,162 +23,134 @@ Outputs = Mapping[str, Shaped[Tensor, "_batch ..."]]
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """What is explained. An item is one (sample, target).
-
-    Attributes:
-        scores: the explained scores, in the graph.
-        samples: the sample that each belongs to.
-        positions: where in the readout's stream each is read; None where that follows from the inputs.
-        entries: of a stream whose batch is not the samples' (CLIP's texts), which entry each item is.
-        targets: which class, answer or text is explained.
-    """
-
-    scores: Float[Tensor, " items"]
-    samples: Int[Tensor, " items"]
-    positions: Int[Tensor, " items"] | None = None
-    entries: Mapping[str, Int[Tensor, " items"]] = field(default_factory=dict)
-    targets: Int[Tensor, " items"] | None = None
-
-    def __getitem__(self, items: Int[Tensor, " fewer"]) -> "Chosen":
-        return Chosen(self.scores[items], self.samples[items],
-                      None if self.positions is None else self.positions[items],
-                      {stream: entries[items] for stream, entries in self.entries.items()},
-                      None if self.targets is None else self.targets[items])
-
-    def entries_of(self, stream: str) -> Int[Tensor, " items"]:
-        """Where in the batch of a stream's maps each item is."""
-        return self.entries.get(stream, self.samples)
-
-
-@dataclass(frozen=True)
-class Readout:
-    """Which row of a stream's relevance is read: the one at `index`, or a mean of rows by `weights`."""
-
-    stream: str
-    index: Int[Tensor, " items"]
-    weights: Float[Tensor, " rows"] | None = None
-
-    def unit(self, size: int, dtype: torch.dtype) -> Float[Tensor, "items 1 {size}"]:
-        """The row vector that reads it."""
-        if self.weights is not None:
-            return self.weights.to(dtype).expand(len(self.index), 1, size)
-        return torch.nn.functional.one_hot(self.index, size).to(dtype).unsqueeze(1)
-
-    def take(self, matrix: Float[Tensor, "#items rows cols"]) -> Float[Tensor, "items cols"]:
-        """That row of a matrix for each item."""
-        if self.weights is not None:
-            return (self.unit(matrix.shape[1], matrix.dtype) @ matrix).squeeze(1)
-        matrix = matrix.expand(len(self.index), -1, -1)
-        return matrix[torch.arange(len(self.index), device=matrix.device), self.index]
-
-
-@dataclass(frozen=True)
 class Capture:
     """What methods read. An item is one (sample, target); numbers are float32 at least.
 
     Attributes:
-        attention, gradient, lrp: of each map by site; the latter two for the sites that were asked
-            for and from which a path leads to the target.
+        maps: of each site; gradients and LRP relevance for the sites that were asked for and from which a path leads
+            to the target.
         valid: the tokens that count, by stream.
         seeds: a number for each item, for what is random.
         reference: where the reference treats this family otherwise.
+        keep: what is folded is made once and kept.
     """
 
     schedule: Schedule
     readouts: tuple[Readout, ...]
     sizes: Mapping[str, int]
     valid: Mapping[str, Bool[Tensor, "items _tokens"]]
-    attention: Mapping[Site, Float[Tensor, "items _heads _rows _cols"]]
-    gradient: Mapping[Site, Float[Tensor, "items _heads _rows _cols"]]
-    lrp: Mapping[Site, Float[Tensor, "items _heads _rows _cols"]]
+    maps: Mapping[Site, AttentionMap]
     seeds: Sequence[int]
     reference: Reference = field(default_factory=Reference)
+    keep: bool = True
+    _folded: dict[tuple[Site, Fold], Folded] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def dtype(self) -> torch.dtype:
-        return next(iter(self.attention.values())).dtype
+        return next(iter(self.maps.values())).dtype
 
     @property
     def streams(self) -> tuple[str, ...]:
         return tuple(self.sizes)
 
+    def folded(self, site: Site, fold: Fold) -> Folded:
+        """The map of a site with its heads in one; the same fold of it is one matrix, whoever asks."""
+        if (site, fold) not in self._folded:
+            self._folded[site, fold] = Folded(self.maps[site], fold, self.keep)
+        return self._folded[site, fold]
+
+    def folded_where(self, has: Callable[[AttentionMap], bool], fold: Fold) -> dict[Site, Folded]:
+        """The same of all sites whose maps have something."""
+        return {site: self.folded(site, fold) for site, map_ in self.maps.items() if has(map_)}
+
 
 @dataclass(frozen=True)
 class ForwardPass:
-    """One recorded forward: a map per site, in the graph where one was asked for."""
+    """One recorded forward: the attention of each site, in the graph where one was asked for."""
 
-    maps: Mapping[Site, Float[Tensor, "_batch _heads _rows _cols"]]
+    mixed: Mapping[Site, Mixed]
     outputs: Outputs
     rules: RuleMode | None
 
     @property
     def sizes(self) -> dict[str, int]:
         """Tokens of each stream."""
-        return {stream: size for site, found in self.maps.items()
+        return {stream: size for site, found in self.mixed.items()
                 for stream, size in ((site.rows, found.shape[2]), (site.cols, found.shape[3]))}
 
 
 def run_forward(network: nn.Module, schedule: Schedule, graph_roots: Sequence[str], forward: Callable[[], Outputs], *,
                 in_graph: bool, rules: RuleMode | None) -> ForwardPass:
     """Runs the model once and checks every map; with `rules`, so that LRP can follow."""
-    with (torch.set_grad_enabled(in_graph), recording(network, schedule, graph_roots) as record,
-          rules or nullcontext()):
+    with (torch.set_grad_enabled(in_graph), rules or nullcontext(),
+          recording(network, schedule, graph_roots) as record):
         outputs = forward()
-    return ForwardPass(record.maps(schedule), outputs, rules)
+    return ForwardPass(record.of_sites(schedule), outputs, rules)
 
 
 def capture_items(passed: ForwardPass, schedule: Schedule, chosen: Chosen, readouts: tuple[Readout, ...], *,
                   gradient_sites: Sequence[Site], lrp_sites: Sequence[Site],
-                  valid: Mapping[str, Bool[Tensor, "_batch _tokens"]],
-                  seeds: Sequence[int], reference: Reference) -> Capture:
-    """Backward once if a gradient is asked for, and once by the LRP rules if LRP relevance is.
+                  valid: Mapping[str, Bool[Tensor, "_batch _tokens"]], seeds: Sequence[int], reference: Reference,
+                  keep: bool = True, last: bool = False) -> Capture:
+    """Backward once by the LRP rules if LRP relevance is asked for, and once if a gradient is.
 
     Args:
         valid: the tokens that count. Rows and columns of the others are taken out of the maps,
             and means run over valid tokens alone. The reference does neither, which lets padding into rollout and
             into the scale of Grad-CAM; without a mask here, so does mmx.
         seeds: a number for each sample, which the random control is drawn from.
+        keep: whether what methods fold is kept.
+        last: no other backward follows, so that the graph is let go as it is gone through.
     """
-    samples = chosen.samples
-    gradient = gradients(chosen, {site: passed.maps[site] for site in gradient_sites})
     lrp: dict[Site, Tensor] = {}
     if passed.rules is not None and lrp_sites:
         with passed.rules.following_relevance():
-            lrp = gradients(chosen, {site: passed.maps[site] for site in lrp_sites})
-    sizes = passed.sizes
+            lrp = gradients(chosen, {site: passed.mixed[site] for site in lrp_sites})
+    gradient = gradients(chosen, {site: passed.mixed[site] for site in gradient_sites}, last=last)
+    sizes, samples = passed.sizes, chosen.samples
+    entries = {stream: Entries.of(chosen.entries_of(stream), batch) for stream, batch in _batches(passed).items()}
     kept = {stream: torch.ones(len(samples), size, dtype=torch.bool, device=samples.device)
             for stream, size in sizes.items()}
-    attention = {site: of_items(_full(found.detach()), chosen.entries_of(site.rows))
-                 for site, found in passed.maps.items()}
-    if valid:
-        padded = {stream: of_items(mask, chosen.entries_of(stream)) for stream, mask in valid.items()}
-        kept |= padded
-        attention, gradient, lrp = ({site: _without_padding(found, site, padded) for site, found in maps.items()}
-                                    for maps in (attention, gradient, lrp))
-    return Capture(schedule, readouts, sizes, kept, attention, {site: _full(g) for site, g in gradient.items()},
-                   {site: _full(r) for site, r in lrp.items()}, [seeds[i] for i in samples.tolist()], reference)
+    padded = {stream: mask[chosen.entries_of(stream)] for stream, mask in valid.items()}
+    maps = {site: AttentionMap(_outside_the_graph(mixed), entries[site.rows], gradient.get(site), lrp.get(site),
+                               padded.get(site.rows), padded.get(site.cols))
+            for site, mixed in passed.mixed.items()}
+    return Capture(schedule, readouts, sizes, kept | padded, maps, [seeds[i] for i in samples.tolist()], reference,
+                   keep)
 
 
-def gradients(chosen: Chosen, maps: Mapping[Site, Float[Tensor, "_batch _heads _rows _cols"]],
-              ) -> dict[Site, Float[Tensor, "items _heads _rows _cols"]]:
-    """d score / d map of every item, without the sites that have no path.
+def _batches(passed: ForwardPass) -> dict[str, int]:
+    """How many entries each stream has, whose rows attend."""
+    return {site.rows: mixed.shape[0] for site, mixed in passed.mixed.items()}
+
+
+def _outside_the_graph(mixed: Mixed) -> Mixed:
+    values = {one.name: getattr(mixed, one.name) for one in fields(mixed)}
+    return replace(mixed, **{name: value.detach() for name, value in values.items() if isinstance(value, Tensor)})
+
+
+def gradients(chosen: Chosen, mixed: Mapping[Site, Mixed], *, last: bool = False,
+              ) -> dict[Site, Float[Tensor, "items _heads _rows _any"]]:
+    """d score / d output of the attention of every item, without the sites that have no path.
 
     Args:
         chosen: the explained scores.
-        maps: in the graph of the scores.
+        mixed: in the graph of the scores. Where the output of an attention is not known, its map stands for it.
+        last: no other backward follows.
 
     Raises:
         CaptureError: a map that should reach the target has no gradient; the message names its module.
     """
     by_site: dict[Site, Tensor] = {}
-    apart = [{stream} for stream in chosen.entries]
-    for streams in [{site.rows for site in maps}.difference(chosen.entries), *apart]:
-        together = {site: map_ for site, map_ in maps.items() if site.rows in streams}
-        if together:
-            entries = chosen.entries_of(next(iter(streams)))
-            by_site |= _gradients_of_one_batch(chosen.scores, entries, together)
-    for site in maps:
+    groups = [{site: one.reached for site, one in mixed.items() if site.rows in streams}
+              for streams in [{site.rows for site in mixed}.difference(chosen.entries),
+                              *({stream} for stream in chosen.entries)]]
+    groups = [group for group in groups if group]
+    for number, group in enumerate(groups):
+        entries = chosen.entries_of(next(iter(group)).rows)
+        by_site |= _gradients_of_one_batch(chosen.scores, entries, group,
+                                           keep_graph=not last or number < len(groups) - 1)
+    for site in mixed:
         if site.reaches_target and site not in by_site:
             raise CaptureError(f"No gradient reaches the attention map of {site.module} (call {site.call + 1}).",
                                "It is computed but not used, or the graph does not start before it.")
@@ -182,18 +158,22 @@ def gradients(chosen: Chosen, maps: Mapping[Site, Float[Tensor, "_batch _heads _
 
 
 def _gradients_of_one_batch(scores: Float[Tensor, " items"], entries: Int[Tensor, " items"],
-                            maps: Mapping[Site, Float[Tensor, "batch _heads _rows _cols"]],
-                            ) -> dict[Site, Float[Tensor, "items _heads _rows _cols"]]:
+                            reached: Mapping[Site, Float[Tensor, "batch _heads _rows _any"]], *, keep_graph: bool,
+                            ) -> dict[Site, Float[Tensor, "items _heads _rows _any"]]:
     """One backward for all items whose entries differ; items of one entry take turns in a batched one."""
     turns = turns_of(entries)
     shared = bool(turns.max() > 0)
     weights = _one_per_turn(scores, turns) if shared else torch.ones_like(scores)
-    inside = [site for site, map_ in maps.items() if map_.requires_grad]
-    # The graph is kept for a second pass by other rules; it goes with the last reference to the maps.
-    found = torch.autograd.grad(scores, [maps[site] for site in inside], weights, is_grads_batched=shared,
-                                allow_unused=True, retain_graph=True) if inside else ()
-    return {site: gradient[turns, entries] if shared else of_items(gradient, entries)
+    inside = [site for site, values in reached.items() if values.requires_grad]
+    found = torch.autograd.grad(scores, [reached[site] for site in inside], weights, is_grads_batched=shared,
+                                allow_unused=True, retain_graph=keep_graph) if inside else ()
+    taken = None if shared else Entries.of(entries, len(next(iter(reached.values()))))
+    return {site: gradient[turns, entries] if taken is None else _for_items(gradient, taken)
             for site, gradient in zip(inside, found, strict=True) if gradient is not None}
+
+
+def _for_items(gradient: Tensor, entries: Entries) -> Tensor:
+    return gradient if entries.each else gradient[entries.index]
 
 
 def turns_of(samples: Int[Tensor, " items"]) -> Int[Tensor, " items"]:
@@ -203,24 +183,3 @@ def turns_of(samples: Int[Tensor, " items"]) -> Int[Tensor, " items"]:
 
 def _one_per_turn(scores: Float[Tensor, " items"], turns: Int[Tensor, " items"]) -> Float[Tensor, "turns items"]:
     return torch.nn.functional.one_hot(turns).T.to(scores.dtype)
-
-
-def of_items(values: Shaped[Tensor, " batch *rest"], samples: Int[Tensor, " items"]) -> Shaped[Tensor, " items *rest"]:
-    """Row `samples[i]` for every item; the tensor itself where that is each sample once, in order."""
-    if len(samples) == len(values) and torch.equal(samples, torch.arange(len(values), device=samples.device)):
-        return values
-    if (samples == samples[0]).all():
-        return values[samples[:1]].expand(len(samples), *values.shape[1:])
-    return values[samples]
-
-
-def _without_padding(values: Float[Tensor, "items heads rows cols"], site: Site,
-                     valid: Mapping[str, Bool[Tensor, "items _tokens"]]) -> Float[Tensor, "items heads rows cols"]:
-    """Zero in rows and columns of padding; a gradient is not zero in its columns, though the map is."""
-    if site.rows in valid:
-        values = values * valid[site.rows][:, None, :, None]
-    return values * valid[site.cols][:, None, None, :] if site.cols in valid else values
-
-
-def _full(values: Tensor) -> Tensor:
-    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values

@@ -1,11 +1,11 @@
-"""Attention maps taken where an unmodified model computes them: the only hooks of mmx.
+"""What attention maps are made of, taken where an unmodified model mixes by them: the only hooks of mmx.
 
-`output_attentions=True` would yield 19 of the 32 maps of LXMERT. Parameters stay out of the graph: it starts at the
-modules that a family names as its roots.
+`output_attentions=True` would yield 19 of the 32 maps of LXMERT, and make classes that need no map make one. Parameters
+stay out of the graph: it starts at the modules that a family names as its roots.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from mmx.arrays import Bool, Float
+from mmx.capture.attention import SDPA, Mixed, Watching
 from mmx.errors import CaptureError
 from mmx.schedule import Schedule, Site, sites_of
 
@@ -25,41 +26,79 @@ _ROW_SUM_TOLERANCE = {torch.float64: 1e-5, torch.float32: 1e-4, torch.float16: 2
 
 
 class Recording:
-    """The attention maps of one forward, by module and call."""
+    """The attentions of one forward, by module and call."""
 
     def __init__(self) -> None:
-        self._maps: dict[str, list[Tensor]] = defaultdict(list)
+        self._found: dict[str, list[Mixed | object]] = defaultdict(list)
+        self._inside: list[tuple[str, int]] = []
+        self._waited: dict[int, tuple[str, int]] = {}
 
-    def hook(self, module: str) -> Hook:
-        """What takes the maps of a module as it runs."""
-        def store(_module: nn.Module, _inputs: tuple, output: Tensor | tuple) -> None:
-            self._maps[module].append(output if isinstance(output, Tensor) else output[1])
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Sees the calls of a forward inside."""
+        def mixed(one: Mixed) -> None:
+            if self._inside:
+                self._found[self._inside[-1][0]].append(one)
 
-        return store
+        def multiplied(map_: Tensor, value: Tensor, output: Tensor) -> None:
+            name, call = self._waited.pop(id(map_))
+            self._found[name][call] = Mixed(value=value, output=output, map=map_)
 
-    def maps(self, schedule: Schedule) -> dict[Site, Float[Tensor, "_batch _heads _rows _cols"]]:
-        """One checked map per site, still in the graph."""
-        maps = {site: self._one(site) for site in sites_of(schedule)}
+        with Watching(mixed, multiplied, self._waited):
+            yield
+
+    def hooks(self, module: nn.Module, name: str) -> list[RemovableHandle]:
+        """What takes the attentions of a module as it runs: those inside it, or else the map that it gives."""
+        def enter(_module: nn.Module, _inputs: tuple) -> None:
+            self._inside.append((name, len(self._found[name])))
+
+        def leave(_module: nn.Module, _inputs: tuple, output: Any) -> None:
+            _, before = self._inside.pop()
+            if len(self._found[name]) > before:
+                return
+            map_ = output[1] if isinstance(output, tuple) and len(output) > 1 else output
+            if isinstance(map_, Tensor) and map_.dim() == 4:
+                self._found[name].append(Mixed(map=map_))
+                self._waited[id(map_)] = name, before
+            else:
+                self._found[name].append(map_)
+
+        return [module.register_forward_pre_hook(enter), module.register_forward_hook(leave)]
+
+    def of_sites(self, schedule: Schedule) -> dict[Site, Mixed]:
+        """One checked attention per site, still in the graph."""
+        found = {site: self._one(site) for site in sites_of(schedule)}
         sizes: dict[str, int] = {}
-        for site, found in maps.items():
-            for stream, size in ((site.rows, found.shape[2]), (site.cols, found.shape[3])):
+        for site, one in found.items():
+            for stream, size in ((site.rows, one.shape[2]), (site.cols, one.shape[3])):
                 if sizes.setdefault(stream, size) != size:
                     raise CaptureError(f"{site.module} has {size} {stream} tokens where others have {sizes[stream]}.")
-            sums = found.detach().sum(dim=-1)
-            if not (sums - 1).abs().max() <= _ROW_SUM_TOLERANCE[found.dtype]:
-                raise CaptureError(f"The rows of the attention map of {site.module} do not sum to 1.",
-                                   "The model is not run with eager attention, or the hook is at the wrong module.")
-        return maps
+        _check_row_sums(found)
+        return found
 
-    def _one(self, site: Site) -> Float[Tensor, "batch heads rows cols"]:
-        found = self._maps[site.module]
-        if len(found) <= site.call or not isinstance(found[site.call], Tensor):
-            raise CaptureError(f"No attention map came out of {site.module} (call {site.call + 1}).",
-                               "Is the model loaded with attn_implementation='eager'?")
-        if found[site.call].dim() != 4:
-            raise CaptureError(f"{site.module} gives a map of {found[site.call].dim()} dimensions, expected "
+    def _one(self, site: Site) -> Mixed:
+        found = self._found[site.module]
+        one = found[site.call] if len(found) > site.call else None
+        if isinstance(one, Mixed):
+            return one
+        if isinstance(one, Tensor):
+            raise CaptureError(f"{site.module} gives a map of {one.dim()} dimensions, expected "
                                "(batch, heads, rows, cols).")
-        return found[site.call]
+        raise CaptureError(f"No attention map came out of {site.module} (call {site.call + 1}).",
+                           "It neither gives one nor mixes by scaled_dot_product_attention.")
+
+
+def _check_row_sums(found: dict[Site, Mixed]) -> None:
+    """Of the maps that a model makes itself; read from the device once for all of them."""
+    made = {site: one.map for site, one in found.items() if one.map is not None}
+    if not made:
+        return
+    off = torch.stack([(map_.detach().sum(dim=-1) - 1).abs().max() / _ROW_SUM_TOLERANCE[map_.dtype]
+                       for map_ in made.values()]).tolist()
+    for site, times in zip(made, off, strict=True):
+        if not times <= 1:
+            raise CaptureError(f"The rows of the attention map of {site.module} do not sum to 1.",
+                               "The hook is at the wrong module.")
 
 
 @contextmanager
@@ -68,50 +107,61 @@ def recording(network: nn.Module, schedule: Schedule, graph_roots: Sequence[str]
     record = Recording()
     training = [module for module in network.modules() if module.training]
     unfrozen = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    handles, opened = [], []
+    handles = []
     try:
         network.eval()
         for parameter in unfrozen:
             parameter.requires_grad = False
-        for name in {site.module: None for site in sites_of(schedule)}:
-            module = _submodule(network, name)
-            if isinstance(module, nn.MultiheadAttention):
-                opened.append((module, vars(module).get("forward")))
-                module.forward = partial(attention_with_map, module)  # type: ignore[method-assign]
-            handles.append(module.register_forward_hook(record.hook(name)))
+        sites = {name: _submodule(network, name) for name in {site.module: None for site in sites_of(schedule)}}
+        for name, module in sites.items():
+            handles += record.hooks(module, name)
         handles += [_start_graph_at(network, name) for name in graph_roots]
-        yield record
+        with mixing_by_sdpa(network, sites.values()), record.watching():
+            yield record
     finally:
         for handle in handles:
             handle.remove()
-        for module, own in opened:
-            del module.forward
-            if own is not None:
-                module.forward = own
         for module in training:
             module.training = True
         for parameter in unfrozen:
             parameter.requires_grad = True
 
 
-def attention_with_map(module: nn.MultiheadAttention, query: Float[Tensor, "batch rows width"],
-                       key: Float[Tensor, "batch cols width"], value: Float[Tensor, "batch cols width"],
-                       **_: object) -> tuple[Float[Tensor, "batch rows width"], Float[Tensor, "batch heads rows cols"]]:
-    """What PyTorch's own attention module gives, and the map of each head that it is made of.
+@contextmanager
+def mixing_by_sdpa(network: nn.Module, attentions: Iterable[nn.Module]) -> Iterator[None]:
+    """Classes of transformers that can mix by SDPA do so inside, and PyTorch's own modules among `attentions` too."""
+    configs: list[tuple[Any, str, Any]] = [
+        (config, config._attn_implementation, module._supports_sdpa) for module in network.modules()
+        if (config := getattr(module, "config", None)) is not None and hasattr(module, "_supports_sdpa")]
+    opened = [(module, vars(module).get("forward")) for module in attentions
+              if isinstance(module, nn.MultiheadAttention)]
+    try:
+        for config, before, can in configs:  # a config hands it on to those inside it, which come after it
+            config._attn_implementation = "sdpa" if can else before
+        for module, _ in opened:
+            module.forward = partial(attention_of_heads, module)  # type: ignore[method-assign]
+        yield
+    finally:
+        for config, before, _ in configs:
+            config._attn_implementation = before
+        for module, own in opened:
+            del module.forward
+            if own is not None:
+                module.forward = own
 
-    The module itself hands out a mean over heads, aside from the graph. Without masks, batch first.
-    """
+
+def attention_of_heads(module: nn.MultiheadAttention, query: Float[Tensor, "batch rows width"],
+                       key: Float[Tensor, "batch cols width"], value: Float[Tensor, "batch cols width"],
+                       **_: object) -> tuple[Float[Tensor, "batch rows width"], None]:
+    """What PyTorch's own attention module gives, by a call of SDPA that can be seen. Without masks, batch first."""
     if not module.batch_first or module.bias_k is not None or module.in_proj_weight is None:
         raise CaptureError("A torch.nn.MultiheadAttention of this kind is not read.",
                            "It must be batch first, without biases of keys, with projections of one size.")
     weights, width = module.in_proj_weight.chunk(3), module.embed_dim
     biases = (None,) * 3 if module.in_proj_bias is None else module.in_proj_bias.chunk(3)
-    heads, size = module.num_heads, width // module.num_heads
-    q, k, v = (nn.functional.linear(one, weight, bias).view(len(one), -1, heads, size).transpose(1, 2)
-               for one, weight, bias in zip((query, key, value), weights, biases, strict=True))
-    attention = (torch.matmul(q, k.transpose(-1, -2)) * size**-0.5).softmax(dim=-1)
-    mixed = torch.matmul(attention, v).transpose(1, 2).reshape(len(query), -1, width)
-    return module.out_proj(mixed), attention
+    q, k, v = (nn.functional.linear(one, weight, bias).view(len(one), -1, module.num_heads, width // module.num_heads)
+               .transpose(1, 2) for one, weight, bias in zip((query, key, value), weights, biases, strict=True))
+    return module.out_proj(SDPA(q, k, v).transpose(1, 2).reshape(len(query), -1, width)), None
 
 
 def _submodule(network: nn.Module, name: str) -> nn.Module:

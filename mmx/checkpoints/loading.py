@@ -61,7 +61,7 @@ def _without_the_hub(path: Path) -> PreTrainedConfig | None:
 
 
 def load_network(source: Source, architecture: str, *, device: str = "cpu", dtype: str = "float32") -> PreTrainedModel:
-    """The model in eval mode with eager attention and frozen parameters.
+    """The model in eval mode, with frozen parameters and the fastest attention that its class has.
 
     Raises:
         CheckpointError: the files are missing, broken, or lack weights that the class needs.
@@ -81,8 +81,7 @@ def load_with_leftovers(source: Source, architecture: str, *, device: str = "cpu
     quiet()
     network, found = reading(source, "weights", lambda: model_class.from_pretrained(
         source.folder, config=config if isinstance(config, model_class.config_class) else None,
-        attn_implementation="eager", dtype=DTYPES[dtype], weights_only=True, ignore_mismatched_sizes=True,
-        output_loading_info=True))
+        dtype=DTYPES[dtype], weights_only=True, ignore_mismatched_sizes=True, output_loading_info=True))
     missing = sorted(found["missing_keys"])
     other = [f"{key} ({_in_words(file)} in the file, {_in_words(model)} by config.json)"
              for key, file, model in sorted(found["mismatched_keys"])]

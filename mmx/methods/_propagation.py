@@ -1,4 +1,4 @@
-"""What the methods that walk the whole schedule share."""
+"""What several methods fold, and the walk over the whole schedule."""
 
 from __future__ import annotations
 
@@ -12,24 +12,38 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mmx.arrays import Float
-    from mmx.capture import Capture
+    from mmx.capture import Block, Capture, Folded
+    from mmx.rules import Matrix
 
 
-def fused_attention(capture: Capture) -> dict[Site, Float[Tensor, "items _rows _cols"]]:
+def fused_attention(capture: Capture) -> dict[Site, Folded]:
     """Eq. 5 at every site that has a path to the target."""
-    from mmx.rules import fuse_heads
-
-    return {site: fuse_heads(capture.attention[site], gradient) for site, gradient in capture.gradient.items()}
+    return capture.folded_where(lambda map_: map_.has_gradient, _fused)
 
 
-def fused_lrp(capture: Capture) -> dict[Site, Float[Tensor, "items _rows _cols"]]:
+def fused_lrp(capture: Capture) -> dict[Site, Folded]:
     """Eq. 5 with the LRP relevance of the map in place of the map, as in transformer attribution."""
+    return capture.folded_where(lambda map_: map_.has_relevance, _fused_lrp)
+
+
+def _fused(block: Block) -> Float[Tensor, "items _rows _cols"]:
     from mmx.rules import fuse_heads
 
-    return {site: fuse_heads(relevance, capture.gradient[site]) for site, relevance in capture.lrp.items()}
+    return fuse_heads(block.attention, block.gradient)
 
 
-def propagated_rows(capture: Capture, fused: Mapping[Site, Float[Tensor, "items _rows _cols"]], *,
+def _fused_lrp(block: Block) -> Float[Tensor, "items _rows _cols"]:
+    from mmx.rules import fuse_heads
+
+    return fuse_heads(block.relevance, block.gradient)
+
+
+def mean_over_heads(block: Block) -> Float[Tensor, "items _rows _cols"]:
+    """The attention map, its heads alike."""
+    return block.attention.mean(dim=1)
+
+
+def propagated_rows(capture: Capture, fused: Mapping[Site, Matrix], *,
                     normalize: bool = True, self_in_cross: bool = True, as_reference: bool = False) -> Rows:
     """Eq. 6 to 11 over the schedule, then the rows that the readouts ask for.
 

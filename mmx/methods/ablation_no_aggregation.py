@@ -10,17 +10,18 @@ from mmx.methods.base import Method, Rows
 from mmx.schedule import sites_of
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from mmx.arrays import Float
-    from mmx.capture import Capture, Readout
+    from mmx.capture import Capture, Folded, Readout
 
 
 @dataclass(frozen=True)
 class _Product:
     """A product of maps, each perhaps transposed, of which only rows are ever read. No factors: the identity."""
 
-    factors: tuple[tuple[Float[Tensor, "items _rows _cols"], bool], ...] = ()
+    factors: tuple[tuple[Folded, bool], ...] = ()
 
     @property
     def transposed(self) -> _Product:
@@ -29,11 +30,14 @@ class _Product:
     def __matmul__(self, other: _Product) -> _Product:
         return _Product(self.factors + other.factors)
 
-    def row(self, unit: Float[Tensor, "items 1 rows"]) -> Float[Tensor, "items cols"]:
-        """`unit` times the product."""
-        row = unit
-        for factor, turned in self.factors:
-            row = row @ (factor.transpose(-1, -2) if turned else factor)
+    def row(self, readout: Readout, size: int, dtype: torch.dtype) -> Float[Tensor, "items cols"]:
+        """That row of the product."""
+        if not self.factors:
+            return readout.unit(size, dtype).squeeze(1)
+        (first, turned), *others = self.factors
+        row = (first.times(readout.unit(size, dtype).mT).mT if turned else readout.of(first).unsqueeze(1))
+        for factor, turned in others:
+            row = factor.times(row.mT).mT if turned else factor.rows_times(row)
         return row.squeeze(1)
 
 
@@ -67,7 +71,7 @@ def _row(product: _Product | None, capture: Capture, readout: Readout,
          cols: str) -> Float[Tensor, "items {capture.sizes[cols]}"]:
     if product is None:
         return readout.index.new_zeros(len(readout.index), capture.sizes[cols], dtype=capture.dtype)
-    return product.row(readout.unit(capture.sizes[readout.stream], capture.dtype))
+    return product.row(readout, capture.sizes[readout.stream], capture.dtype)
 
 
 METHOD = Method(

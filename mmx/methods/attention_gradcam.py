@@ -11,21 +11,25 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mmx.arrays import Float
-    from mmx.capture import Capture
+    from mmx.capture import Block, Capture, Readout
 
 
 def attention_gradcam(capture: Capture) -> Rows:
-    return {(readout.stream, cols): readout.take(_weighted(capture, site))
+    return {(readout.stream, cols): _weighted(capture, site, readout)
             for readout in capture.readouts for cols, site in last_sites(capture.schedule, readout.stream).items()}
 
 
-def _weighted(capture: Capture, site: Site) -> Float[Tensor, "items rows cols"]:
-    attention = capture.attention[site]
-    if site not in capture.gradient:
-        return attention.new_zeros(attention[:, 0].shape)
+def _weighted(capture: Capture, site: Site, readout: Readout) -> Float[Tensor, "items cols"]:
+    map_ = capture.maps[site]
+    if not map_.has_gradient:
+        return readout.index.new_zeros(len(readout.index), capture.sizes[site.cols], dtype=capture.dtype)
     entries = capture.valid[site.rows].sum(dim=1) * capture.valid[site.cols].sum(dim=1)
-    weights = capture.gradient[site].sum(dim=(2, 3)) / entries[:, None]
-    return (attention * weights[:, :, None, None]).mean(dim=1).clamp(min=0)
+    weights = map_.gradient_sums() / entries[:, None]
+
+    def weighted(block: Block) -> Float[Tensor, "items _rows _cols"]:
+        return (block.attention * weights[:, :, None, None]).mean(dim=1).clamp(min=0)
+
+    return readout.of(capture.folded(site, weighted))
 
 
 METHOD = Method(

@@ -11,18 +11,23 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mmx.arrays import Float
-    from mmx.capture import Capture
+    from mmx.capture import Block, Capture, Readout
 
 
 def partial_lrp(capture: Capture) -> Rows:
-    return {(readout.stream, cols): readout.take(_last(capture, site).mean(dim=1))
+    return {(readout.stream, cols): _read(capture, site, readout)
             for readout in capture.readouts for cols, site in last_sites(capture.schedule, readout.stream).items()}
 
 
-def _last(capture: Capture, site: Site) -> Float[Tensor, "items heads rows cols"]:
+def _read(capture: Capture, site: Site, readout: Readout) -> Float[Tensor, "items cols"]:
     """A map without a path to the target has no relevance."""
-    attention = capture.attention[site]
-    return capture.lrp[site] if site in capture.lrp else attention.new_zeros(attention.shape)
+    if not capture.maps[site].has_relevance:
+        return readout.index.new_zeros(len(readout.index), capture.sizes[site.cols], dtype=capture.dtype)
+    return readout.of(capture.folded(site, _mean))
+
+
+def _mean(block: Block) -> Float[Tensor, "items _rows _cols"]:
+    return block.relevance.mean(dim=1)
 
 
 METHOD = Method(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mmx.methods._propagation import mean_over_heads
 from mmx.methods.base import Method, Rows, last_sites
 
 if TYPE_CHECKING:
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def raw_attention(capture: Capture) -> Rows:
-    return {(readout.stream, cols): readout.take(capture.attention[site].mean(dim=1))
+    return {(readout.stream, cols): readout.of(capture.folded(site, mean_over_heads))
             for readout in capture.readouts for cols, site in last_sites(capture.schedule, readout.stream).items()}
 
 

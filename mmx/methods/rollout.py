@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mmx.methods._propagation import mean_over_heads
 from mmx.methods.base import Method, Rows, last_sites
 from mmx.schedule import Site, self_sites
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mmx.arrays import Float
-    from mmx.capture import Capture
+    from mmx.capture import Block, Capture, Folded
 
 
 def rollout(capture: Capture) -> Rows:
@@ -20,33 +21,39 @@ def rollout(capture: Capture) -> Rows:
         unit = readout.unit(capture.sizes[readout.stream], capture.dtype)
         for cols, site in last_sites(capture.schedule, readout.stream).items():
             if site.is_self:
-                rolled = _through(unit, _layers(capture, self_sites(capture.schedule, cols)))
+                *before, last = _layers(capture, self_sites(capture.schedule, cols))
+                rolled = _through(readout.of(last).unsqueeze(1), before)
             else:
                 # Row t of Jᵀ is column t of J, which a walk the other way gives.
-                own = _layers(capture, self_sites(capture.schedule, readout.stream, before=site))
-                column = _through(unit, [layer.transpose(-1, -2) for layer in reversed(own)])
-                across = column @ capture.attention[site].mean(dim=1)
+                column = unit.mT
+                for layer in _layers(capture, self_sites(capture.schedule, readout.stream, before=site)):
+                    column = layer.times(column)
+                across = capture.folded(site, mean_over_heads).rows_times(column.mT)
                 rolled = _through(across, _layers(capture, self_sites(capture.schedule, cols, before=site)))
             rows[readout.stream, cols] = rolled.squeeze(1)
     return rows
 
 
-def _layers(capture: Capture, sites: tuple[Site, ...]) -> list[Float[Tensor, "items size size"]]:
+def _layers(capture: Capture, sites: tuple[Site, ...]) -> list[Folded]:
     """Mean over heads of A, plus I, of each site, rows divided by their sums; first layer first."""
+    fold = _normalized if capture.reference.rollout_normalizes else _mixed
+    return [capture.folded(site, fold) for site in sites]
+
+
+def _mixed(block: Block) -> Float[Tensor, "items _rows _cols"]:
+    return block.plus_identity(mean_over_heads(block))
+
+
+def _normalized(block: Block) -> Float[Tensor, "items _rows _cols"]:
     from mmx.rules import row_normalize
 
-    if not sites:
-        return []
-    identity = capture.attention[sites[0]].new_ones(capture.sizes[sites[0].rows], dtype=capture.dtype).diag()
-    mixed = [capture.attention[site].mean(dim=1) + identity for site in sites]
-    return [row_normalize(layer) for layer in mixed] if capture.reference.rollout_normalizes else mixed
+    return row_normalize(_mixed(block))
 
 
-def _through(row: Float[Tensor, "items 1 size"],
-             layers: list[Float[Tensor, "items size size"]]) -> Float[Tensor, "items 1 size"]:
+def _through(row: Float[Tensor, "items 1 size"], layers: list[Folded]) -> Float[Tensor, "items 1 size"]:
     """row · J with J = layer_L … layer_1."""
     for layer in reversed(layers):
-        row = row @ layer
+        row = layer.rows_times(row)
     return row
 
 

@@ -20,14 +20,11 @@ def transformer_attribution(capture: Capture) -> Rows:
     for readout in capture.readouts:
         for cols, last in last_sites(capture.schedule, readout.stream).items():
             if not last.is_self:
-                unreached = capture.attention[last][:, 0]
-                reached = fused[last] if last in fused else unreached.new_zeros(unreached.shape)
-                rows[readout.stream, cols] = readout.take(reached)
+                unreached = readout.index.new_zeros(len(readout.index), capture.sizes[cols], dtype=capture.dtype)
+                rows[readout.stream, cols] = readout.of(fused[last]) if last in fused else unreached
                 continue
-            size = capture.sizes[cols]
             layers = tuple(fused[site] for site in self_sites(capture.schedule, cols) if site in fused)
-            unit = readout.unit(size, capture.dtype)
-            rows[readout.stream, cols] = SelfRelevance(size, layers).rows_times(unit).squeeze(1)
+            rows[readout.stream, cols] = SelfRelevance(capture.sizes[cols], layers).row(readout, capture.dtype)
     return rows
 
 

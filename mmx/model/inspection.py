@@ -128,8 +128,8 @@ def _maps(model: Model, run: list[_Run]) -> str:
     passed = run_forward(model.network, schedule, model.family.roots, lambda: model.described.run(inputs),
                          in_graph=True, rules=None)
     run.append(_Run(inputs, schedule, passed))
-    heads = sorted({found.shape[1] for found in passed.maps.values()})
-    return (f"{len(passed.maps)} of {len(sites_of(schedule))}, {' or '.join(map(str, heads))} heads each; "
+    heads = sorted({found.shape[1] for found in passed.mixed.values()})
+    return (f"{len(passed.mixed)} of {len(sites_of(schedule))}, {' or '.join(map(str, heads))} heads each; "
             "every row sums to 1")
 
 
@@ -145,10 +145,10 @@ def _logits(model: Model, run: _Run) -> str:
 @torch.inference_mode(False)
 def _gradients(model: Model, run: _Run) -> str:
     passed = run.passed
-    found = gradients(model.asking.choose(passed.outputs, model.asking.any_target), passed.maps)
+    found = gradients(model.asking.choose(passed.outputs, model.asking.any_target), passed.mixed)
     zero = [site.module for site, gradient in found.items() if site.reaches_target and not gradient.any()]
-    idle = len(passed.maps) - sum(site.reaches_target for site in passed.maps)
-    return (f"at all {len(passed.maps) - idle} maps that reach the result"
+    idle = len(passed.mixed) - sum(site.reaches_target for site in passed.mixed)
+    return (f"at all {len(passed.mixed) - idle} maps that reach the result"
             + (f"; {idle} lead nowhere, as they should" if idle else "")
             + (f"; all zero on this input at {', '.join(zero)}" if zero else ""))
 

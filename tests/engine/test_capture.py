@@ -66,8 +66,9 @@ def changed(model: Model, inputs: Inputs, site: Site, change: Callable[[Tensor],
 def test_every_site_has_a_map_of_its_streams_whose_rows_sum_to_one(model: Model, batches: Batches) -> None:
     found = captured(model, batches.alone(0))
     assert found.sizes == {"text": 8, "image": 3}
-    assert list(found.attention) == list(sites_of(found.schedule))
-    for site, attention in found.attention.items():
+    assert list(found.maps) == list(sites_of(found.schedule))
+    for site, map_ in found.maps.items():
+        attention = map_.attention
         assert attention.shape == (1, 2, found.sizes[site.rows], found.sizes[site.cols])
         torch.testing.assert_close(attention.sum(-1), torch.ones_like(attention[..., 0]), atol=1e-12, rtol=0)
         assert not attention.requires_grad
@@ -82,13 +83,14 @@ def test_the_two_directions_of_a_shared_module_are_told_apart(model: Model, batc
                "visual_attention_mask": torch.tensor([[1] * 7 + [0]])}
     found = captured(model, inputs)
     for site in sites_of(found.schedule):
-        assert (found.attention[site][..., -1] == 0).all() == (site.cols == "image"), site
+        assert (found.maps[site].attention[..., -1] == 0).all() == (site.cols == "image"), site
 
 
 def test_only_sites_without_a_path_to_the_answer_lack_a_gradient(model: Model, batches: Batches) -> None:
     found = captured(model, batches.alone(0))
-    assert set(found.gradient) == {site for site in sites_of(found.schedule) if site.reaches_target}
-    assert all(gradient.shape == found.attention[site].shape for site, gradient in found.gradient.items())
+    reached = {site: map_ for site, map_ in found.maps.items() if map_.has_gradient}
+    assert set(reached) == {site for site in sites_of(found.schedule) if site.reaches_target}
+    assert all(map_.gradient.shape == map_.attention.shape for map_ in reached.values())
 
 
 def test_the_captured_forward_gives_the_plain_logits_bit_for_bit(model: Model, batches: Batches) -> None:
@@ -104,10 +106,11 @@ def test_gradients_are_the_change_of_the_score_with_the_map(model: Model, batche
     inputs, step = batches.alone(0), 1e-5
     found = captured(model, inputs, target=2)
     for site in sites_of(found.schedule):
-        direction = torch.randn(found.attention[site].shape, generator=torch.Generator().manual_seed(1)).double()
+        direction = torch.randn(found.maps[site].shape, generator=torch.Generator().manual_seed(1)).double()
         ahead, behind = (changed(model, inputs, site, lambda a, sign=sign, way=direction: a + sign * step * way)[0, 2]
                          for sign in (1, -1))
-        slope = (found.gradient[site] * direction).sum() if site in found.gradient else torch.tensor(0.0).double()
+        map_ = found.maps[site]
+        slope = (map_.gradient * direction).sum() if map_.has_gradient else torch.tensor(0.0).double()
         torch.testing.assert_close(slope, (ahead - behind) / (2 * step), atol=1e-7, rtol=1e-5)
 
 
@@ -219,8 +222,8 @@ def test_a_module_is_found_by_any_of_its_names(model: Model, batches: Batches) -
     first = site_at(model, 0)
     described = swapped(model, first, replace(first, module=f"lxmert.encoder.layer.7.attention|{first.module}"))
     found = captured(model, batches.alone(0), described=described)
-    assert torch.equal(next(iter(found.attention.values())),
-                       captured(model, batches.alone(0)).attention[first])
+    assert torch.equal(next(iter(found.maps.values())).attention,
+                       captured(model, batches.alone(0)).maps[first].attention)
 
 
 def test_a_module_that_has_none_of_its_names_is_named_by_all(model: Model, batches: Batches) -> None:

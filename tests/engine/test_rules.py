@@ -1,11 +1,13 @@
 """Rules against the paper's equations as dense matrices (tests/dense_oracle.py), in float64."""
 
+from typing import Any
+
 import pytest
 import torch
 from dense_oracle import dense_fuse, dense_row_normalize, dense_start, dense_walk
 from torch import Tensor
 
-from mmx.capture import Readout
+from mmx.capture import AttentionMap, Folded, Readout
 from mmx.rules import Relevance, fuse_heads, propagate, row_normalize
 from mmx.schedule import Schedule, Site
 
@@ -38,6 +40,12 @@ SCHEDULES = {"lxmert": LXMERT, "detr": DETR, "three streams": THREE, "mixed step
              "cross first": CROSS_FIRST, **{f"random {seed}": random_schedule(seed) for seed in range(6)}}
 
 
+def walked(schedule: Schedule, fused: Fused, sizes: dict[str, int], **options: Any) -> Relevance:
+    """`propagate` of whole matrices, each as an attention map of a single head."""
+    return propagate(schedule, {site: Folded(AttentionMap.of(values[:, None]), lambda block: block.attention[:, 0],
+                                             keep=False) for site, values in fused.items()}, sizes, **options)
+
+
 def random_fused(schedule: Schedule, batch: int = 2, seed: int = 0, zero_rows: bool = True) -> Fused:
     """Non-negative maps; by default token 1 of each stream never attends within it, so that R - I has a zero row."""
     generator = torch.Generator().manual_seed(seed)
@@ -62,7 +70,7 @@ def matrix(state: Relevance, rows: str, cols: str, batch: int) -> Tensor:
 def test_every_row_equals_the_dense_equations(name: str, normalize: bool, self_in_cross: bool) -> None:
     schedule = SCHEDULES[name]
     fused = random_fused(schedule)
-    state = propagate(schedule, fused, SIZES, normalize=normalize, self_in_cross=self_in_cross)
+    state = walked(schedule, fused, SIZES, normalize=normalize, self_in_cross=self_in_cross)
     for sample in range(2):
         one = {site: values[sample] for site, values in fused.items()}
         dense = dense_walk(schedule, one, SIZES, normalize=normalize, self_in_cross=self_in_cross)
@@ -79,7 +87,7 @@ def test_a_row_that_is_0_over_0_drops_the_whole_addition_where_it_is_asked_for(n
     fused = {site: torch.stack([silent[site][0], loud[site][1]]) for site in silent}
     valid = {stream: (torch.arange(size) != 1).expand(2, -1) if padded else torch.ones(2, size, dtype=torch.bool)
              for stream, size in SIZES.items()}
-    state = propagate(schedule, fused, SIZES, drop_undefined=valid)
+    state = walked(schedule, fused, SIZES, drop_undefined=valid)
     for sample in range(2):
         dense = dense_walk(schedule, {site: values[sample] for site, values in fused.items()}, SIZES,
                            undefined_drops={stream: mask[sample] for stream, mask in valid.items()})
@@ -89,7 +97,7 @@ def test_a_row_that_is_0_over_0_drops_the_whole_addition_where_it_is_asked_for(n
 
 def test_samples_read_rows_of_their_own() -> None:
     fused = random_fused(LXMERT)
-    state = propagate(LXMERT, fused, SIZES)
+    state = walked(LXMERT, fused, SIZES)
     whole = matrix(state, "text", "image", 2)
     found = state.row(Readout("text", torch.tensor([3, 1])), "image", torch.float64)
     torch.testing.assert_close(found, torch.stack([whole[0, 3], whole[1, 1]]), atol=1e-15, rtol=0)
@@ -98,7 +106,7 @@ def test_samples_read_rows_of_their_own() -> None:
 @pytest.mark.parametrize("cols", SIZES)
 def test_a_readout_by_weights_is_that_mean_of_the_rows(cols: str) -> None:
     fused, weights = random_fused(THREE), torch.tensor([0.5, 0.0, 0.3, 0.2], dtype=torch.float64)
-    state = propagate(THREE, fused, SIZES)
+    state = walked(THREE, fused, SIZES)
     found = state.row(Readout("text", torch.zeros(2, dtype=torch.long), weights), cols, torch.float64)
     want = sum(weight * row for weight, row in zip(weights, matrix(state, "text", cols, 2).unbind(1), strict=True))
     torch.testing.assert_close(found, want, atol=1e-14, rtol=0)
@@ -115,7 +123,7 @@ def test_a_readout_takes_the_same_of_a_matrix_as_its_unit_row() -> None:
 @pytest.mark.parametrize("fused", [{site: values * 0 for site, values in random_fused(LXMERT).items()}, {}],
                          ids=["zero maps", "no maps"])
 def test_without_gradient_relevance_stays_the_identity(fused: Fused) -> None:
-    state = propagate(LXMERT, fused, SIZES)
+    state = walked(LXMERT, fused, SIZES)
     for (rows, cols), want in dense_start(SIZES).items():
         assert torch.equal(matrix(state, rows, cols, 2), want.expand(2, -1, -1))
 
@@ -123,8 +131,8 @@ def test_without_gradient_relevance_stays_the_identity(fused: Fused) -> None:
 def test_a_site_that_is_absent_adds_nothing() -> None:
     fused = random_fused(LXMERT)
     absent = LXMERT[-1][1]
-    without = propagate(LXMERT, {site: values for site, values in fused.items() if site != absent}, SIZES)
-    zeroed = propagate(LXMERT, {**fused, absent: fused[absent] * 0}, SIZES)
+    without = walked(LXMERT, {site: values for site, values in fused.items() if site != absent}, SIZES)
+    zeroed = walked(LXMERT, {**fused, absent: fused[absent] * 0}, SIZES)
     for rows, cols in dense_start(SIZES):
         torch.testing.assert_close(matrix(without, rows, cols, 2), matrix(zeroed, rows, cols, 2), atol=1e-15, rtol=0)
 
@@ -133,9 +141,9 @@ def test_a_site_that_is_absent_adds_nothing() -> None:
 def test_a_batch_of_three_equals_three_singles(name: str) -> None:
     schedule = SCHEDULES[name]
     fused = random_fused(schedule, batch=3)
-    together = propagate(schedule, fused, SIZES)
+    together = walked(schedule, fused, SIZES)
     for sample in range(3):
-        alone = propagate(schedule, {site: values[sample:sample + 1] for site, values in fused.items()}, SIZES)
+        alone = walked(schedule, {site: values[sample:sample + 1] for site, values in fused.items()}, SIZES)
         for rows, cols in dense_start(SIZES):
             torch.testing.assert_close(matrix(together, rows, cols, 3)[sample], matrix(alone, rows, cols, 1)[0],
                                        atol=1e-14, rtol=0)
@@ -146,7 +154,7 @@ def test_permuting_the_image_tokens_permutes_the_relevance() -> None:
     order = torch.tensor([3, 0, 4, 1, 2])
     permuted = {site: values[:, order] if site.rows == "image" else values for site, values in fused.items()}
     permuted = {site: values[..., order] if site.cols == "image" else values for site, values in permuted.items()}
-    before, after = propagate(LXMERT, fused, SIZES), propagate(LXMERT, permuted, SIZES)
+    before, after = walked(LXMERT, fused, SIZES), walked(LXMERT, permuted, SIZES)
     torch.testing.assert_close(matrix(after, "text", "image", 2), matrix(before, "text", "image", 2)[..., order],
                                atol=1e-14, rtol=0)
     torch.testing.assert_close(matrix(after, "image", "text", 2), matrix(before, "image", "text", 2)[:, order],
@@ -159,7 +167,7 @@ def test_tiny_self_relevance_survives_the_normalisation(dtype: torch.dtype, tiny
     schedule = schedule_of("text<text", "image<image", "text<image")
     (own,), (other,), (cross,) = schedule
     fused = random_fused(schedule, batch=1)
-    state = propagate(schedule, {own: (fused[own] * tiny).to(dtype), other: (fused[other] * tiny).to(dtype),
+    state = walked(schedule, {own: (fused[own] * tiny).to(dtype), other: (fused[other] * tiny).to(dtype),
                                  cross: fused[cross].to(dtype)}, SIZES)
     left, right = (dense_row_normalize(fused[site][0]) + torch.eye(SIZES[site.rows]) for site in (own, other))
     found = torch.stack([state.row(Readout("text", torch.tensor([i])), "image", dtype)[0]
@@ -173,7 +181,7 @@ def test_relevance_is_finite_where_the_row_sums_have_no_finite_inverse(dtype: to
     (own,), (other,), _ = schedule
     fused = {site: values.to(dtype) for site, values in random_fused(schedule, batch=1).items()}
     smallest = torch.finfo(dtype).smallest_normal / 8
-    state = propagate(schedule, {**fused, own: fused[own] * smallest, other: fused[other] * smallest}, SIZES)
+    state = walked(schedule, {**fused, own: fused[own] * smallest, other: fused[other] * smallest}, SIZES)
     for index in range(SIZES["text"]):
         assert state.row(Readout("text", torch.tensor([index])), "image", dtype).isfinite().all()
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from mmx.model import Model
 from mmx.results import Explanation, Item
@@ -25,9 +26,21 @@ def state_of(network: nn.Module) -> tuple:
     hooks = [len(getattr(module, kind)) for module in network.modules()
              for kind in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")]
     own = [name for module in network.modules() for name in vars(module) if callable(getattr(type(module), name, None))]
-    return (hooks, own, [module.training for module in network.modules()],
+    attention = [module.config._attn_implementation for module in network.modules() if hasattr(module, "config")]
+    return (hooks, own, attention, [module.training for module in network.modules()],
             [(parameter.requires_grad, parameter.grad is None) for parameter in network.parameters()],
             torch.is_grad_enabled())
+
+
+@contextmanager
+def with_maps(network: PreTrainedModel) -> Iterator[None]:
+    """The class makes its attention maps itself, where it can go without."""
+    before = network.config._attn_implementation
+    network.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        network.set_attn_implementation(before)
 
 
 @contextmanager

@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 import torch
 from dense_oracle import dense_fused, dense_mean, dense_rollout, dense_walk
-from family_checks import assert_every_method_is_there, assert_left_alone, assert_same_items, close, picture
+from family_checks import (
+    assert_every_method_is_there,
+    assert_left_alone,
+    assert_same_items,
+    close,
+    picture,
+    with_maps,
+)
 from torch import Tensor
 
 import mmx
@@ -47,7 +54,8 @@ def halves(model: Model, matrix: Tensor) -> Tensor:
 def stock(model: Model, inputs: dict[str, Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
     model.network.requires_grad_(True)
     try:
-        found = model.network(**inputs, output_attentions=True)
+        with with_maps(model.network):
+            found = model.network(**inputs, output_attentions=True)
     finally:
         model.network.requires_grad_(False)
     return found.logits, found.attentions

@@ -8,7 +8,7 @@ import torch
 from dense_oracle import Matrices, dense_fuse, dense_row_normalize, dense_start, dense_walk
 from torch import Tensor
 
-from mmx.capture import Capture, Readout
+from mmx.capture import AttentionMap, Capture, Readout
 from mmx.methods import get_method, method_names
 from mmx.reference import Reference
 from mmx.schedule import Schedule, Site, sites_of
@@ -47,7 +47,24 @@ def made_capture(schedule: Schedule, readouts: tuple[Readout, ...], seed: int = 
     return Capture(schedule, readouts, {stream: size for stream, size in SIZES.items() if stream in streams},
                    {stream: torch.arange(SIZES[stream]) < torch.tensor([[SIZES[stream]], [SIZES[stream] - 1]])
                     for stream in streams},
-                   attention, gradient, lrp, seeds=[7, 8])
+                   maps_of(attention, gradient, lrp), seeds=[7, 8])
+
+
+def maps_of(attention: dict[Site, Tensor], gradient: dict[Site, Tensor],
+            lrp: dict[Site, Tensor]) -> dict[Site, AttentionMap]:
+    return {site: AttentionMap.of(values, gradient.get(site), lrp.get(site)) for site, values in attention.items()}
+
+
+def attention_of(capture: Capture) -> dict[Site, Tensor]:
+    return {site: map_.attention for site, map_ in capture.maps.items()}
+
+
+def gradient_of(capture: Capture) -> dict[Site, Tensor]:
+    return {site: map_.gradient for site, map_ in capture.maps.items() if map_.has_gradient}
+
+
+def lrp_of(capture: Capture) -> dict[Site, Tensor]:
+    return {site: map_.relevance for site, map_ in capture.maps.items() if map_.has_relevance}
 
 
 CAPTURES = {"lxmert": made_capture(LXMERT, READOUTS),
@@ -66,9 +83,10 @@ def check(method: str, capture: Capture, dense: Callable[[int], Matrices]) -> No
                                            want[readout.stream, cols][readout.index[item]], atol=1e-12, rtol=0)
 
 
-def fused_of(capture: Capture, item: int, weigh: str = "attention") -> dict[Site, Tensor]:
-    return {site: dense_fuse(getattr(capture, weigh)[site][item], gradient[item])
-            for site, gradient in capture.gradient.items()}
+def fused_of(capture: Capture, item: int,
+             weigh: Callable[[Capture], dict[Site, Tensor]] = attention_of) -> dict[Site, Tensor]:
+    return {site: dense_fuse(weigh(capture)[site][item], gradient[item])
+            for site, gradient in gradient_of(capture).items()}
 
 
 @pytest.mark.parametrize("family", CAPTURES)
@@ -86,17 +104,18 @@ def test_relevance_and_its_variants_walk_the_equations(family: str, method: str,
 def test_relevance_with_lrp_walks_the_same_equations(family: str, method: str, rules: dict[str, bool]) -> None:
     capture = CAPTURES[family]
     check(method, capture,
-          lambda item: dense_walk(capture.schedule, fused_of(capture, item, "lrp"), capture.sizes, **rules))
+          lambda item: dense_walk(capture.schedule, fused_of(capture, item, lrp_of), capture.sizes, **rules))
 
 
 @pytest.mark.parametrize(("name", "reference_name"), [("relevance", "ours_no_lrp"), ("relevance-lrp", "ours_with_lrp")])
 def test_undefined_layers_are_dropped_under_the_references_names_alone(name: str, reference_name: str) -> None:
     """DETR's query 1 has no relevance to itself in its only self-attention, which leaves 0/0 in eq. 8."""
     made = made_capture(((V0,), (Q0,), (QV0,)), (Readout("query", torch.tensor([2, 1])),))
-    gradient = {site: values.abs() for site, values in made.gradient.items()}
+    gradient = {site: values.abs() for site, values in gradient_of(made).items()}
     gradient[Q0][:, :, 1] = 0
     traits = Reference(drops_undefined_layers=True)
-    capture = replace(made, gradient=gradient, lrp=made.attention, reference=traits)
+    maps = maps_of(attention_of(made), gradient, attention_of(made))
+    capture = replace(made, maps=maps, reference=traits)
     sound, dropped = (get_method(one).rows(capture)["query", "image"] for one in (name, reference_name))
     assert (sound > 0).all()
     # The last item's token 2 is padding, its token 1 counts: the layer is dropped for both.
@@ -150,7 +169,7 @@ def test_raw_attention_is_the_head_mean_of_the_last_map(family: str) -> None:
     capture = CAPTURES[family]
 
     def dense(item: int) -> Matrices:
-        return {pair: sum(head / 3 for head in capture.attention[site][item])
+        return {pair: sum(head / 3 for head in capture.maps[site].attention[item])
                 for pair, site in LAST_MAPS[family].items()}
 
     check("raw-attention", capture, dense)
@@ -160,7 +179,8 @@ def test_partial_lrp_is_the_head_mean_of_the_last_maps_relevance() -> None:
     capture = CAPTURES["detr"]
 
     def dense(item: int) -> Matrices:
-        return {pair: sum(head / 3 for head in capture.lrp[site][item]) for pair, site in LAST_MAPS["detr"].items()}
+        return {pair: sum(head / 3 for head in capture.maps[site].relevance[item])
+                for pair, site in LAST_MAPS["detr"].items()}
 
     check("partial-lrp", capture, dense)
 
@@ -169,7 +189,7 @@ def test_transformer_attribution_multiplies_one_stream_and_takes_the_last_cross_
     capture = CAPTURES["detr"]
 
     def dense(item: int) -> Matrices:
-        fused = fused_of(capture, item, "lrp")
+        fused = fused_of(capture, item, lrp_of)
         identity = torch.eye(SIZES["query"], dtype=torch.float64)
         return {("query", "query"): (identity + fused[Q1]) @ (identity + fused[Q0]), ("query", "image"): fused[QV1]}
 
@@ -183,12 +203,12 @@ def test_attention_gradcam_weighs_heads_by_the_mean_gradient_over_counted_tokens
     def dense(item: int) -> Matrices:
         maps = {}
         for (rows, cols), site in LAST_MAPS[family].items():
-            attention = capture.attention[site][item]
-            if site not in capture.gradient:
+            attention = capture.maps[site].attention[item]
+            if not capture.maps[site].has_gradient:
                 maps[rows, cols] = torch.zeros_like(attention[0])
                 continue
             entries = int(capture.valid[rows][item].sum()) * int(capture.valid[cols][item].sum())
-            weights = [float(capture.gradient[site][item, head].sum()) / entries for head in range(3)]
+            weights = [float(capture.maps[site].gradient[item, head].sum()) / entries for head in range(3)]
             mean = sum(weight * head for weight, head in zip(weights, attention, strict=True)) / 3
             maps[rows, cols] = torch.where(mean > 0, mean, 0.0)
         return maps
@@ -210,12 +230,12 @@ def test_rollout_multiplies_normalised_layers_and_stops_before_the_last_cross_ma
         def rolled(sites: tuple[Site, ...]) -> Tensor:
             product = torch.eye(SIZES[sites[0].rows], dtype=torch.float64)
             for site in sites:
-                layer = capture.attention[site][item].mean(dim=0) + torch.eye(len(product))
+                layer = capture.maps[site].attention[item].mean(dim=0) + torch.eye(len(product))
                 product = dense_row_normalize(layer) @ product
             return product
 
         def across(own: tuple[Site, ...], site: Site, other: tuple[Site, ...]) -> Tensor:
-            return rolled(own).T @ capture.attention[site][item].mean(dim=0) @ rolled(other)
+            return rolled(own).T @ capture.maps[site].attention[item].mean(dim=0) @ rolled(other)
 
         return {pair: rolled(*parts) if len(parts) == 1 else across(*parts) for pair, parts in ROLLED[family].items()}
 
@@ -261,8 +281,8 @@ def test_random_differs_between_the_objects_of_a_picture() -> None:
 @pytest.mark.parametrize("scale", [1.0, 0.0], ids=["some gradient", "zero gradient"])
 def test_every_method_gives_finite_rows_of_every_readout(method: str, family: str, scale: float) -> None:
     capture = CAPTURES[family]
-    capture = replace(capture, gradient={site: values * scale for site, values in capture.gradient.items()},
-                      lrp={site: values * scale for site, values in capture.lrp.items()})
+    gradient, lrp = ({site: values * scale for site, values in read(capture).items()} for read in (gradient_of, lrp_of))
+    capture = replace(capture, maps=maps_of(attention_of(capture), gradient, lrp))
     rows = get_method(method).rows(capture)
     for readout in capture.readouts:
         for cols, size in capture.sizes.items():
@@ -275,9 +295,10 @@ def test_a_method_reads_only_what_it_asks_for(name: str) -> None:
     method = get_method(name)
     for capture in CAPTURES.values():
         streams = [readout.stream for readout in capture.readouts]
-        asked = {need: set(method.sites(need, capture.schedule, streams)) for need in ("gradient", "lrp")}
-        given = replace(capture, **{need: {site: values for site, values in getattr(capture, need).items()
-                                           if site in sites} for need, sites in asked.items()})
+        gradient, lrp = ({site: values for site, values in read(capture).items()
+                          if site in method.sites(need, capture.schedule, streams)}
+                         for need, read in (("gradient", gradient_of), ("lrp", lrp_of)))
+        given = replace(capture, maps=maps_of(attention_of(capture), gradient, lrp))
         whole, part = method.rows(capture), method.rows(given)
         assert all(torch.equal(whole[pair], part[pair]) for pair in whole)
 

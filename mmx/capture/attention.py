@@ -1,0 +1,130 @@
+"""What an attention map is made of, seen where an unmodified model mixes its values by it.
+
+Classes that mix by SDPA make no map: its query and key are kept, and rows are made of them when they are read. Classes
+with a softmax of their own make theirs anyway: it is kept beside the values that it is multiplied with.
+"""
+
+from collections.abc import Callable, Container, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from mmx.arrays import Float, Shaped
+
+MATMULS = frozenset({torch.matmul, Tensor.matmul, Tensor.__matmul__, torch.bmm, Tensor.bmm})
+SDPA = torch.nn.functional.scaled_dot_product_attention
+
+# Numbers of a block of rows, of one item: what the caches of a CPU hold, and what keeps a GPU busy.
+_CPU_BLOCK, _GPU_BLOCK = 2**18, 2**24
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """One attention of a forward, in the graph where one was asked for: output = map · value.
+
+    Attributes:
+        map: where the model made it itself; else it is softmax(scale · query keyᵀ + mask).
+        value, output: None of a map whose product with its values was not seen.
+        mask: True where a row may look, or what is added; over all heads and rows where these axes are 1.
+        causal: no row looks behind its own place.
+    """
+
+    query: Float[Tensor, "batch heads rows width"] | None = None
+    key: Float[Tensor, "batch _heads cols width"] | None = None
+    value: Float[Tensor, "batch _heads cols _width"] | None = None
+    output: Float[Tensor, "batch heads rows _width"] | None = None
+    map: Float[Tensor, "batch heads rows cols"] | None = None
+    mask: Shaped[Tensor, "#batch #heads #rows cols"] | None = None
+    causal: bool = False
+    scale: float = 1.0
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Batch, heads, rows, cols."""
+        if self.map is not None:
+            batch, heads, rows, cols = self.map.shape
+            return batch, heads, rows, cols
+        assert self.query is not None and self.key is not None
+        batch, heads, rows, _ = self.query.shape
+        return batch, heads, rows, self.key.shape[2]
+
+    def map_rows(self, rows: slice, key: Float[Tensor, "batch heads cols width"],
+                 ) -> Float[Tensor, "batch heads _rows cols"]:
+        """Some rows of a map that is made of queries and keys; the keys are given for each head."""
+        assert self.query is not None
+        mask = self.mask if self.mask is None or self.mask.shape[2] == 1 else self.mask[:, :, rows]
+        last = torch.arange(rows.start, rows.stop, device=key.device) if self.causal else None
+        return attention_rows(self.query[:, :, rows], key, self.scale, mask, last)
+
+    @property
+    def reached(self) -> Tensor:
+        """What the score is differentiated by: d score / d map = d score / d output · valueᵀ."""
+        found = self.map if self.output is None else self.output
+        assert found is not None
+        return found
+
+
+def mixed_by_sdpa(output: Tensor, query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None,
+                  dropout_p: float = 0.0, is_causal: bool = False, scale: float | None = None,
+                  enable_gqa: bool = False) -> Mixed:
+    """Of the arguments of a call of SDPA, and what it gave."""
+    mask = attn_mask if attn_mask is None else attn_mask[(None,) * (4 - attn_mask.dim())]
+    return Mixed(query, key, value, output, mask=mask, causal=is_causal,
+                 scale=query.shape[-1]**-0.5 if scale is None else scale)
+
+
+def of_all_heads(values: Float[Tensor, "batch _heads *rest"], heads: int) -> Float[Tensor, "batch {heads} *rest"]:
+    """Keys or values of grouped queries, each as often as heads share it."""
+    shared = heads // values.shape[1]
+    return values if shared == 1 else values.repeat_interleave(shared, dim=1)
+
+
+def row_blocks(rows: int, numbers_a_row: int, device: torch.device) -> Iterator[slice]:
+    """All rows of a map, as many at a time as suit the device, however many items there are."""
+    step = max(1, (_CPU_BLOCK if device.type == "cpu" else _GPU_BLOCK) // numbers_a_row)
+    return (slice(start, min(rows, start + step)) for start in range(0, rows, step))
+
+
+def attention_rows(query: Float[Tensor, "#batch heads rows width"], key: Float[Tensor, "#batch heads cols width"],
+                   scale: float, mask: Shaped[Tensor, "#batch #heads #rows cols"] | None,
+                   last: Shaped[Tensor, "*#rows_of_items"] | None) -> Float[Tensor, "#batch heads rows cols"]:
+    """Some rows of softmax(scale · query keyᵀ + mask), a row that may look nowhere at all being even.
+
+    Args:
+        query, mask: of those rows alone.
+        last: the last column that each row may look at, broadcast to (batch, heads, rows); None if any.
+    """
+    scores = (query * scale) @ key.mT
+    lowest = torch.finfo(scores.dtype).min
+    if mask is not None:
+        scores = scores.masked_fill_(~mask, lowest) if mask.dtype == torch.bool else scores + mask
+    if last is not None:
+        scores = scores.masked_fill_(torch.arange(key.shape[2], device=key.device) > last.unsqueeze(-1), lowest)
+    return scores.softmax(dim=-1)
+
+
+class Watching(TorchFunctionMode):
+    """Tells of each call of SDPA, and of each product with a tensor that is waited for.
+
+    Args:
+        on_sdpa: given what was mixed.
+        on_product: given the first factor, the second one and their product.
+        waited: ids of the first factors that are told of.
+    """
+
+    def __init__(self, on_sdpa: Callable[[Mixed], None], on_product: Callable[[Tensor, Tensor, Tensor], None],
+                 waited: Container[int]) -> None:
+        super().__init__()
+        self._on_sdpa, self._on_product, self._waited = on_sdpa, on_product, waited
+
+    def __torch_function__(self, func: Callable, types: tuple, args: tuple = (), kwargs: dict | None = None) -> Any:
+        given = kwargs or {}
+        output = func(*args, **given)
+        if func is SDPA:
+            self._on_sdpa(mixed_by_sdpa(output, *args, **given))
+        elif func in MATMULS and len(args) == 2 and id(args[0]) in self._waited:
+            self._on_product(args[0], args[1], output)
+        return output

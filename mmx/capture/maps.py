@@ -1,0 +1,248 @@
+"""Attention maps of the explained items, made block of rows by block of rows when they are read, and never kept."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from mmx.arrays import Bool, Float, Int, Shaped
+from mmx.capture.attention import Mixed, attention_rows, of_all_heads, row_blocks
+from mmx.capture.lrp_rules import safe_divide
+
+
+@dataclass(frozen=True)
+class Entries:
+    """Which entry of a batch each item belongs to.
+
+    Attributes:
+        each: the items are the entries, in order.
+        single: all are of one entry, which then stands for all of them.
+    """
+
+    index: Int[Tensor, " items"]
+    each: bool
+    single: bool
+
+    @classmethod
+    def of(cls, index: Int[Tensor, " items"], batch: int) -> "Entries":
+        """Looks once at where they lie."""
+        places = index.tolist()
+        return cls(index, places == list(range(batch)), len(set(places)) == 1)
+
+    def take(self, values: Shaped[Tensor, " batch *rest"]) -> Shaped[Tensor, " items *rest"]:
+        """Row `index[i]` for every item; one row where that is the same for all."""
+        if self.each:
+            return values
+        return values[self.index[:1]] if self.single else values[self.index]
+
+
+class AttentionMap:
+    """One attention map of every item, and what the explained score makes of it.
+
+    Args:
+        mixed: of the whole batch, outside the graph.
+        entries: the entry that each item is of.
+        gradient: d score / d output of the attention, or / d map where the output is not known; None without a path.
+        relevance: LRP relevance of the same.
+        valid_rows, valid_cols: tokens that count, where some do not: the others are taken out of the map.
+    """
+
+    def __init__(self, mixed: Mixed, entries: Entries, gradient: Float[Tensor, "items heads rows _any"] | None = None,
+                 relevance: Float[Tensor, "items heads rows _any"] | None = None,
+                 valid_rows: Bool[Tensor, "items rows"] | None = None,
+                 valid_cols: Bool[Tensor, "items cols"] | None = None) -> None:
+        self._mixed, self._entries = mixed, entries
+        self._gradient, self._relevance = gradient, relevance
+        self._valid_rows, self._valid_cols = valid_rows, valid_cols
+        self.shape = (len(entries.index), *mixed.shape[1:])
+
+    @classmethod
+    def of(cls, attention: Float[Tensor, "items heads rows cols"],
+           gradient: Float[Tensor, "items heads rows cols"] | None = None,
+           relevance: Float[Tensor, "items heads rows cols"] | None = None) -> "AttentionMap":
+        """Of maps that are there already."""
+        index = torch.arange(len(attention), device=attention.device)
+        return cls(Mixed(map=attention), Entries.of(index, len(attention)), gradient, relevance)
+
+    @property
+    def has_gradient(self) -> bool:
+        return self._gradient is not None
+
+    @property
+    def has_relevance(self) -> bool:
+        return self._relevance is not None
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of its numbers: float32 at least."""
+        return torch.promote_types(self._mixed.reached.dtype, torch.float32)
+
+    @property
+    def device(self) -> torch.device:
+        return self._mixed.reached.device
+
+    @property
+    def attention(self) -> Float[Tensor, "#items heads rows cols"]:
+        """The whole map."""
+        return self._whole.attention
+
+    @property
+    def gradient(self) -> Float[Tensor, "items heads rows cols"]:
+        """d score / d map, the whole of it."""
+        return self._whole.gradient
+
+    @property
+    def relevance(self) -> Float[Tensor, "items heads rows cols"]:
+        """LRP relevance of the map, the whole of it."""
+        return self._whole.relevance
+
+    @property
+    def _whole(self) -> "Block":
+        return Block(self, slice(0, self.shape[2]), _Shared(self), self.shape[3])
+
+    def blocks(self) -> Iterator["Block"]:
+        """All rows, some at a time: how many does not depend on how many items there are."""
+        _, heads, rows, cols = self.shape
+        shared = _Shared(self)
+        for at in row_blocks(rows, heads * cols, self.device):
+            yield Block(self, at, shared, min(cols, at.stop) if self._mixed.causal else cols)
+
+    def gradient_sums(self) -> Float[Tensor, "items heads"]:
+        """Sums of d score / d map, over the whole map of each head."""
+        return torch.stack([block.gradient.sum(dim=(2, 3)) for block in self.blocks()]).sum(dim=0)
+
+    def row_of_each(self, index: Int[Tensor, " items"]) -> "Block":
+        """A block of a single row, another one for each item."""
+        return Block(self, index, _Shared(self), self.shape[3])
+
+    def keys(self) -> Float[Tensor, "#items heads cols _width"] | None:
+        """Of a map that is made of them."""
+        key = self._mixed.key
+        return None if key is None else _full(of_all_heads(self._entries.take(key), self.shape[1]))
+
+    def values(self) -> Float[Tensor, "#items heads cols _width"] | None:
+        """Of tokens that count; None where they are not known."""
+        if self._mixed.value is None:
+            return None
+        values = _full(of_all_heads(self._entries.take(self._mixed.value), self.shape[1]))
+        return values if self._valid_cols is None else values * self._valid_cols[:, None, :, None]
+
+    def attention_at(self, rows: "Rows", shared: "_Shared", cols: int) -> Float[Tensor, "#items heads _rows {cols}"]:
+        """Rows of the map, up to a column."""
+        mixed = self._mixed
+        if mixed.map is not None:
+            found = self._taken(mixed.map, rows)
+        else:
+            assert mixed.query is not None and shared.keys is not None
+            found = attention_rows(self._taken(mixed.query, rows), shared.keys[:, :, :cols], mixed.scale,
+                                   self._mask_at(rows, cols), self._last(rows))
+        if self._valid_rows is not None:
+            found = found * _rows_of(self._valid_rows[:, None, :, None], rows)
+        return found if self._valid_cols is None else found * self._valid_cols[:, None, None, :cols]
+
+    def _mask_at(self, rows: "Rows", cols: int) -> Shaped[Tensor, "#items #heads #rows {cols}"] | None:
+        mask = self._mixed.mask
+        if mask is None:
+            return None
+        mask = mask[..., :cols] if len(mask) == 1 else self._entries.take(mask[..., :cols])
+        return _rows_of(mask, rows) if mask.shape[2] > 1 else mask
+
+    def gradient_at(self, rows: "Rows", shared: "_Shared", cols: int) -> Float[Tensor, "items heads _rows {cols}"]:
+        """d score / d map of some rows: d score / d output · valueᵀ."""
+        assert self._gradient is not None
+        return self._times_values(_rows_of(self._gradient, rows), rows, shared, cols)
+
+    def relevance_at(self, rows: "Rows", shared: "_Shared", cols: int) -> Float[Tensor, "items heads _rows {cols}"]:
+        """LRP relevance of some rows of the map: half of what its product with the values has."""
+        assert self._relevance is not None
+        found = _rows_of(self._relevance, rows)
+        if self._mixed.output is None:
+            return self._times_values(found, rows, shared, cols)
+        share = safe_divide(_full(found), self._taken(self._mixed.output, rows)) / 2
+        return self._times_values(share, rows, shared, cols) * self.attention_at(rows, shared, cols)
+
+    def _times_values(self, reached: Float[Tensor, "items heads _rows _any"], rows: "Rows",
+                      shared: "_Shared", cols: int) -> Float[Tensor, "items heads _rows {cols}"]:
+        reached = _full(reached)
+        if self._valid_rows is not None:
+            reached = reached * _rows_of(self._valid_rows[:, None, :, None], rows)
+        if shared.values is not None:
+            return reached @ shared.values[:, :, :cols].mT
+        return reached if self._valid_cols is None else reached * self._valid_cols[:, None, None]
+
+    def _taken(self, values: Tensor, rows: "Rows") -> Tensor:
+        """Rows of what belongs to entries, for each item."""
+        if isinstance(rows, slice):
+            return _full(self._entries.take(values[:, :, rows]))
+        return _full(values[self._entries.index, :, rows].unsqueeze(2))
+
+    def _last(self, rows: "Rows") -> Tensor | None:
+        """The last column that each of some rows may look at."""
+        if not self._mixed.causal:
+            return None
+        if isinstance(rows, slice):
+            return torch.arange(rows.start, rows.stop, device=self.device)
+        return rows[:, None, None]
+
+
+Rows = slice | Tensor
+"""Some rows, the same of every item; or (items,), a single one of each."""
+
+
+class _Shared:
+    """What the blocks of one map share."""
+
+    def __init__(self, of: AttentionMap) -> None:
+        self._of = of
+
+    @cached_property
+    def keys(self) -> Float[Tensor, "#items heads _cols _width"] | None:
+        return self._of.keys()
+
+    @cached_property
+    def values(self) -> Float[Tensor, "#items heads _cols _width"] | None:
+        return self._of.values()
+
+
+class Block:
+    """Some rows of an attention map of every item, up to a column behind which these rows do not look."""
+
+    def __init__(self, of: AttentionMap, rows: Rows, shared: _Shared, cols: int) -> None:
+        self._of, self.rows, self._shared, self._cols = of, rows, shared, cols
+
+    @cached_property
+    def attention(self) -> Float[Tensor, "#items heads rows cols"]:
+        """Of one item where all are of the same sample."""
+        return self._of.attention_at(self.rows, self._shared, self._cols)
+
+    @cached_property
+    def gradient(self) -> Float[Tensor, "items heads rows cols"]:
+        """d score / d map."""
+        return self._of.gradient_at(self.rows, self._shared, self._cols)
+
+    @cached_property
+    def relevance(self) -> Float[Tensor, "items heads rows cols"]:
+        """LRP relevance of the map."""
+        return self._of.relevance_at(self.rows, self._shared, self._cols)
+
+    def plus_identity(self, folded: Float[Tensor, "#items rows cols"]) -> Float[Tensor, "#items rows cols"]:
+        """What was folded, of a stream that attends to itself, and 1 where a token attends to itself."""
+        places = torch.arange(folded.shape[-1], device=folded.device)
+        if isinstance(self.rows, slice):
+            own = torch.arange(self.rows.start, self.rows.stop, device=folded.device)[:, None]
+        else:
+            own = self.rows[:, None, None]
+        return folded + (places == own).to(folded.dtype)
+
+
+def _rows_of(values: Shaped[Tensor, "#items heads rows any"], rows: Rows) -> Shaped[Tensor, "#items heads _rows any"]:
+    if isinstance(rows, slice):
+        return values[:, :, rows]
+    items = torch.arange(len(rows), device=rows.device)
+    return values.expand(len(rows), *values.shape[1:])[items, :, rows].unsqueeze(2)
+
+
+def _full(values: Tensor) -> Tensor:
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
