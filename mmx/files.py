@@ -1,12 +1,55 @@
-"""Files are written whole or not at all."""
+"""Files are written whole or not at all, and known by their content."""
 
+import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
 from mmx.errors import OutputError
+
+_Stated = tuple[tuple[Path, int, int], ...]
+_BLOCK, _BLOCKS = 2**20, 256
+
+
+def hash_of_files(files: Iterable[Path], most: int | None = None) -> str:
+    """ "sha256:..." over the names and bytes of files, in order of their paths.
+
+    Args:
+        most: bytes; of more than that in all, the sizes count, and 256 MiB that are spread over them evenly.
+    """
+    return _hash_of(tuple((path, path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(set(files))), most)
+
+
+@cache
+def _hash_of(files: _Stated, most: int | None) -> str:
+    """Weights have gigabytes: they are read again only where size or time changed."""
+    if most is not None and sum(size for _, size, _ in files) > most:
+        return _hash_of_blocks(files)
+    total = hashlib.sha256()
+    for path, *_ in files:
+        total.update(path.name.encode(errors="surrogateescape"))
+        with path.open("rb") as file:
+            total.update(hashlib.file_digest(file, "sha256").digest())
+    return f"sha256:{total.hexdigest()}"
+
+
+def _hash_of_blocks(files: _Stated) -> str:
+    total, whole = hashlib.sha256(), sum(size for _, size, _ in files)
+    places, start = iter([number * (whole - _BLOCK) // (_BLOCKS - 1) for number in range(_BLOCKS)]), 0
+    place = next(places, None)
+    for path, size, _ in files:
+        total.update(f"{path.name} {size}".encode(errors="surrogateescape"))
+        if place is not None and place < start + size:
+            with path.open("rb") as file:
+                while place is not None and place < start + size:
+                    file.seek(place - start)
+                    total.update(file.read(_BLOCK))
+                    place = next(places, None)
+        start += size
+    return f"sha256:{total.hexdigest()}"
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -34,7 +34,7 @@ KNOWS_ONLY = {
     "rules": {"arrays", "schedule"}, "results": {"arrays", "errors", "schema"}, "metrics": {"arrays"},
     "capture": {"arrays", "errors", "reference", "schedule"},
     "families": {"reference", "schedule"}, "show": {"arrays", "results", "errors", "files", "images"},
-    "methods": {"arrays", "capture", "errors", "registry", "rules", "schedule"}, "datasets": {"errors"},
+    "methods": {"arrays", "capture", "errors", "registry", "rules", "schedule"}, "datasets": {"errors", "files"},
     "images": {"errors", "results"}}
 
 

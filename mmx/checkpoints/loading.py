@@ -1,10 +1,8 @@
 """Checkpoints by shipped name, local folder or hub id: finding them, loading them, saying what is wrong."""
 
-import hashlib
 import logging
 import re
 from collections.abc import Callable, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +18,7 @@ from mmx.checkpoints.families import architectures_of
 from mmx.checkpoints.folders import SAVE_ANEW, read_json, refuse_pointers, text_files, weight_files, what_it_is
 from mmx.checkpoints.hub import SETTINGS_FILES, WEIGHT_FILES
 from mmx.errors import CheckpointError, MmxError, UsageError
+from mmx.files import hash_of_files
 
 __all__ = ["DTYPES", "Source", "check_dtype", "resolve"]
 
@@ -126,20 +125,26 @@ def named(names: Sequence[str]) -> str:
 
 def load_tokenizer(source: Source, other: Source | None = None) -> Any:
     """The checkpoint's own; where it has none, that of `other`, or the one that is known to go with it."""
-    folder = source.folder
-    known = known_checkpoint(source.name)
-    if not any((folder / name).is_file() for name in hub.TOKENIZER_FILES):
-        if other is not None:
-            folder = other.folder
-        elif known and known.tokenizer:
-            name = known.tokenizer
-            folder = (hub.cached_folder(name, kinds=hub.TOKENIZER_FILES) or hub.fetch(name, kinds=hub.TOKENIZER_FILES))
+    folder = tokenizer_elsewhere(source, other) or source.folder
     refuse_pointers(text_files(folder))
     tokenizer = reading(source, "tokenizer", lambda: AutoTokenizer.from_pretrained(folder, trust_remote_code=False))
     if not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):  # transformers makes one up, without words
         raise CheckpointError(f"{source.name} has no tokenizer, or one without words.",
                               "Save it there with the tokenizer's save_pretrained, or put its vocab.txt there.")
     return tokenizer
+
+
+def tokenizer_elsewhere(source: Source, other: Source | None = None) -> Path | None:
+    """The folder of `load_tokenizer`'s tokenizer where that is not the checkpoint's own."""
+    known = known_checkpoint(source.name)
+    if any((source.folder / name).is_file() for name in hub.TOKENIZER_FILES):
+        return None
+    if other is not None:
+        return other.folder
+    if known is None or known.tokenizer is None:
+        return None
+    return (hub.cached_folder(known.tokenizer, kinds=hub.TOKENIZER_FILES)
+            or hub.fetch(known.tokenizer, kinds=hub.TOKENIZER_FILES))
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
@@ -165,31 +170,14 @@ def read_extra(source: Source, file_name: str) -> dict[str, Any] | None:
     return found
 
 
-def content_hash(folder: Path) -> str:
+def content_hash(folder: Path, kinds: Sequence[str] = (*SETTINGS_FILES, *WEIGHT_FILES)) -> str:
     """ "sha256:..." over the names and bytes of all files of a local checkpoint that decide what comes out of it."""
-    return _hash_of_files(folder, (*SETTINGS_FILES, *WEIGHT_FILES))
+    return hash_of_files(path for kind in kinds for path in folder.glob(kind) if path.is_file())
 
 
-def _hash_of_files(folder: Path, kinds: Sequence[str]) -> str:
-    files = sorted({path for kind in kinds for path in folder.glob(kind) if path.is_file()})
-    return _hash_of(tuple((path, path.stat().st_size, path.stat().st_mtime_ns) for path in files))
-
-
-@cache
-def _hash_of(files: tuple[tuple[Path, int, int], ...]) -> str:
-    """Weights have gigabytes: they are read again only where size or time changed."""
-    total = hashlib.sha256()
-    for path, *_ in files:
-        total.update(path.name.encode())
-        with path.open("rb") as file:
-            total.update(hashlib.file_digest(file, "sha256").digest())
-    return f"sha256:{total.hexdigest()}"
-
-
-def revision_of(source: Source, processor: Source | None = None) -> str:
-    """The hub commit that was loaded, or the content hash of a local folder; and what of `processor` was."""
-    own = source.commit or content_hash(source.folder)
-    return own if processor is None else f"{own} with processor {_hash_of_files(processor.folder, SETTINGS_FILES)}"
+def revision_of(source: Source) -> str:
+    """The hub commit that was loaded, or the content hash of a local folder."""
+    return source.commit or content_hash(source.folder)
 
 
 def pick_device(named: str | torch.device) -> str:

@@ -4,7 +4,6 @@ MMF writes `NAME.npy`, features (n, dim), beside `NAME_info.npy`, a pickled dict
 image_width, image_height, num_boxes, objects and cls_prob; its LMDB holds all of that in one pickled dict a picture.
 """
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from importlib import import_module
@@ -16,15 +15,17 @@ import numpy as np
 from mmx.datasets._plain_pickle import plain_unpickled, read_npy
 from mmx.datasets.obj36 import Features, Obj36, sides
 from mmx.errors import ImageError, UsageError, shown_path
+from mmx.files import hash_of_files
 
 _INFO = "_info.npy"
+_MOST = 2**31  # bytes that are read through for a hash: a data set has a hundred times as many
 
 
 class MmfFeatures(ABC):
-    """MMF's features, by the picture's name in its data set. `sha256` is over names and sizes, not over contents."""
+    """MMF's features, by the picture's name in its data set."""
 
     def __init__(self, path: Path, sha256: str) -> None:
-        self.path, self.sha256 = path, sha256
+        self.path, self.sha256 = path, sha256.removeprefix("sha256:")
 
     def __getitem__(self, image: str) -> Features:
         """Raises ImageError where the picture lacks or what is there of it is broken."""
@@ -48,7 +49,7 @@ class NpyFeatures(MmfFeatures):
     """A folder of NAME.npy and NAME_info.npy."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder, _hash_of(sorted(folder.glob("*.npy"))))
+        super().__init__(folder, hash_of_files(folder.glob("*.npy"), _MOST))
 
     def _read(self, image: str) -> Mapping[str, Any] | None:
         features, info = self.path / f"{image}.npy", self.path / f"{image}{_INFO}"
@@ -72,7 +73,7 @@ class LmdbFeatures(MmfFeatures):
             raise UsageError(f"Reading {shown_path(path)} needs the package lmdb.",
                              "Install it: pip install 'mmx[lmdb]'.") from error
         file = path / "data.mdb" if path.is_dir() else path
-        super().__init__(path, _hash_of([file]))
+        super().__init__(path, hash_of_files([file], _MOST))
         self._error: type[Exception] = lmdb.Error
         try:
             self._database = lmdb.open(str(path), subdir=path.is_dir(), readonly=True, lock=False, readahead=False)
@@ -139,8 +140,3 @@ def _features(found: Any) -> Features:
     confidences = shares[:number, 1:].max(axis=1) if shares is not None and shares.ndim == 2 else None
     unit = boxes[:number] / sides(found["image_width"], found["image_height"])
     return Features(np.where(np.isfinite(unit), unit.clip(0, 1), unit), features[:number], confidences)
-
-
-def _hash_of(paths: list[Path]) -> str:
-    told = "\n".join(f"{path.name} {path.stat().st_size}" for path in paths)
-    return hashlib.sha256(told.encode()).hexdigest()

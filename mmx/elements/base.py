@@ -85,6 +85,11 @@ class Encoder(ABC):
         """What a reader of every result must know."""
         return ()
 
+    @property
+    def beside(self) -> dict[str, str]:
+        """What decides what it gives and is no file of the checkpoint's: of what kind, and the hash of its content."""
+        return {}
+
     @cached_property
     def processor(self) -> Any:
         """The checkpoint's image processor. Raises UsageError where this is no input of pixels."""

@@ -1,5 +1,7 @@
 """What the answers or classes of a checkpoint are called, and what a reader must know where they have no names."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -38,6 +40,13 @@ class Labels:
             return fetch_names(known.names), ()
         except CheckpointError as error:
             return numbered, (f"{nouns} are numbers: {error.message} Give `answers=FILE`",)
+
+    @property
+    def beside(self) -> dict[str, str]:
+        """As an encoder's."""
+        if self._context.given.answers is None:
+            return {}
+        return {"answers": f"sha256:{hashlib.sha256(json.dumps(list(self.names)).encode()).hexdigest()}"}
 
     @property
     def names(self) -> Sequence[str]:

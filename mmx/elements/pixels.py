@@ -10,6 +10,8 @@ from torch import Tensor
 
 from mmx.arrays import Float, Shaped
 from mmx.capture import Outputs
+from mmx.checkpoints.folders import PROCESSOR_FILES
+from mmx.checkpoints.loading import content_hash
 from mmx.checkpoints.processors import load_processor
 from mmx.elements.base import Encoder, Located, Prepared
 from mmx.elements.crop import Crop
@@ -34,6 +36,11 @@ class PixelEncoder(Encoder):
         found = load_processor(given or own)
         _check_sides(found, (given or own).name)
         return found
+
+    @property
+    def beside(self) -> dict[str, str]:
+        other = self.context.given.processor
+        return {} if other is None else {"processor": content_hash(other.folder, PROCESSOR_FILES)}
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from mmx.datasets.features import open_features
+from mmx.datasets.features import FeatureFile
 from mmx.elements.providers._names import RegionNames, region_names
 from mmx.elements.providers.base import RegionSet
 from mmx.errors import UsageError
@@ -15,9 +15,9 @@ from mmx.results import Picture
 class PrecomputedRegions:
     """A file or folder of features, `feature_size` numbers a region."""
 
-    def __init__(self, path: Path, feature_size: int) -> None:
-        self._file, self._size = open_features(path), feature_size
-        self.name = f"features of {path.name}"
+    def __init__(self, file: FeatureFile, feature_size: int) -> None:
+        self._file, self._size = file, feature_size
+        self.name = f"features of {file.path.name}"
         self._names: RegionNames | None = None
 
     @property

@@ -1,7 +1,11 @@
 """Regions of pictures: from a region provider, or from features that were computed before."""
 
-from collections.abc import Sequence
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,18 +14,21 @@ from torch.nn.utils.rnn import pad_sequence
 
 from mmx.arrays import Float, Int, Shaped
 from mmx.capture import Outputs
-from mmx.checkpoints.catalog import REGION_DETECTOR, REGION_FEATURES
-from mmx.checkpoints.loading import read_extra
+from mmx.checkpoints.catalog import REGION_DETECTOR, REGION_FEATURES, WEIGHTS
+from mmx.checkpoints.loading import read_extra, resolve
+from mmx.datasets.features import FeatureFile, open_features
 from mmx.elements.base import Encoder, Located, Prepared
 from mmx.elements.precomputed import PrecomputedRegions
 from mmx.elements.providers.base import RegionProvider, RegionSet, make_provider
 from mmx.errors import CheckpointError, UsageError
+from mmx.files import hash_of_files
 from mmx.results import Picture, Region, Regions
 from mmx.wiring import Inputs
 
 _WAYS = (f"Fetch it where there is a network ('mmx models pull {REGION_DETECTOR}'), or give its folder, "
          '`regions={"provider": "frcnn", "checkpoint": FOLDER}`, or features, `features=FILE`; '
          '`regions={"provider": "grid"}` runs without, and answers mean nothing then.')
+_DETECTORS = ("checkpoint", "detector")  # the options that name one
 
 
 class RegionEncoder(Encoder):
@@ -48,11 +55,26 @@ class RegionEncoder(Encoder):
         return self.source_of_regions.name
 
     @cached_property
+    def _features(self) -> FeatureFile:
+        assert self.context.given.features is not None
+        return open_features(self.context.given.features)
+
+    @property
+    def beside(self) -> dict[str, str]:
+        if self.context.given.features is not None:
+            return {"features": f"sha256:{self._features.sha256}"}
+        content = content_of_options(self.options)
+        if content is None:  # a grid is known by its provider's name
+            return {}
+        told = json.dumps([self.options, content], sort_keys=True, default=str)
+        return {"regions": f"sha256:{hashlib.sha256(told.encode()).hexdigest()}"}
+
+    @cached_property
     def source_of_regions(self) -> RegionProvider | PrecomputedRegions:
         """Features that were computed before, else what was asked for, else what the checkpoint was trained on."""
         given, name = self.context.given, self.context.source.name
         if given.features is not None:
-            return PrecomputedRegions(given.features, self.feature_size)
+            return PrecomputedRegions(self._features, self.feature_size)
         try:
             return make_provider(self.options, self.context.device, self.feature_size)
         except CheckpointError as error:
@@ -137,6 +159,16 @@ class RegionEncoder(Encoder):
         boxes = torch.tensor([[[0, 0, 1, 1], [0, 0, 0.5, 0.5], [0.5, 0, 1, 0.5], [0, 0.5, 1, 1]]])
         features = torch.randn(1, 4, self.feature_size, generator=generator)
         return self._named(features, boxes, torch.ones(1, 4, dtype=torch.long))
+
+
+def content_of_options(options: Mapping[str, Any]) -> str | None:
+    """Over the files of every detector that a provider's options name, by folder, shipped name or hub id, or None."""
+    found = []
+    for value in (str(options[name]) for name in _DETECTORS if name in options):
+        folder = next((one for one in (WEIGHTS / value, os.path.expanduser(value)) if os.path.isdir(one)), None)
+        found.append(resolve(value).commit if folder is None else
+                     hash_of_files(path for path in Path(folder).iterdir() if path.is_file()))
+    return " ".join(map(str, found)) or None
 
 
 ENCODER = RegionEncoder

@@ -9,10 +9,12 @@ from torch import Tensor
 
 from mmx.arrays import Shaped
 from mmx.capture import Outputs
-from mmx.checkpoints.loading import load_tokenizer
+from mmx.checkpoints.folders import PROCESSOR_FILES, text_files
+from mmx.checkpoints.loading import load_tokenizer, tokenizer_elsewhere
 from mmx.elements.base import Encoder, Located, Prepared
 from mmx.errors import CheckpointError, UsageError, shown_value
 from mmx.families.base import FORMER_END
+from mmx.files import hash_of_files
 from mmx.results import Asked, Token, Words
 from mmx.wiring import Inputs, config_at
 
@@ -27,6 +29,12 @@ class TextEncoder(Encoder):
     @cached_property
     def tokenizer(self) -> Any:
         return load_tokenizer(self.context.source, self.context.given.processor)
+
+    @property
+    def beside(self) -> dict[str, str]:
+        folder = tokenizer_elsewhere(self.context.source, self.context.given.processor)
+        files = [] if folder is None else [path for path in text_files(folder) if path.name not in PROCESSOR_FILES]
+        return {"tokenizer": hash_of_files(files)} if files else {}
 
     @property
     def longest(self) -> int:

@@ -56,7 +56,7 @@ def load(name: str | Path, device: str | torch.device = DEFAULT_DEVICE, dtype: s
     check_given(family, source.name, regions, features, answers, processor)
     network, leftovers = loading.load_with_leftovers(source, architecture, device=on, dtype=of)
     _check_layers(family, network.config, source.name)
-    info = ModelInfo(source.name, key, architecture, loading.revision_of(source, given.processor), on, of)
+    info = ModelInfo(source.name, key, architecture, loading.revision_of(source), on, of)
     return Model(source, network, family, info, given, leftovers)
 
 

@@ -15,7 +15,7 @@ from mmx.arrays import Float, Shaped
 from mmx.asking import Asking, Subject, asking_of
 from mmx.capture.lrp import MissingRuleError
 from mmx.checkpoints import loading
-from mmx.elements import Context, Encoder, Given, encoder_of
+from mmx.elements import Context, Encoder, Given, beside_of, encoder_of
 from mmx.elements.labels import Labels
 from mmx.engine import Described, attribute
 from mmx.errors import UsageError
@@ -27,7 +27,7 @@ from mmx.model.calls import AnySource, Images, Names, Options, Pairs, Questions,
 from mmx.model.fitting import check_methods, fitting_methods
 from mmx.perturbation.encoded import Perturbation, perturb
 from mmx.perturbation.removal import Removal
-from mmx.results import Asked, Explanation, ModelInfo, starts_by_stream
+from mmx.results import Asked, Explanation, ModelInfo, revision_with, starts_by_stream
 from mmx.schedule import sites_of
 from mmx.wiring import Inputs
 
@@ -37,9 +37,9 @@ class Model:
 
     def __init__(self, source: loading.Source, network: PreTrainedModel, family: Family, info: ModelInfo,
                  given: Given | None = None, leftovers: Sequence[str] = ()) -> None:
-        self.source, self.network, self.family, self.info = source, network, family, info
-        self.leftovers = tuple(leftovers)
+        self.source, self.network, self.family, self.leftovers = source, network, family, tuple(leftovers)
         self._context = Context(source, network.config, info.device, given or Given())
+        self.info = replace(info, revision=revision_with(info.revision, beside_of(self.encoders, self._labels)))
 
     def __repr__(self) -> str:
         return f"<Model {self.info.name}: {self.info.architecture}, {self.info.dtype} on {self.info.device}>"

@@ -10,9 +10,10 @@ from mmx.results.elements import Block, Box, Element, Elements, Patches, Region,
 from mmx.results.explanation import Explanation
 from mmx.results.items import DEFAULT_THRESHOLD, Asked, Item, ModelInfo, Picture, Prediction, Unit, starts_by_stream
 from mmx.results.naming import file_stem, picture_name, plain_name, stem_of
-from mmx.results.subject import Subject
+from mmx.results.subject import Subject, changed_in_revision, revision_with
 from mmx.schema import SCHEMA_VERSION
 
 __all__ = ["DEFAULT_THRESHOLD", "SCHEMA_VERSION", "Asked", "Block", "Box", "Element", "Elements", "Explanation", "Item",
            "ModelInfo", "Patches", "Picture", "Prediction", "Region", "Regions", "Subject", "Token", "Unit", "Words",
-           "file_stem", "json_bytes", "picture_name", "plain_name", "starts_by_stream", "stem_of"]
+           "changed_in_revision", "file_stem", "json_bytes", "picture_name", "plain_name", "revision_with",
+           "starts_by_stream", "stem_of"]

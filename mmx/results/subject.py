@@ -8,6 +8,24 @@ from typing import Any
 from mmx.results.items import Asked, ModelInfo
 from mmx.schema import SCHEMA_VERSION
 
+_BESIDE = {"processor": "the image processor of another checkpoint", "tokenizer": "another tokenizer",
+           "features": "other features", "regions": "regions of another detector",
+           "answers": "other names of answers"}
+
+
+def revision_with(own: str, beside: Mapping[str, str]) -> str:
+    """A checkpoint's revision with what it was given beside its own files, by kind, as content hashes."""
+    return " with ".join([own, *(f"{kind} {content}" for kind, content in sorted(beside.items()))])
+
+
+def changed_in_revision(before: str, now: str) -> str | None:
+    """What another revision is of, in words: "the same model with other features"; None where they are the same."""
+    (own, *parts), (own_now, *parts_now) = before.split(" with "), now.split(" with ")
+    if own != own_now:
+        return "another model"
+    changed = sorted({part.partition(" ")[0] for part in {*parts} ^ {*parts_now}})
+    return f"the same model with {_BESIDE.get(changed[0], changed[0])}" if changed else None
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -44,6 +62,9 @@ class Subject:
             return "is of another picture of that name"
         if self.asked != other.asked:
             return "answers something else that was asked"
-        if (self.revision, self.dtype) != (other.revision, other.dtype):
-            return "is of another model"
+        what = changed_in_revision(self.revision, other.revision)
+        if what is not None:
+            return f"is of {what}"
+        if self.dtype != other.dtype:
+            return f"is of the same model in {other.dtype}"
         return None

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from mmx.errors import Interrupted, MmxError, OutputError, UsageError, shown_path
 from mmx.files import write_atomically
+from mmx.results import changed_in_revision
 from mmx.schema import SCHEMA_VERSION
 from mmx.studies.folders import PARAMETERS, SUMMARY, TABLE, refuse_replacing, shards
 from mmx.studies.reporting import Reporter
@@ -140,11 +141,25 @@ def _records_of(group: Sequence[Numbered[Sample]],
 
 
 def _check_same(before: Record, now: Record, folder: Path) -> None:
+    named = _first_difference(before, now)
+    if named is None:
+        return
+    name, old, new = named
+    what = changed_in_revision(old, new) if name == "model revision" and isinstance(old, str) else None
+    raise UsageError(f"The run in {shown_path(folder)} had {what or f'{name} {json.dumps(old)}, not {json.dumps(new)}'}.",
+                     "Go on with the same, or choose another folder with `out=`.")
+
+
+def _first_difference(before: Record, now: Record, inside: str = "") -> tuple[str, Any, Any] | None:
+    """Where two runs differ first, "model dtype", and the value of each."""
     for name in [*now, *before]:
-        if before.get(name) != now.get(name):
-            raise UsageError(f"The run in {shown_path(folder)} had {name} {json.dumps(before.get(name))}, "
-                             f"not {json.dumps(now.get(name))}.",
-                             "Go on with the same, or choose another folder with `out=`.")
+        old, new = before.get(name), now.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            if (found := _first_difference(old, new, f"{inside}{name} ")) is not None:
+                return found
+        elif old != new:
+            return f"{inside}{name}", old, new
+    return None
 
 
 def _read(path: Path) -> Record:

@@ -108,7 +108,7 @@ def test_resume_explains_what_was_asked_differently(ask: Command, picture: Path,
 
 @pytest.mark.parametrize("resume", [(), ("--resume",)])
 @pytest.mark.parametrize(("change", "said"), [
-    (("--regions", "grid:2x2"), "answers something else"), (("--dtype", "float64"), "is of another model")])
+    (("--regions", "grid:2x2"), "answers something else"), (("--dtype", "float64"), "is of the same model in float32")])
 def test_a_result_of_something_else_is_replaced_only_where_that_is_asked_for(
         ask: Command, picture: Path, tmp_path: Path, change: tuple[str, str], said: str, resume: tuple) -> None:
     ask(picture, "-q", "red?")
@@ -119,6 +119,16 @@ def test_a_result_of_something_else_is_replaced_only_where_that_is_asked_for(
     assert said in error and "--overwrite" in error
     assert stamps(tmp_path / "out") == before
     assert "wrote" in ask(picture, "-q", "red?", *change, *resume, "--overwrite").out
+
+
+def test_resume_notices_a_file_that_changed_beside_the_checkpoint(ask: Command, picture: Path, tmp_path: Path) -> None:
+    answers = tmp_path / "answers.txt"
+    answers.write_text("red\ngreen\nblue\n")
+    ask(picture, "-q", "red?", "--answers", answers)
+    assert "1 there already" in ask(picture, "-q", "red?", "--answers", answers, "--resume").out
+    answers.write_text("blue\ngreen\nred\n")
+    outcome = ask(picture, "-q", "red?", "--answers", answers, "--resume")
+    assert outcome.code == 2 and "is of the same model with other names of answers" in outcome.error
 
 
 def test_another_picture_of_that_name_replaces_none(ask: Command, picture: Path, tmp_path: Path) -> None:

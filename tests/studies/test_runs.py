@@ -18,7 +18,8 @@ from mmx.studies.runs import Numbered, Record, Run, go_through, open_run
 from mmx.studies.world import World, fix_threads, world_of
 
 ALONE = World()
-PARAMETERS = {"threshold": 0.5, "methods": ["relevance"]}
+PARAMETERS = {"threshold": 0.5, "methods": ["relevance"],
+              "model": {"name": "vit", "dtype": "y", "revision": "0 with features 1"}}
 
 
 def begun(folder: Path, ids: range, world: World = ALONE) -> Run:
@@ -88,7 +89,9 @@ def test_what_failed_is_tried_again_and_counts_as_done_once_it_went_well(tmp_pat
 
 @pytest.mark.parametrize(("changed", "said"), [
     ({"threshold": 0.7}, "had threshold 0.5, not 0.7"), ({"methods": []}, 'had methods ["relevance"], not []'),
-    ({"new": 1}, "had new null, not 1"),
+    ({"new": 1}, "had new null, not 1"), ({"model": {"name": "vit", "dtype": "x", "revision": "0"}}, 'had model dtype "y", not "x"'),
+    ({"model": {"name": "vit", "dtype": "y", "revision": "0 with features 2"}}, "had the same model with other feat"),
+    ({"model": {"name": "vit", "dtype": "y", "revision": "9"}}, "had another model"), ({"model": 3}, "had model {"),
 ])
 def test_other_parameters_are_refused_by_name(tmp_path: Path, changed: dict, said: str) -> None:
     opened(tmp_path)

@@ -13,12 +13,11 @@ from typing import Any, Protocol
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from mmx.checkpoints.catalog import WEIGHTS
 from mmx.datasets.vqa import VqaSample
 from mmx.elements import Encoder, Prepared
 from mmx.elements.precomputed import PrecomputedRegions
 from mmx.elements.providers.base import RegionSet
-from mmx.elements.regions import RegionEncoder
+from mmx.elements.regions import RegionEncoder, content_of_options
 from mmx.errors import MmxError, UsageError
 from mmx.files import write_atomically
 from mmx.images import PIXELS_AT_ONCE, hash_of_file
@@ -92,7 +91,7 @@ class ProvidedRegions(OpenedPictures):
         super().__init__(encoder, data)
         self._regions_of, self._cache = encoder, kept_in
         self.parameters: Mapping[str, Any] = {"provider": encoder.provider, "options": encoder.options,
-                           "sha256": _hash_of_folders(encoder.options)}
+                           "sha256": content_of_options(encoder.options)}
         made_by = {name: versions()[name] for name in ("mmx", "torch", "torchvision", "transformers", "pillow")}
         self._identity = [self.parameters, encoder.feature_size, encoder.context.device.partition(":")[0], made_by]
 
@@ -181,16 +180,3 @@ def _read(path: Path | None) -> RegionSet | None:
         return RegionSet.read(file.get_tensor("features"), file.get_tensor("boxes_xyxy_unit"), told["labels"],
                               told["confidences"])
     return None
-
-
-def _hash_of_folders(options: Mapping[str, Any]) -> str | None:
-    """Over the files of every folder or shipped checkpoint that a provider's options name; None where there is none."""
-    total, any_file = hashlib.sha256(), False
-    for value in options.values():
-        folders = [folder for folder in (WEIGHTS / str(value), Path(str(value))) if folder.is_dir()]
-        for path in sorted(path for folder in folders[:1] for path in folder.iterdir() if path.is_file()):
-            any_file = True
-            total.update(path.name.encode())
-            with path.open("rb") as file:
-                total.update(hashlib.file_digest(file, "sha256").digest())
-    return total.hexdigest() if any_file else None
