@@ -12,14 +12,9 @@ from torch import Tensor
 from mmx.arrays import Float, Int
 from mmx.capture import Chosen, Outputs
 from mmx.errors import UsageError, unknown_choice
-from mmx.results import Asked, Item, Prediction
+from mmx.results import Asked, Item, Prediction, check_fits
 
 RUNNERS_UP = 5
-
-# What is said of an option that does not fit.
-_OPTIONS = {"question": "a question does", "texts": "a text does", "targets": "a target does",
-            "threshold": "a threshold does", "queries": "a query does", "class_name": "a class of detections does"}
-
 
 @dataclass(frozen=True)
 class Subject:
@@ -78,11 +73,9 @@ class Asking(ABC):
     """One kind of score, for one model.
 
     Class attributes:
-        takes: the fields of `Asked` that say what is explained; what must be asked beside them is the subject's.
         noun: what an explained thing is.
     """
 
-    takes: ClassVar[frozenset[str]]
     noun: ClassVar[str]
 
     def __init__(self, score: Any, subject: Subject) -> None:
@@ -91,7 +84,7 @@ class Asking(ABC):
     @property
     def fields(self) -> frozenset[str]:
         """The fields of `Asked` that can be given."""
-        return self.takes | ({self.subject.needs} if self.subject.needs else set())
+        return self.score.takes | ({self.subject.needs} if self.subject.needs else set())
 
     @property
     def sentence(self) -> str:
@@ -110,27 +103,8 @@ class Asking(ABC):
 
     def check(self, asked: Asked) -> None:
         """Raises UsageError where something that is asked cannot be asked of this model."""
-        given = [name for name in _OPTIONS if getattr(asked, name) not in (None, ())]
-        for name in given:
-            if name not in self.fields:
-                raise UsageError(f"{self.sentence}: {_OPTIONS[name]} not fit it.",
-                                 f"Leave it out{self._instead(asked)}.")
-        if self.subject.needs == "question":
-            _check_text(asked.question, "question", f'{self.sentence}: add `question="..."`.')
-        if self.subject.needs == "texts":
-            if not asked.texts:
-                raise UsageError("No text was given.", f'{self.sentence}: add `text=["..."]`.')
-            for text in asked.texts:
-                _check_text(text, "text", "")
+        check_fits(asked, self.sentence, self.score.takes, self.subject.needs, self.score.choices)
         self.settled(asked)
-
-    def _instead(self, asked: Asked) -> str:
-        said = {"question": ", and ask a question", "texts": ", and give texts"}
-        needs = self.subject.needs
-        return said[needs] if needs and not getattr(asked, needs) else f"; {self._choices()}"
-
-    def _choices(self) -> str:
-        return "target says what is explained"
 
     @abstractmethod
     def settled(self, asked: Asked) -> Asked:
@@ -160,18 +134,6 @@ class Asking(ABC):
     @abstractmethod
     def answer(self, outputs: Outputs, chosen: Chosen, batch: Batch, picture: int) -> Answer:
         """What the model says of one picture of a batch."""
-
-
-def _check_text(text: str | None, what: str, hint: str) -> None:
-    if text is None:
-        raise UsageError(f"No {what} was given.", hint)
-    if not text.strip():
-        raise UsageError(f"{'The' if what == 'question' else 'A'} {what} is empty.", "Write one.")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise UsageError(f"{'The' if what == 'question' else 'A'} {what} has bytes that are no UTF-8: "
-                         f"{text[error.start:error.end]!a}.", "Write it in UTF-8.") from error
 
 
 def index_of(text: str | int, names: Sequence[str]) -> int | None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar
 
 from torch import Tensor
 
@@ -10,14 +9,13 @@ from mmx.arrays import Float
 from mmx.asking.base import RUNNERS_UP, Answer, Asking, Batch, Each, choose_classes, index_of
 from mmx.capture import Chosen, Outputs
 from mmx.errors import UsageError, plural, unknown_choice
+from mmx.families.base import UNIT_OF_PROBLEM
 from mmx.results import Asked, Item, Prediction, Unit
 
 _SHOWN = 30
 
 
 class ClassesAsked(Asking):
-    takes: ClassVar = frozenset({"targets"})
-
     @property
     def noun(self) -> str:  # type: ignore[override]
         return self.score.noun
@@ -26,13 +24,9 @@ class ClassesAsked(Asking):
     def unit(self) -> Unit:
         """What the logits become; what the config says of the problem goes first."""
         problem = getattr(self.subject.config, "problem_type", None)
-        if problem == "multi_label_classification":
-            return "sigmoid"
-        if problem == "single_label_classification":
-            return "softmax"
-        if problem == "regression" or len(self.subject.labels()) == 1:
-            return "value"
-        return self.score.unit
+        if problem is not None:
+            return UNIT_OF_PROBLEM[problem]
+        return "value" if len(self.subject.labels()) == 1 else self.score.unit
 
     def values(self, outputs: Outputs) -> Float[Tensor, "batch classes"]:
         """The logits in that unit."""

@@ -8,7 +8,6 @@ from mmx.results import Asked, Item, Prediction
 
 
 class MatchesAsked(Asking):
-    takes: ClassVar = frozenset({"texts", "targets"})
     noun: ClassVar = "text"
 
     def settled(self, asked: Asked) -> Asked:

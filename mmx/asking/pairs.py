@@ -13,7 +13,6 @@ from mmx.results import Asked, Item, Prediction, Unit
 
 
 class PairsAsked(Asking):
-    takes: ClassVar = frozenset({"texts", "targets"})
     noun: ClassVar = "text"
 
     @property

@@ -26,7 +26,6 @@ class Keep:
 
 
 class QueriesAsked(Asking):
-    takes: ClassVar = frozenset({"threshold", "queries", "class_name"})
     noun: ClassVar = "detection"
 
     @property
@@ -36,15 +35,6 @@ class QueriesAsked(Asking):
     @property
     def example(self) -> Asked:
         return Asked(queries=(0,))
-
-    def _choices(self) -> str:
-        return "threshold, query and class say what is explained"
-
-    def check(self, asked: Asked) -> None:
-        super().check(asked)
-        if asked.threshold is not None and not 0 <= asked.threshold < 1:
-            raise UsageError(f"A threshold of {asked.threshold:g} makes no sense.",
-                             "It is a probability: from 0 to below 1.")
 
     def settled(self, asked: Asked) -> Asked:
         """The threshold that holds, the class by its own name, each query once."""

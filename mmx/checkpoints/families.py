@@ -3,8 +3,8 @@
 from functools import cache
 from typing import Any
 
-from mmx.errors import UsageError
-from mmx.families.base import Family, Labelled, Pixels, Regions
+from mmx.errors import CheckpointError, UsageError, shown_value
+from mmx.families.base import UNIT_OF_PROBLEM, Classes, Family, Labelled, Pixels, Regions
 from mmx.registry import offered, offered_names
 
 
@@ -45,6 +45,30 @@ def family_of_architecture(architecture: str) -> tuple[str, Family] | None:
 
 def _known(families: tuple[tuple[str, Family], ...]) -> str:
     return f"It explains: {', '.join(one for _, family in families for one in family.architectures)}."
+
+
+def check_problem(family: Family, config: Any, name: str) -> None:
+    """Raises CheckpointError where a config says of its classes what transformers does not know."""
+    said = getattr(config, "problem_type", None)
+    if isinstance(family.score, Classes) and said not in (None, *UNIT_OF_PROBLEM):
+        raise CheckpointError(f"The config.json of {name} has the problem_type {shown_value(said)}.",
+                              f"Write {', '.join(UNIT_OF_PROBLEM)} or null there: that says what its numbers are.")
+
+
+def check_answers(family: Family, name: str) -> None:
+    """Raises UsageError where the model `name` does not answer questions."""
+    if family.needs != "question" or "targets" not in family.score.takes:
+        raise UsageError(f"{name} {family.does}; this test is about answers to questions.",
+                         "Name a model that answers: see 'mmx models'.")
+
+
+def check_detects(family: Family, name: str) -> None:
+    """Raises UsageError where the model `name` finds no objects."""
+    if "queries" not in family.score.takes:
+        known = [one.name for _, other in all_families() if "queries" in other.score.takes
+                 for one in other.checkpoints if "/" in one.name]
+        raise UsageError(f"{name} {family.does}; only a detector can be scored by masks.",
+                         f"Load one, such as {known[0]}.")
 
 
 def check_given(family: Family, name: str, regions: object, features: object, answers: object,

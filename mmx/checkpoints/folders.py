@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ SAVE_ANEW = "Get the checkpoint again, or save it anew with save_pretrained."
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
 TEXT_FILES = ("*.json", "*.txt", "*.model")
 _INDEX = ".index.json"
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 # What transformers looks for, in this order.
 _WEIGHTS = ("model.safetensors", f"model.safetensors{_INDEX}", "pytorch_model.bin", f"pytorch_model.bin{_INDEX}")
 _POINTER = b"version https://git-lfs"
@@ -25,6 +26,48 @@ def read_json(path: Path) -> Any:
     except (OSError, ValueError) as error:
         refuse_pointers([path])
         raise CheckpointError(f"{shown_path(path)} cannot be read: {error}.", SAVE_ANEW) from error
+
+
+def config_file(name: str, folder: Path) -> Path:
+    """The config of the checkpoint `name`. Raises CheckpointError where there is none, or a git-lfs pointer."""
+    path = folder / "config.json"
+    if not path.is_file():
+        raise CheckpointError(f"{name} has no config.json.",
+                              what_it_is(folder) or "Is it a folder written by save_pretrained?")
+    refuse_pointers([path])
+    return path
+
+
+def processor_settings(name: str, folder: Path) -> tuple[Path, Mapping[str, Any]]:
+    """The settings of the image processor of the checkpoint `name`, and where they are.
+
+    As transformers takes them: first those inside processor_config.json, then the file of their own.
+
+    Raises:
+        CheckpointError: there are none, or they are no JSON object.
+    """
+    files = [folder / file for file in PROCESSOR_FILES if (folder / file).is_file()]
+    refuse_pointers(files)
+    found = [(path, read_json(path)) for path in reversed(files)]
+    for path, content in found:
+        if not isinstance(content, dict):
+            raise CheckpointError(f"{shown_path(path)} holds no JSON object.", "Save the image processor anew.")
+        if path.name == PROCESSOR_FILES[1] and isinstance(content.get("image_processor"), dict):
+            return path, content["image_processor"]
+    for path, content in found:
+        if path.name == PROCESSOR_FILES[0]:
+            return path, content
+    raise CheckpointError(
+        f"{name} has no preprocessor_config.json, which says how it is shown pictures.",
+        "Save it there with the image processor's save_pretrained, or take that of the checkpoint that it was "
+        f'trained from: `processor="{_trained_from(folder)}"`.')
+
+
+def _trained_from(folder: Path) -> str:
+    config = folder / "config.json"
+    found = read_json(config) if config.is_file() else None
+    named = found.get("_name_or_path") if isinstance(found, dict) else None
+    return named if isinstance(named, str) and _HUB_ID.fullmatch(named) else "ID"
 
 
 def weight_files(name: str, folder: Path) -> list[Path]:

@@ -15,7 +15,7 @@ from mmx.checkpoints import hub
 from mmx.checkpoints.catalog import known_checkpoint
 from mmx.checkpoints.choices import DTYPE_NAMES, Source, check_dtype, kind_of_device, resolve
 from mmx.checkpoints.families import architectures_of
-from mmx.checkpoints.folders import SAVE_ANEW, read_json, refuse_pointers, text_files, weight_files, what_it_is
+from mmx.checkpoints.folders import SAVE_ANEW, config_file, read_json, refuse_pointers, text_files, weight_files
 from mmx.checkpoints.hub import SETTINGS_FILES, WEIGHT_FILES
 from mmx.errors import CheckpointError, MmxError, UsageError
 from mmx.files import hash_of_files
@@ -32,12 +32,8 @@ T = TypeVar("T")
 
 def read_config(source: Source) -> PreTrainedConfig:
     """Raises CheckpointError where it is missing or broken."""
-    path = source.folder / "config.json"
-    if not path.is_file():
-        raise CheckpointError(f"{source.name} has no config.json.",
-                              what_it_is(source.folder) or "Is it a folder written by save_pretrained?")
+    path = config_file(source.name, source.folder)
     quiet()
-    refuse_pointers([path])
     return reading(source, "config", lambda: _without_the_hub(path) or AutoConfig.from_pretrained(
         source.folder, trust_remote_code=False))
 

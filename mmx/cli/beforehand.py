@@ -1,6 +1,5 @@
 """What can be said of a command line before torch is loaded, which takes seconds: names, kinds and paths."""
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,11 +7,22 @@ from typing import TYPE_CHECKING
 
 from mmx.checkpoints.catalog import Default
 from mmx.checkpoints.choices import Source, check_dtype, kind_of_device, resolve
-from mmx.checkpoints.families import check_given, family_of
-from mmx.checkpoints.folders import PROCESSOR_FILES
+from mmx.checkpoints.families import check_given, check_problem, family_of
+from mmx.checkpoints.folders import (
+    PROCESSOR_FILES,
+    SAVE_ANEW,
+    config_file,
+    processor_settings,
+    read_json,
+    refuse_pointers,
+    text_files,
+    weight_files,
+)
 from mmx.cli.opening import chosen_model, parse_regions
-from mmx.errors import UsageError, shown_path
+from mmx.errors import CheckpointError, UsageError, shown_path
+from mmx.families.base import Family, Pixels
 from mmx.methods import named_methods
+from mmx.results import Asked, check_fits
 
 if TYPE_CHECKING:
     from mmx.show.saving import Drawing
@@ -29,23 +39,25 @@ def check_choices(methods: Sequence[str], device: str, dtype: str = "auto") -> N
 
 def check_model(name: str | None, revision: str | None, default: Default | None = None, *, regions: str | None = None,
                 features: Path | None = None, answers: Path | None = None, processor: str | None = None,
+                asked: Sequence[Asked] = (), check: Callable[[Family, str], None] = lambda family, name: None,
                 of_family: bool = True) -> None:
     """That there is such a checkpoint, fetched if need be, of a family that takes what is given with it.
 
     Args:
+        asked: what is asked of it.
+        check: what else must be true of its family.
         of_family: whether it must be of one, or is only looked over.
 
     Raises:
-        UsageError: there is none, or something that is given with it is not there or does not fit.
-        CheckpointError: it cannot be fetched.
+        UsageError: there is none, or something that is asked or given with it is not there or does not fit.
+        CheckpointError: it cannot be fetched, or a file of it is missing or damaged.
     """
     options, source = parse_regions(regions), resolve(chosen_model(name, default)[0], revision)
+    shown_by = None if processor is None else resolve(processor, kinds=PROCESSOR_FILES)
     if of_family:
-        _check_family(source, options, features, answers, processor)
+        _check_family(source, (options, features, answers), shown_by, asked, check)
     if options and "checkpoint" in options:
         resolve(options["checkpoint"])
-    if processor is not None:
-        resolve(processor, kinds=PROCESSOR_FILES)
     if features is not None and not features.exists():
         raise UsageError(f"{shown_path(features)} does not exist.", "Check the path.")
     if answers is not None:
@@ -85,13 +97,25 @@ def read_soon(read: Callable[[], object], *files: Path | None) -> None:
         read()
 
 
-def _check_family(source: Source, regions: dict | None, features: Path | None, answers: Path | None,
-                  processor: str | None) -> None:
-    """A config that cannot be understood is left to what loads it."""
-    try:
-        config = json.loads((source.folder / "config.json").read_text(encoding="utf-8"))
-        kinds = SimpleNamespace(architectures=config["architectures"], model_type=config["model_type"])
-    except (OSError, ValueError, LookupError, TypeError):
+def _check_family(source: Source, given: Sequence[object], processor: Source | None, asked: Sequence[Asked],
+                  check: Callable[[Family, str], None]) -> None:
+    """What is said without a word to transformers; a config that names no kind of model is left to it."""
+    name, folder = source.name, source.folder
+    config = read_json(path := config_file(name, folder))
+    named = config.get("architectures") or [] if isinstance(config, dict) else None
+    if not isinstance(named, str) and not (isinstance(named, list) and all(isinstance(one, str) for one in named)):
+        raise CheckpointError(f"{shown_path(path)} is no config of a checkpoint.", SAVE_ANEW)
+    kinds = SimpleNamespace(**{key: config.get(key) for key in ("architectures", "model_type", "problem_type")})
+    if not named and not isinstance(kinds.model_type, str):
         return
-    _, family, _ = family_of(kinds, source.name)
-    check_given(family, source.name, regions, features, answers, processor)
+    _, family, _ = family_of(kinds, name)
+    check_given(family, name, *given, processor)
+    check(family, name)
+    for one in asked:
+        check_fits(one, f"{name} {family.does}", family.score.takes, family.needs, family.score.choices)
+    check_problem(family, kinds, name)
+    weight_files(name, folder)
+    refuse_pointers(text_files(folder))
+    if any(isinstance(one, Pixels) for one in family.inputs):
+        shown_by = processor or source
+        processor_settings(shown_by.name, shown_by.folder)

@@ -135,9 +135,11 @@ def explain(
         requests = gather_requests(images or [], several, questions, images_dir, asked.targets, recursive=recursive)
         names, memory = method or ["relevance"], parse_memory(max_memory)
         default = default_for(name for name, given in vars(asked).items() if given not in (None, (), {}))
+        everything = [asked] if questions is not None else [replace(asked, question=one) for one in several]
         check_choices(names, device, dtype)
         drawing = drawing_of(figure, file_format, cmap, alpha, cells)
-        check_model(model, revision, default, regions=regions, features=features, answers=answers, processor=processor)
+        check_model(model, revision, default, regions=regions, features=features, answers=answers, processor=processor,
+                    asked=everything)
         with result_folder(out):
             unread = unreadable(requests)
             for request, error in unread:
@@ -148,8 +150,8 @@ def explain(
 
                 loaded = open_model(model, revision, regions, device, dtype, quiet, default, features, answers,
                                     processor)
-                for one in [asked.question] if questions is not None else several:
-                    loaded.check(replace(asked, question=one))
+                for one in everything:
+                    loaded.check(one)
                 methods, notes = loaded.fitting_methods(names)
                 for note in () if quiet else notes:
                     print_note(note)

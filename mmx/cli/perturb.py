@@ -97,6 +97,7 @@ def perturb(
 
     mmx perturb --method all --protocol clean --num-samples 200
     """
+    from mmx.checkpoints.families import check_answers
     from mmx.cli.beforehand import check_choices, check_folder, check_model, read_soon
     from mmx.cli.lazy_imports import without_collector
     from mmx.cli.opening import open_model
@@ -120,7 +121,8 @@ def perturb(
         check_folder(images, "--images")
     if data is not None:
         read_soon(lambda: read_vqa(data, annotations, images), data, annotations)
-    check_model(model, revision, regions=regions, features=features, answers=answers, processor=processor)
+    check_model(model, revision, regions=regions, features=features, answers=answers, processor=processor,
+                check=check_answers)
     with joined_world() as world, result_folder(out):
         from mmx.cli.perturb_tables import print_perturbation
         with without_collector():

@@ -78,6 +78,7 @@ def segment(
 
     mmx segment --images val2017 --annotations instances_val2017.json --model facebook/detr-resnet-50 --limit 100
     """
+    from mmx.checkpoints.families import check_detects
     from mmx.cli.beforehand import check_choices, check_folder, check_model, read_soon
     from mmx.cli.lazy_imports import without_collector
     from mmx.cli.opening import parse_memory
@@ -96,7 +97,7 @@ def segment(
     if images is not None and annotations is not None:
         check_folder(images, "--images")
         read_soon(lambda: read_instances(annotations, images), annotations)
-    check_model(model or DETECTOR, revision, answers=answers, processor=processor)
+    check_model(model or DETECTOR, revision, answers=answers, processor=processor, check=check_detects)
     with joined_world() as world, result_folder(out):
         from mmx.cli.segment_tables import print_summary
         with without_collector():

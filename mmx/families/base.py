@@ -99,6 +99,13 @@ class Regions:
 Input = Text | Pixels | Regions
 
 
+# A score says which fields of `Asked` its models take beside what they need, and what can be given in words.
+_TARGET = "target says what is explained"
+UNIT_OF_PROBLEM: Mapping[str, Any] = {
+    "single_label_classification": "softmax", "multi_label_classification": "sigmoid", "regression": "value"}
+"""What the logits of classes become, by the `problem_type` of a config."""
+
+
 @dataclass(frozen=True)
 class Classes:
     """A logit for each of some answers or classes, (batch, classes).
@@ -111,6 +118,8 @@ class Classes:
 
     kind: ClassVar[str] = "classes"
     does: ClassVar[str] = "classifies pictures"
+    takes: ClassVar[frozenset[str]] = frozenset({"targets"})
+    choices: ClassVar[str] = _TARGET
     noun: str = "class"
     unit: str = "softmax"
     count: str = "num_labels"
@@ -128,6 +137,8 @@ class Pairs:
 
     kind: ClassVar[str] = "pairs"
     does: ClassVar[str] = "matches pictures and texts"
+    takes: ClassVar[frozenset[str]] = frozenset({"texts", "targets"})
+    choices: ClassVar[str] = _TARGET
     unit: str = "similarity"
 
 
@@ -137,6 +148,8 @@ class Matches:
 
     kind: ClassVar[str] = "matches"
     does: ClassVar[str] = "matches pictures and texts"
+    takes: ClassVar[frozenset[str]] = frozenset({"texts", "targets"})
+    choices: ClassVar[str] = _TARGET
     match: int = 1
 
 
@@ -148,6 +161,8 @@ class Queries:
     noun: ClassVar[str] = "class"
     count: ClassVar[str] = "num_labels"
     does: ClassVar[str] = "finds objects"
+    takes: ClassVar[frozenset[str]] = frozenset({"threshold", "queries", "class_name"})
+    choices: ClassVar[str] = "threshold, query and class say what is explained"
 
 
 Labelled = Classes | Queries

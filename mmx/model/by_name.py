@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from mmx.checkpoints import loading
-from mmx.checkpoints.families import check_given, family_of
+from mmx.checkpoints.families import check_given, check_problem, family_of
 from mmx.checkpoints.folders import PROCESSOR_FILES
 from mmx.devices import DEFAULT_DEVICE
 from mmx.elements import Given
@@ -54,6 +54,7 @@ def load(name: str | Path, device: str | torch.device = DEFAULT_DEVICE, dtype: s
                   Path(answers) if isinstance(answers, str) else answers,
                   None if processor is None else loading.resolve(processor, kinds=PROCESSOR_FILES))
     check_given(family, source.name, regions, features, answers, processor)
+    check_problem(family, config, source.name)
     network, leftovers = loading.load_with_leftovers(source, architecture, device=on, dtype=of)
     _check_layers(family, network.config, source.name)
     info = ModelInfo(source.name, key, architecture, loading.revision_of(source), on, of)

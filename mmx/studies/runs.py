@@ -146,7 +146,8 @@ def _check_same(before: Record, now: Record, folder: Path) -> None:
         return
     name, old, new = named
     what = changed_in_revision(old, new) if name == "model revision" and isinstance(old, str) else None
-    raise UsageError(f"The run in {shown_path(folder)} had {what or f'{name} {json.dumps(old)}, not {json.dumps(new)}'}.",
+    what = what or f"{name} {json.dumps(old)}, not {json.dumps(new)}"
+    raise UsageError(f"The run in {shown_path(folder)} had {what}.",
                      "Go on with the same, or choose another folder with `out=`.")
 
 

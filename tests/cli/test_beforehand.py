@@ -1,6 +1,7 @@
 """What is wrong with a command line is said before torch is loaded; with --json it is one JSON document as well."""
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,29 @@ MISUSED = {
     "explain scene.png --model shapes-clip --answers text.png": "no names of answers fit it",
     "explain scene.png --model shapes-vit --features text.png": "takes no regions and no features",
     "explain scene.png -q red? --features nosuch.tsv": "nosuch.tsv does not exist.",
+    "explain scene.png --model shapes-vit -q red?": "a question does not fit it. Leave it out; target says what is",
+    "explain scene.png --model shapes-lxmert": "No question was given. shapes-lxmert answers questions: add --question",
+    "explain scene.png --model shapes-lxmert --text red": "a text does not fit it. Leave it out, and ask a question.",
+    "explain scene.png --model shapes-clip --threshold 0.5": "a threshold does not fit it. Leave it out, and give text",
+    "explain scene.png --model shapes-clip --query 3 --text a": "a query does not fit it. Leave it out; target says",
+    "explain scene.png --model shapes-detr -t circle": "a target does not fit it. Leave it out; threshold, query",
+    "explain scene.png --threshold 1.5": "A threshold of 1.5 makes no sense.",
+    "explain scene.png --model shapes-lxmert -q red? -q ' '": "The question is empty.",
+    "explain --questions good.csv --model shapes-vit": "a question does not fit it.",
+    "perturb --model shapes-vit": "this test is about answers to questions",
+    "segment --model shapes-vit": "only a detector can be scored by masks. Load one, such as facebook/detr-resnet-50.",
+    "explain scene.png --model empty": "empty has no config.json. Is it a folder written by save_pretrained?",
+    "explain scene.png --model trainer": "name one of the checkpoints in it, such as trainer/checkpoint-500.",
+    "explain scene.png --model adapter": "It is a PEFT adapter of owner/base",
+    "explain scene.png --model openclip": "It is in open_clip's format",
+    "explain scene.png --model broken": "broken/config.json cannot be read",
+    "explain scene.png --model listed": "listed/config.json is no config of a checkpoint.",
+    "explain scene.png --model unknown": "unknown is a GPT2Model, which mmx has no family for.",
+    "explain scene.png --model problem": "problem has the problem_type 'multi-label'. Write single_label",
+    "explain scene.png --model pointer": "pointer/model.safetensors is a git-lfs pointer",
+    "explain scene.png --model weightless": "weightless has no weights",
+    "explain scene.png --model shardless": "model-1.safetensors, which is not there",
+    "explain scene.png --model unprocessed": "unprocessed has no preprocessor_config.json",
     "explain scene.png --out text.png": "Nothing can be written to text.png",
     "explain --questions nosuch.csv": "nosuch.csv cannot be read",
     "explain --questions x.foo": "x.foo is no known kind of question file.",
@@ -85,6 +109,26 @@ MISUSED = {
 HAVE_JSON = [line for line in MISUSED if line.split()[0] not in ("draw", "demo")]
 
 
+def write_checkpoints(place: Path) -> None:
+    """Folders that are no checkpoints, each by what lies in it."""
+    pointer, vit = "version https://git-lfs.github.com/spec/v1\n", {"architectures": ["ViTForImageClassification"]}
+    folders: dict[str, dict[str, object]] = {
+        "empty": {}, "trainer": {"checkpoint-500/config.json": vit, "checkpoint-60/config.json": vit},
+        "adapter": {"adapter_config.json": {"base_model_name_or_path": "owner/base"}},
+        "openclip": {"open_clip_config.json": {}}, "broken": {"config.json": "{"}, "listed": {"config.json": [vit]},
+        "unknown": {"config.json": {"architectures": ["GPT2Model"], "model_type": "gpt2"}},
+        "problem": {"config.json": {**vit, "problem_type": "multi-label"}},
+        "pointer": {"config.json": vit, "model.safetensors": pointer}, "weightless": {"config.json": vit},
+        "shardless": {"config.json": vit, "model.safetensors.index.json": {"weight_map": {"a": "model-1.safetensors"}}},
+        "unprocessed": {"config.json": vit, "model.safetensors": "anything"}}
+    for name, files in folders.items():
+        (place / name).mkdir()
+        for file, content in files.items():
+            path = place / name / file
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(content if isinstance(content, str) else json.dumps(content))
+
+
 @pytest.fixture(scope="module")
 def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str, str, list[str]]]:
     """Exit code, stdout, stderr and heavy modules of each line, and of each with --json behind it."""
@@ -95,10 +139,13 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str, 
     (place / "columns.csv").write_text("image,answer\nscene.png,red\n")
     (place / "gone.csv").write_text("image,question,answer\ngone.png,red?,red\n")
     (place / "urls.csv").write_text("image,question\nhttps://example.org/photo.jpg,red?\n")
+    (place / "good.csv").write_text("image,question,answer\nscene.png,red?,red\n")
     write_coco(place / "coco", range(1), 64)
+    write_checkpoints(place)
     lines = [*MISUSED, *(f"{line} --json" for line in HAVE_JSON)]
     environment = {"PATH": "", "HOME": str(place), "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
-    done = subprocess.run([sys.executable, "-c", RUN], input=json.dumps([line.split() for line in lines]), cwd=place,
+    words = json.dumps([shlex.split(line) for line in lines])
+    done = subprocess.run([sys.executable, "-c", RUN], input=words, cwd=place,
                           env=environment, capture_output=True, text=True)
     assert not done.stderr, done.stderr
     return dict(zip(lines, map(json.loads, done.stdout.splitlines()), strict=True))

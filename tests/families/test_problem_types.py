@@ -1,5 +1,7 @@
 """What a classifier's numbers are: shares of one, probabilities of their own, or plain values, as its config says."""
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from family_checks import close, picture
 from torch import Tensor
 
 import mmx
+from mmx.errors import CheckpointError
 from mmx.results import Explanation, Unit
 
 Values = Callable[[Tensor], Tensor]
@@ -55,6 +58,17 @@ def test_items_and_predictions_are_in_the_unit_of_the_problem(kind: tuple[Path, 
         (index, unit) for index in expected.argsort(descending=True).tolist()]
     assert [one.score for one in found.predictions] == pytest.approx(expected.sort(descending=True).values.tolist(),
                                                                       abs=1e-6)
+
+
+@pytest.mark.parametrize("said", ["multi-label", "", 3, ["regression"]])
+def test_a_problem_that_nobody_knows_is_refused(tiny_vit: Path, tmp_path: Path, said: object) -> None:
+    folder = tmp_path / "vit"
+    shutil.copytree(tiny_vit, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"problem_type": said}))
+    with pytest.raises(CheckpointError, match="problem_type") as caught:
+        mmx.load(folder)
+    assert "single_label_classification, multi_label_classification, regression or null" in str(caught.value)
 
 
 def test_the_largest_is_explained_where_none_is_named(kind: tuple[Path, Unit, Values]) -> None:

@@ -89,7 +89,8 @@ def test_what_failed_is_tried_again_and_counts_as_done_once_it_went_well(tmp_pat
 
 @pytest.mark.parametrize(("changed", "said"), [
     ({"threshold": 0.7}, "had threshold 0.5, not 0.7"), ({"methods": []}, 'had methods ["relevance"], not []'),
-    ({"new": 1}, "had new null, not 1"), ({"model": {"name": "vit", "dtype": "x", "revision": "0"}}, 'had model dtype "y", not "x"'),
+    ({"new": 1}, "had new null, not 1"),
+    ({"model": {"name": "vit", "dtype": "x", "revision": "0"}}, 'had model dtype "y", not "x"'),
     ({"model": {"name": "vit", "dtype": "y", "revision": "0 with features 2"}}, "had the same model with other feat"),
     ({"model": {"name": "vit", "dtype": "y", "revision": "9"}}, "had another model"), ({"model": 3}, "had model {"),
 ])

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from mmx.checkpoints.families import check_answers
 from mmx.elements import Encoder, Prepared
 from mmx.engine import attribute
 from mmx.errors import MmxError, UsageError
@@ -37,9 +38,7 @@ class AnsweringModel:
     """
 
     def __init__(self, model: Model) -> None:
-        if model.family.needs != "question" or "targets" not in model.asking.fields:
-            raise UsageError(f"{model.info.name} {model.family.does}; this test is about answers to questions.",
-                             "Name a model that answers: see 'mmx models'.")
+        check_answers(model.family, model.info.name)
         self.model, self.removal = model, Removal(model.network, model.family)
 
     @property

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from mmx.asking.queries import boxes_xyxy_px, class_shares
+from mmx.checkpoints.families import check_detects
 from mmx.devices import quarter_of_gpu
 from mmx.engine import Attribution
-from mmx.errors import UsageError
 from mmx.methods import Method
 from mmx.model.batching import Group, Job, groups_of
 from mmx.reference import ReferenceSizes, edges_of, reference_size
@@ -58,9 +58,7 @@ class Detector:
 
     def __init__(self, model: Model, threshold: float = 0.5, max_memory: int | None = None, *,
                  reference_sizes: bool = False) -> None:
-        if "queries" not in model.asking.fields:
-            raise UsageError(f"{model.info.name} {model.family.does}; only a detector can be scored by masks.",
-                             f"Load one, such as {FOR_PHOTOGRAPHS}.")
+        check_detects(model.family, model.info.name)
         self.model, self.threshold = model, threshold
         self.max_memory = max_memory if max_memory is not None else quarter_of_gpu(model.info.device)
         self._sized = with_reference_sizes(model) if reference_sizes else model
