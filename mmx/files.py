@@ -4,11 +4,12 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from errno import EISDIR
 from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
-from mmx.errors import OutputError
+from mmx.errors import OutputError, UsageError, shown_path
 
 _Stated = tuple[tuple[Path, int, int], ...]
 _BLOCK, _BLOCKS = 2**20, 256
@@ -63,6 +64,8 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
     try:
         for path, temporary in waiting.items():
             with _told(path):
+                if path.is_dir():
+                    raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
                 path.parent.mkdir(parents=True, exist_ok=True)
                 temporary.write_bytes(contents[path])
         for path, temporary in waiting.items():
@@ -71,6 +74,22 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
     finally:
         for temporary in waiting.values():
             _discard(temporary)
+
+
+def write_new(contents: Mapping[Path, bytes], overwrite: bool = False) -> None:
+    """Writes several files together, unless others lie where they go and are not to be overwritten.
+
+    Raises:
+        UsageError: others are there.
+        OutputError: they cannot be written.
+    """
+    others = [] if overwrite else [path for path, content in contents.items()
+                                   if path.is_file() and path.read_bytes() != content]
+    if others:
+        more = f" (and {len(others) - 1} more)" if others[1:] else ""
+        raise UsageError(f"{shown_path(others[0])} is there already{more} and is another one.",
+                         "Choose another folder with --out, or replace it (--overwrite, overwrite=True).")
+    write_together(contents)
 
 
 @contextmanager

@@ -37,6 +37,8 @@ FirstScene = Annotated[int, typer.Option(
     "--first-scene", metavar="N", rich_help_panel=ASKED, min=0, help="Number of the first scene.")]
 Size = Annotated[int, typer.Option(
     "--size", metavar="N", rich_help_panel=ASKED, min=16, max=4096, help="Side of a picture in pixels.")]
+Overwrite = Annotated[bool, typer.Option(
+    "--overwrite", rich_help_panel=OUTPUT, help="Replace other files of these names.")]
 
 
 @shapes_app.command(cls=Command)
@@ -109,13 +111,14 @@ def draw(
     count: Count = 8,
     first_scene: FirstScene = 0,
     size: Size = 480,
+    overwrite: Overwrite = False,
     debug: Debug = False,
 ) -> None:
     """Draw scenes as PNG files, with a question about each in questions.csv."""
     from mmx.errors import shown_path
     from mmx.shapes.samples import write_samples
 
-    for path in write_samples(out, range(first_scene, first_scene + count), size):
+    for path in write_samples(out, range(first_scene, first_scene + count), size, overwrite):
         print_result(Text(shown_path(path)))
 
 
@@ -126,11 +129,12 @@ def coco(
     count: Count = 100,
     first_scene: FirstScene = 0,
     size: Size = 480,
+    overwrite: Overwrite = False,
     debug: Debug = False,
 ) -> None:
     """Draw scenes as a COCO data set: PNG files, and their masks and boxes in instances.json."""
     from mmx.errors import shown_path
     from mmx.shapes.coco import write_coco
 
-    *pictures, annotations = write_coco(out, range(first_scene, first_scene + count), size)
+    *pictures, annotations = write_coco(out, range(first_scene, first_scene + count), size, overwrite)
     print_result(Text(f"{len(pictures)} pictures in {shown_path(out)}, with {shown_path(annotations)}"))

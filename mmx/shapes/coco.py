@@ -8,32 +8,36 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as rle
 
-from mmx.files import write_atomically
+from mmx.files import write_new
 from mmx.shapes.world import CLASSES, Picture, Scene, draw_scene, render
 from mmx.show.plotting import png_bytes
 
 ANNOTATIONS = "instances.json"
 
 
-def write_coco(folder: Path, seeds: Iterable[int], size: int) -> list[Path]:
+def write_coco(folder: Path, seeds: Iterable[int], size: int, overwrite: bool = False) -> list[Path]:
     """`scene-<seed>.png` for every seed and `instances.json`; returns what was written.
 
     A picture's id is its seed; category ids count from 1 in the order of `CLASSES`.
+
+    Raises:
+        UsageError: other files of these names are there, and are not to be overwritten.
+        OutputError: they cannot be written; then none is.
     """
-    written, images, annotations = [], [], []
+    files, images, annotations = dict[Path, bytes](), [], []
     for seed in seeds:
         scene = draw_scene(seed)
         picture = render(scene, size)
-        written.append(folder / f"scene-{seed}.png")
-        write_atomically(written[-1], png_bytes(picture.image))
-        images.append({"id": seed, "file_name": written[-1].name, "height": size, "width": size})
+        path = folder / f"scene-{seed}.png"
+        files[path] = png_bytes(picture.image)
+        images.append({"id": seed, "file_name": path.name, "height": size, "width": size})
         annotations += _annotations(seed, scene, picture, first_id=len(annotations) + 1)
     categories = [{"id": number, "name": name, "supercategory": name.split()[1]}
                   for number, name in enumerate(CLASSES, start=1)]
-    written.append(folder / ANNOTATIONS)
     document = {"images": images, "annotations": annotations, "categories": categories}
-    write_atomically(written[-1], (json.dumps(document) + "\n").encode())
-    return written
+    files[folder / ANNOTATIONS] = (json.dumps(document) + "\n").encode()
+    write_new(files, overwrite)
+    return list(files)
 
 
 def _annotations(seed: int, scene: Scene, picture: Picture, first_id: int) -> list[dict[str, Any]]:

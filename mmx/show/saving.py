@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from mmx.errors import UsageError, shown_path, unknown_name
-from mmx.files import write_together
+from mmx.files import write_new, write_together
 from mmx.results import Explanation, Subject, file_stem
 from mmx.show import plotting
 from mmx.show.blocks import picture
@@ -165,10 +165,7 @@ def _document(report: Path) -> Any:
 
 
 def _saved(files: Mapping[Path, bytes], overwrite: bool) -> tuple[Path, ...]:
-    for path, content in files.items() if not overwrite else ():
-        if path.is_file() and path.read_bytes() != content:
-            raise replaces(path, "is another one")
-    write_together(files)
+    write_new(files, overwrite)
     return tuple(files)
 
 

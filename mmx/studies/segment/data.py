@@ -53,7 +53,7 @@ def read_data(folder: Path | None, annotations: Path | None, limit: int | None, 
         folder = out / "shapes"
         annotations = folder / ANNOTATIONS
         if world.leads:
-            write_coco(folder, range(DRAWN_SCENES), _SCENE_SIZE)
+            write_coco(folder, range(DRAWN_SCENES), _SCENE_SIZE, overwrite=True)
         world.wait()
     instances = read_instances(annotations, folder, strict=strict)
     images = instances.pick(limit, seed)
