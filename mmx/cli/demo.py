@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from mmx.cli.options import MACHINE, MODEL, Debug, Device, model_option
+from mmx.cli.options import MACHINE, MODEL, Debug, Device, Processor, model_option
 from mmx.devices import DEFAULT_DEVICE
 
 
@@ -14,6 +14,7 @@ def demo(
     model: Annotated[list[str] | None, model_option(
         "A checkpoint to offer besides the shipped ones: a from_pretrained folder or a hub id; may be repeated, the "
         "first is chosen to begin with.")] = None,
+    processor: Processor = None,
     host: Annotated[str, typer.Option(
         "--host", metavar="NAME", rich_help_panel=MACHINE,
         help="Where to listen; 0.0.0.0 opens the page to the network.")]
@@ -33,12 +34,14 @@ def demo(
 
     from mmx.checkpoints.catalog import defaults, shipped_names
     from mmx.cli.output import print_note, print_result
-    from mmx.errors import MmxError
+    from mmx.errors import MmxError, UsageError
 
     if find_spec("gradio") is None:
         raise MmxError("The page needs Gradio, which is not installed.", "pip install 'mmx[demo]', or pip install "
                        "gradio.")
     own = list(dict.fromkeys(model or []))
+    if processor is not None and not own:
+        raise UsageError("--processor shows pictures to the checkpoints of --model.", "Give --model as well.")
     if not own and not allow_hub:
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -46,15 +49,17 @@ def demo(
 
     check_choices([], device)
     for name in own:
-        check_model(name, None)
+        check_model(name, None, processor=processor)
     from mmx.demo.serve import bound_socket, serve  # torch comes with it
     from mmx.demo.shelf import Shelf
 
     names = [*own, *(name for name in shipped_names() if name not in own)]
     bound = bound_socket(host, port)
     print_note("loading the page ...")
+    shelf = Shelf(names, device, allow_hub=allow_hub,
+                  processors={} if processor is None else dict.fromkeys(own, processor))
     try:
-        serve(Shelf(names, device, allow_hub=allow_hub), (own or [defaults()[0].name])[0], host, bound,
+        serve(shelf, (own or [defaults()[0].name])[0], host, bound,
               lambda address: print_result(Text(f"mmx demo is at {address} (Ctrl-C ends it)")))
     except KeyboardInterrupt as error:
         raise typer.Exit(130) from error

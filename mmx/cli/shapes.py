@@ -32,9 +32,10 @@ def shapes(context: typer.Context) -> None:
 
 
 Count = Annotated[int, typer.Option(
-    "--count", "-n", metavar="N", rich_help_panel=ASKED, min=1, help="How many scenes.")]
+    "--count", "-n", metavar="N", rich_help_panel=ASKED, min=1, max=100_000, help="How many scenes.")]
 FirstScene = Annotated[int, typer.Option(
-    "--first-scene", metavar="N", rich_help_panel=ASKED, min=0, help="Number of the first scene.")]
+    "--first-scene", metavar="N", rich_help_panel=ASKED, min=0, max=10**9,
+    help="Number of the first scene.")]
 Size = Annotated[int, typer.Option(
     "--size", metavar="N", rich_help_panel=ASKED, min=16, max=4096, help="Side of a picture in pixels.")]
 Overwrite = Annotated[bool, typer.Option(
@@ -46,9 +47,10 @@ def evaluate(
     model: ModelName = None,
     method: Annotated[list[str] | None, methods_option("default: all")] = None,
     scenes: Annotated[int, typer.Option(
-        "--scenes", metavar="N", rich_help_panel=ASKED, min=1, help="Fresh scenes.")] = 2000,
+        "--scenes", metavar="N", rich_help_panel=ASKED, min=1, max=1_000_000,
+        help="Fresh scenes.")] = 2000,
     first_scene: Annotated[int, typer.Option(
-        "--first-scene", metavar="N", rich_help_panel=ASKED, min=0, help="Number of the first scene.")] = 0,
+        "--first-scene", metavar="N", rich_help_panel=ASKED, min=0, max=10**9, help="Number of the first scene.")] = 0,
     device: Device = DEFAULT_DEVICE,
     batch_size: BatchSize = 32,
     as_json: JsonFlag = False,

@@ -5,7 +5,6 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 
 from mmx.demo.forms import Form, asked_by, methods_of
 from mmx.demo.shelf import Shelf
@@ -13,7 +12,7 @@ from mmx.demo.uploads import data_url, picture_of
 from mmx.errors import MmxError, fields_told
 from mmx.methods import by_reason
 from mmx.model.batching import Job
-from mmx.results import SCHEMA_VERSION, Explanation, json_bytes
+from mmx.results import SCHEMA_VERSION, Explanation, file_stem, json_bytes
 from mmx.show import side_by_side
 from mmx.show.html import html_page
 from mmx.show.plotting import png_bytes
@@ -87,13 +86,14 @@ def _objects(result: Explanation) -> tuple[Choice, ...]:
 
 
 def _downloads(results: Sequence[Explanation]) -> str:
-    """Files inside the page itself: nothing is written on the machine that serves it."""
+    """Files inside the page itself, called as `mmx explain` calls them: none is written on this machine."""
     first = results[0]
-    name = f"{Path(first.picture.source).stem or 'picture'}.{first.method if len(results) == 1 else 'methods'}"
-    files = {"png": (png_bytes(to_image(results)), "image/png"), "json": (_json(results), "application/json"),
-             "html": (html_page(results).encode(), "text/html")}
-    links = [f'<a download="{text(f"{name}.{ending}")}" href="{data_url(content, kind)}">{ending.upper()}</a>'
-             for ending, (content, kind) in files.items()]
+    stem, method = file_stem(first.picture.source, first.asked), first.method if len(results) == 1 else "methods"
+    files = {f"{stem}.{method}.png": (png_bytes(to_image(results)), "image/png"),
+             f"{stem}.{method}.json": (_json(results), "application/json"),
+             f"{stem}.html": (html_page(results).encode(), "text/html")}
+    links = [f'<a download="{text(name)}" href="{data_url(content, kind)}">{name.rpartition(".")[2].upper()}</a>'
+             for name, (content, kind) in files.items()]
     return f'<p class="mmx-downloads">Download {" ".join(links)}</p>'
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 
@@ -16,11 +16,14 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 
 
 class Shelf:
-    """Opens what is in `names`, and hub ids where they are allowed; nothing else, whatever it is asked for."""
+    """Opens what is in `names`, and hub ids where they are allowed; nothing else, whatever it is asked for.
+
+    `processors`: by name, the checkpoint whose image processor is used in the place of its own.
+    """
 
     def __init__(self, names: Sequence[str], device: str = "auto", *, allow_hub: bool = False,
-                 most_bytes: int = MOST_BYTES) -> None:
-        self.names, self.allow_hub = tuple(names), allow_hub
+                 processors: Mapping[str, str] | None = None, most_bytes: int = MOST_BYTES) -> None:
+        self.names, self.allow_hub, self._processors = tuple(names), allow_hub, processors or {}
         self._device, self._most_bytes = device, most_bytes
         self._loaded: OrderedDict[str, Model] = OrderedDict()
         self._lock = Lock()
@@ -29,7 +32,7 @@ class Shelf:
         self._check(name)
         with self._lock:
             if name not in self._loaded:
-                model = load(name, self._device)
+                model = load(name, self._device, processor=self._processors.get(name))
                 model.load_all()
                 self._loaded[name] = model
                 self._make_room()

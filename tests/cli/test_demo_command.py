@@ -24,7 +24,7 @@ def test_it_listens_here_alone_unless_told_otherwise(mmx: Command, tiny_vit: Pat
 
     def serve(shelf: Any, first: str, host: str, bound: socket.socket, ready: Any) -> None:
         assert host == bound.getsockname()[0]
-        called.update(names=shelf.names, hub=shelf.allow_hub, first=first, host=host)
+        called.update(names=shelf.names, processors=shelf._processors, hub=shelf.allow_hub, first=first, host=host)
         bound.close()
         ready("http://there/")
 
@@ -35,6 +35,21 @@ def test_it_listens_here_alone_unless_told_otherwise(mmx: Command, tiny_vit: Pat
     mmx("demo", "--port", "0", "--model", tiny_vit, "--host", "0.0.0.0", "--allow-hub")
     assert (called["host"], called["first"], called["hub"]) == ("0.0.0.0", str(tiny_vit), True)
     assert "shapes-lxmert" in called["names"]
+    mmx("demo", "--port", "0", "--model", tiny_vit, "--processor", "shapes-vit")
+    assert called["processors"] == {str(tiny_vit): "shapes-vit"}
+
+
+@pytest.mark.parametrize(("given", "said"), [
+    (("--processor", "shapes-vit"), "Give --model as well."),
+    (("--processor", "shapes-vit", "--model", "shapes-lxmert"), "has no image processor: it looks at regions"),
+    (("--processor", "nosuch", "--model", "shapes-vit"), "No checkpoint named 'nosuch'."),
+])
+def test_a_processor_that_nobody_looks_through_is_refused(mmx: Command, monkeypatch: pytest.MonkeyPatch,
+                                                          given: tuple[str, ...], said: str) -> None:
+    pytest.importorskip("gradio")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    outcome = mmx("demo", *given)
+    assert outcome.code == 2 and said in outcome.error
 
 
 def test_a_port_that_is_taken_is_one_line(mmx: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,8 @@ from base64 import b64decode
 from dataclasses import replace
 from html import unescape
 from io import BytesIO
+from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -106,12 +108,23 @@ def test_objects_can_be_picked(shelf: Shelf, names: dict[str, str]) -> None:
 def test_downloads_are_inside_the_page(shelf: Shelf, names: dict[str, str]) -> None:
     html = answered(shelf, Form(names["lxmert"], PICTURE, QUESTION, methods=["relevance", "rollout"])).html
     files = dict(re.findall(r'download="([^"]+)" href="data:[\w/]+;base64,([^"]+)"', html))
-    assert list(files) == ["scene.methods.png", "scene.methods.json", "scene.methods.html"]
-    assert Image.open(BytesIO(b64decode(files["scene.methods.png"]))).width > 400
-    document = json.loads(b64decode(files["scene.methods.json"]))
+    stem = f"scene.{'-'.join(QUESTION.rstrip('?').split())}"
+    assert list(files) == [f"{stem}.methods.png", f"{stem}.methods.json", f"{stem}.html"]
+    assert Image.open(BytesIO(b64decode(files[f"{stem}.methods.png"]))).width > 400
+    document = json.loads(b64decode(files[f"{stem}.methods.json"]))
     assert document["schema_version"] == document["explanations"][0]["schema_version"] == 2
     assert [one["method"] for one in document["explanations"]] == ["relevance", "rollout"]
-    assert b64decode(files["scene.methods.html"]).startswith(b"<!doctype html>")
+    assert b64decode(files[f"{stem}.html"]).startswith(b"<!doctype html>")
+
+
+@pytest.mark.parametrize("form", [{"question": QUESTION, "targets": ["blue"]}, {"question": "red? Or:\n blue"}])
+def test_downloads_are_called_as_explain_calls_them(shelf: Shelf, names: dict[str, str], tmp_path: Path,
+                                                    form: dict[str, Any]) -> None:
+    filled = Form(names["lxmert"], PICTURE, **form)
+    called = re.findall(r'download="([^"]+)"', answered(shelf, filled).html)
+    saved = explained(shelf, filled)[0].save(tmp_path)
+    assert sorted(unescape(name) for name in called if not name.endswith(".html")) == sorted(
+        path.name for path in saved)
 
 
 @pytest.mark.parametrize(("changes", "line"), [

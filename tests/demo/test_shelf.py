@@ -1,17 +1,18 @@
 """Which checkpoints the page opens, and how many it keeps."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from mmx.demo import shelf as module
 from mmx.demo.shelf import Shelf
-from mmx.errors import UsageError
+from mmx.errors import CheckpointError, UsageError
 
 
 def test_each_is_loaded_once(tiny_vit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loads, load = [], module.load
-    monkeypatch.setattr(module, "load", lambda *given: loads.append(given) or load(*given))
+    monkeypatch.setattr(module, "load", lambda *given, **named: loads.append(given) or load(*given, **named))
     shelf = Shelf([str(tiny_vit)], "cpu")
     assert shelf.get(str(tiny_vit)) is shelf.get(str(tiny_vit))
     assert len(loads) == 1
@@ -31,6 +32,17 @@ def test_the_one_not_used_for_longest_is_dropped(tiny_vit: Path, tiny_clip: Path
     assert tight.loaded == [names[1]]
 
 
+def test_a_processor_of_another_checkpoint(tiny_vit: Path, tiny_clip: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "vit"
+    shutil.copytree(tiny_vit, folder)
+    (folder / "preprocessor_config.json").unlink()
+    with pytest.raises(CheckpointError, match=r"has no preprocessor_config\.json"):
+        Shelf([str(folder)], "cpu").get(str(folder))
+    shelf = Shelf([str(folder), str(tiny_clip)], "cpu", processors={str(folder): str(tiny_vit)})
+    assert " with processor " in shelf.get(str(folder)).info.revision
+    assert " with " not in shelf.get(str(tiny_clip)).info.revision
+
+
 @pytest.mark.parametrize("name", ["/etc", "..", "", "shapes-nothing", "owner/name", "~/x", "a/b/c"])
 def test_no_path_is_opened(tiny_vit: Path, name: str) -> None:
     with pytest.raises(UsageError, match="has no checkpoint named"):
@@ -40,7 +52,7 @@ def test_no_path_is_opened(tiny_vit: Path, name: str) -> None:
 def test_hub_ids_are_taken_where_they_are_allowed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked = []
 
-    def load(name: str, device: str) -> None:
+    def load(name: str, device: str, **given: object) -> None:
         asked.append(name)
         raise UsageError("not here")
 

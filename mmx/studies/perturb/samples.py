@@ -91,6 +91,9 @@ def data_from_rows(rows: PlainRows, images: Path | None, number: int | None, see
 
 def drawn_data(number: int, seed: int, protocol: RemovalProtocol) -> VqaData:
     """One question about each of some scenes that no shipped model was trained on."""
+    if number >= len(FRESH_SCENES):
+        raise UsageError(f"There are {len(FRESH_SCENES):,} drawn scenes that no shipped model was trained on.",
+                         "Give a smaller `num_samples=`.")
     scenes = random.Random(seed).sample(FRESH_SCENES, number + int(protocol.takes_one_more))
     parameters = {"kind": "drawn scenes", "sha256": None, "num_samples": number, "seed": seed}
     return VqaData(tuple(map(_drawn_sample, scenes)), _drawn_picture, lambda sample: None, parameters, number)
