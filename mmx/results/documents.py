@@ -10,6 +10,7 @@ from mmx.results.elements import Box, Element, Elements, Patches, Region, Region
 from mmx.results.items import Item, Picture, Prediction
 
 _SIDES = ("left", "top", "right", "bottom")
+_FARTHEST_PX = 1e6
 
 
 def json_bytes(document: Any) -> bytes:
@@ -62,6 +63,8 @@ def _read_element(one: Mapping[str, Any]) -> Element:
 
 def _read_box(box: list[float]) -> Box:
     left, top, right, bottom = map(float, box)
+    if not all(abs(side) <= _FARTHEST_PX for side in (left, top, right, bottom)):
+        raise ValueError(f"the box {box} reaches farther than any picture")
     return left, top, right, bottom
 
 
