@@ -2,7 +2,9 @@
 
 import json
 import random
+import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
 
@@ -74,3 +76,18 @@ def damaged_json(document: Any) -> Iterator[tuple[str, bytes]]:
         "deep": b"[" * 100_000, "deep objects": b'{"a":' * 100_000, "twice": (text + text).encode(),
         "a number of 5000 digits": b"9" * 5000, "bytes that are no text": b"\xff\xfe\x00" + text.encode(),
         "a comma more": text.encode()[:-1] + b",}", "zeros": bytes(1000)}.items()
+
+
+@contextmanager
+def within_seconds(seconds: int) -> Iterator[None]:
+    """Raises TimeoutError where it takes longer: what hangs has not survived."""
+    def late(*_: object) -> None:
+        raise TimeoutError(f"it takes more than {seconds} seconds")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
