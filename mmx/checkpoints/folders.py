@@ -23,7 +23,7 @@ def read_json(path: Path) -> Any:
     """Raises CheckpointError where it is no JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         refuse_pointers([path])
         raise CheckpointError(f"{shown_path(path)} cannot be read: {error}.", SAVE_ANEW) from error
 

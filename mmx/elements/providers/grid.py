@@ -9,6 +9,9 @@ import torch
 from PIL.Image import Image, Resampling
 
 from mmx.elements.providers.base import RegionProvider, RegionSet
+from mmx.errors import shown_value
+
+_MOST = 64  # rows, and columns
 
 
 class GridRegions:
@@ -35,5 +38,15 @@ class GridRegions:
 
 
 def build(options: dict[str, Any], device: str, feature_size: int) -> RegionProvider:
-    """`rows` and `columns`, 6 each unless given: 36 regions, as many as LXMERT was trained on."""
-    return GridRegions(options.get("rows", 6), options.get("columns", 6), feature_size)
+    """`rows` and `columns`, 6 each unless given: 36 regions, as many as LXMERT was trained on.
+
+    Raises ValueError where one of them is no number of rows.
+    """
+    rows, columns = (_checked(options.get(name, 6), name) for name in ("rows", "columns"))
+    return GridRegions(rows, columns, feature_size)
+
+
+def _checked(count: object, name: str) -> int:
+    if type(count) is not int or not 1 <= count <= _MOST:
+        raise ValueError(f"its {name} are {shown_value(count)}, and a grid has from 1 to {_MOST}")
+    return count
