@@ -17,7 +17,7 @@ def parse_names(content: bytes, file_name: str, length: int) -> list[str]:
     try:
         text = content.decode("utf-8")
         names = json.loads(text) if file_name.endswith(".json") else text.removesuffix("\n").split("\n")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{file_name} holds no names: {error}.", "Give a JSON array, or one a line.") from error
     if not isinstance(names, list):
         raise CheckpointError(f"{file_name} holds no names.", "Give a JSON array of them, or a name a line.")

@@ -41,7 +41,7 @@ def _labels(context: typer.Context, asked: Sequence[str], incomplete: str) -> li
     for folder in (WEIGHTS / name, Path(name).expanduser()):
         try:
             names = json.loads((folder / "config.json").read_text(encoding="utf-8"))["id2label"].values()
-        except (OSError, ValueError, LookupError, AttributeError, TypeError):
+        except (OSError, ValueError, LookupError, AttributeError, TypeError, RecursionError):
             continue
         return [name for name in names if isinstance(name, str) and name.lower().startswith(incomplete.lower())]
     return []

@@ -160,7 +160,7 @@ def _refuse_replacing(report: Path, explanation: Explanation) -> None:
 def _document(report: Path) -> Any:
     try:
         return json.loads(report.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 

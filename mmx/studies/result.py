@@ -70,7 +70,7 @@ class DrawnStudy(Study):
         """
         try:
             return cls(json.loads((Path(folder) / SUMMARY).read_bytes()), (Path(folder) / cls.figure).read_bytes())
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise UsageError(f"{shown_path(folder)} holds no finished study.",
                              "Unfinished ones go on with `resume=True`.") from error
 

@@ -166,7 +166,7 @@ def _first_difference(before: Record, now: Record, inside: str = "") -> tuple[st
 def _read(path: Path) -> Record:
     try:
         found = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{shown_path(path)} cannot be read.", "Choose another folder with `out=`.") from error
     if not isinstance(found, dict):
         raise UsageError(f"{shown_path(path)} is not mmx's.", "Choose another folder with `out=`.")

@@ -15,7 +15,7 @@ import mmx
 from mmx.errors import MmxError, UsageError
 from mmx.shapes.coco import write_coco
 
-RECORDS, PARAMETERS = "records.0-of-1.jsonl", "run.json"
+RECORDS, PARAMETERS, SUMMARY = "records.0-of-1.jsonl", "run.json", "summary.json"
 Again = Callable[[Path, bool], Any]
 
 
@@ -117,6 +117,18 @@ def test_parameters_are_the_same_or_named(kind: str, tmp_path: Path, request: py
     again(tmp_path / "run", False)
     parameters = json.loads((tmp_path / "run" / PARAMETERS).read_bytes())
     assert faults_of(again, tmp_path / "run", PARAMETERS, damaged_json(parameters), b"", str(tmp_path / "run")) == []
+
+
+@pytest.mark.slow
+def test_finished_runs_are_compared_or_named(perturbed: Again, tmp_path: Path,
+                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mmx.studies.perturb.compare.curves_file", lambda *_: b"")
+    for name in ("run", "other"):
+        perturbed(tmp_path / name, False)
+    summary = json.loads((tmp_path / "run" / SUMMARY).read_bytes())
+    found = faults_of(lambda folder, _: mmx.compare(folder, tmp_path / "other"), tmp_path / "run", SUMMARY,
+                      damaged_json(summary), b"", str(tmp_path / "run"))
+    assert found == []
 
 
 def test_one_that_is_edited_is_refused(tmp_path: Path, request: pytest.FixtureRequest) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from mmx.errors import UsageError, shown_path
 from mmx.results import SCHEMA_VERSION
+from mmx.schema import misfit
 from mmx.studies.folders import PARAMETERS, SUMMARY
 from mmx.studies.perturb.curves import Curves, fault_of
 from mmx.studies.perturb.figure import curves_file
@@ -37,10 +38,13 @@ class Finished:
             summary = json.loads((folder / SUMMARY).read_bytes())
             parameters = summary["parameters"]
             is_one = parameters["kind"] == KIND and summary["schema_version"] == SCHEMA_VERSION
-        except (OSError, ValueError, LookupError, TypeError) as error:
+        except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
             raise _no_run(folder) from error
         if not is_one:
             raise _no_run(folder)
+        if (damage := misfit(summary, "perturbation")) is not None:
+            raise UsageError(f"{shown_path(folder / SUMMARY)} is damaged: {damage}.",
+                             "Write it anew: mmx perturb with `resume=True`.")
         return cls(folder, summary, Curves.read(Run(folder, World(), fault_of(parameters)), parameters))
 
 
@@ -84,7 +88,7 @@ def _refuse_replacing(out: Path, folders: Sequence[Path], overwrite: bool) -> No
         raise UsageError(f"{shown_path(out)} holds a run.", "Choose another folder with `out=`.")
     if overwrite or not (out / SUMMARY).is_file():
         return
-    with suppress(OSError, ValueError, LookupError, TypeError):
+    with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
         if json.loads((out / SUMMARY).read_bytes())["runs"] == [str(folder) for folder in folders]:
             return
     raise UsageError(f"{shown_path(out)} holds another comparison.",
