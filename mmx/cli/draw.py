@@ -44,10 +44,11 @@ def draw(
     from rich.text import Text
 
     from mmx.cli.beforehand import drawing_of
-    from mmx.cli.output import print_result
+    from mmx.cli.output import print_note, print_result
     from mmx.files import write_together
     from mmx.images import open_picture
     from mmx.show.html import html_page
+    from mmx.show.lettering import without_a_font
 
     drawing = drawing_of(figure, file_format, cmap, alpha, cells)
     given = None if image is None else open_picture(image)
@@ -70,6 +71,8 @@ def draw(
     write_together({out / name: content for one in drawn for name, content in one.items()})
     for path in paths:
         print_result(Text.assemble(("wrote ", "dim"), shown_path(path)))
+    for note in () if html else without_a_font(text for one in explanations for text in one.texts):
+        print_note(note)
 
 
 def _read(path: Path, given: "Picture | None") -> "Explanation":

@@ -14,6 +14,7 @@ from mmx.cli.results import Files
 from mmx.errors import MmxError, shown_path
 from mmx.methods import left_out_notes
 from mmx.results import SCHEMA_VERSION, Explanation
+from mmx.show.lettering import without_a_font
 
 
 class BatchReport:
@@ -92,8 +93,9 @@ class BatchReport:
     def _print_notes(self, one: Explanation, said_before: Sequence[str]) -> None:
         """What is true of a question is said once, however many pictures it is asked about."""
         of_items = [note for item in one for note in item.notes]
-        about_question = [note for note in dict.fromkeys((*left_out_notes(one.left_out), *one.notes, *of_items))
-                          if note not in {*said_before, *self._said}]
+        about_figures = without_a_font(one.texts)
+        about_question = [note for note in dict.fromkeys((*left_out_notes(one.left_out), *one.notes, *of_items,
+                                                          *about_figures)) if note not in {*said_before, *self._said}]
         self._said.update(about_question)
         about_picture = [f"{shown_path(one.picture.source)}: {note}" for note in one.picture.notes]
         for note in [] if self.quiet else dict.fromkeys((*about_picture, *about_question)):

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from mmx.arrays import Float
-from mmx.errors import UsageError, shown_path
+from mmx.errors import UsageError, fields_told, shown_path
 from mmx.results import documents
-from mmx.results.elements import Block, Elements
+from mmx.results.elements import Block, Elements, Words
 from mmx.results.items import Asked, Item, ModelInfo, Picture, Prediction, told_score
 from mmx.results.subject import Subject
 from mmx.schema import SCHEMA_VERSION, misfit
@@ -72,6 +72,15 @@ class Explanation:
         return (f"<Explanation of {shown_path(self.picture.source)} by {self.method}, {self.model.name}: "
                 f"{items or 'nothing'}{more}>")
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What of it is written in a figure: the question, texts, names, words."""
+        items = (*self.items, *self.others)
+        predictions = (*self.predictions, *(one for item in items for one in item.predictions))
+        words = (element.text for elements in self.elements.values() for element in elements
+                 if isinstance(element, Words))
+        return (self.asked.question or "", *self.asked.texts, *(one.label for one in (*items, *predictions)), *words)
+
     def elements_of(self, item: Item) -> Elements:
         """What the tokens of every stream of an item are."""
         return {**self.elements, **item.elements}
@@ -120,7 +129,7 @@ class Explanation:
             "others": [self._item(item) for item in self.others],
             "left_out": dict(self.left_out),
             "versions": dict(self.versions),
-            "notes": list(self.notes),
+            "notes": [fields_told(note, _as_option) for note in self.notes],
         }
 
     def _item(self, item: Item) -> dict[str, Any]:
@@ -278,3 +287,8 @@ class Explanation:
 
     def _repr_jpeg_(self) -> bytes:
         return self.drawn_by["jpeg"]([self])
+
+
+def _as_option(name: str, value: str) -> str:
+    """What is called alike in Python and on the command line, as a reader of either knows it."""
+    return f"the option {name}"

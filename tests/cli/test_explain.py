@@ -141,7 +141,7 @@ def test_questions_in_any_script(ask: Command, picture: Path, tmp_path: Path, qu
     assert outcome.code == 0
     assert report(tmp_path)["question"] == question
     assert outcome.err.startswith("note: words that the model does not know: ")
-    assert outcome.err.count("\n") == 1
+    assert sum("No font on this machine" not in line for line in outcome.err.splitlines()) == 1
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float64"])
@@ -162,6 +162,14 @@ def test_quiet_says_results_and_errors_only(ask: Command, picture: Path) -> None
     assert outcome.code == 1
     assert outcome.error.startswith("gone.png")
     assert str(picture) in outcome.out
+
+
+def test_letters_that_no_font_has_are_said_once(ask: Command, mmx: Command, picture: Path, tmp_path: Path) -> None:
+    outcome = ask(picture, "-q", "what is \ue000?", "-q", "is \ue000 red?")
+    assert outcome.code == 0 and outcome.err.count("note: No font on this machine has symbols like u+e000") == 1
+    [first, _] = sorted((tmp_path / "out").glob("*.json"))
+    assert mmx("draw", first, "--overwrite").err.count("No font on this machine has symbols like u+e000") == 1
+    assert "No font" not in ask(picture, "-q", "red?").err
 
 
 def test_html_is_one_more_file_for_each_picture(ask: Command, picture: Path, tmp_path: Path) -> None:

@@ -100,6 +100,7 @@ def test_answers_without_names_are_numbers(ask: Command, picture: Path, checkpoi
     outcome = ask(picture, "-q", "red?", "--model", checkpoint)
     assert outcome.code == 0
     assert "does not name its answers, so they are numbers: give --answers FILE" in outcome.err
+    assert report(tmp_path)["notes"][-1].endswith("so they are numbers: give the option answers")
     assert labels(report(tmp_path))[0].startswith("answer ")
 
 
