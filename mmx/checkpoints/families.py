@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any
 
-from mmx.errors import CheckpointError, UsageError, shown_value
+from mmx.errors import CheckpointError, UsageError, plural, shown_value
 from mmx.families.base import UNIT_OF_PROBLEM, Classes, Family, Labelled, Pixels, Regions
 from mmx.registry import offered, offered_names
 
@@ -48,11 +48,14 @@ def _known(families: tuple[tuple[str, Family], ...]) -> str:
 
 
 def check_problem(family: Family, config: Any, name: str) -> None:
-    """Raises CheckpointError where a config says of its classes what transformers does not know."""
+    """Raises CheckpointError where a config says of its classes what transformers does not know, or has none."""
     said = getattr(config, "problem_type", None)
     if isinstance(family.score, Classes) and said not in (None, *UNIT_OF_PROBLEM):
         raise CheckpointError(f"The config.json of {name} has the problem_type {shown_value(said)}.",
                               f"Write {', '.join(UNIT_OF_PROBLEM)} or null there: that says what its numbers are.")
+    if isinstance(family.score, Labelled) and getattr(config, family.score.count, 1) == 0:
+        raise CheckpointError(f"The config.json of {name} has no {plural(family.score.noun)}.",
+                              "Write their names into id2label, as it was when the weights were saved.")
 
 
 def check_answers(family: Family, name: str) -> None:

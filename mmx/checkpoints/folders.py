@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mmx.errors import CheckpointError, shown_path
+from mmx.errors import CheckpointError, shown_path, shown_value
 
 SAVE_ANEW = "Get the checkpoint again, or save it anew with save_pretrained."
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
 TEXT_FILES = ("*.json", "*.txt", "*.model")
 _INDEX = ".index.json"
+_MOST_LAYERS = 10_000
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 # What transformers looks for, in this order.
 _WEIGHTS = ("model.safetensors", f"model.safetensors{_INDEX}", "pytorch_model.bin", f"pytorch_model.bin{_INDEX}")
@@ -28,14 +29,25 @@ def read_json(path: Path) -> Any:
         raise CheckpointError(f"{shown_path(path)} cannot be read: {error}.", SAVE_ANEW) from error
 
 
-def config_file(name: str, folder: Path) -> Path:
-    """The config of the checkpoint `name`. Raises CheckpointError where there is none, or a git-lfs pointer."""
+def plain_config(name: str, folder: Path) -> dict[str, Any]:
+    """What the config.json of the checkpoint `name` holds.
+
+    Raises:
+        CheckpointError: there is none, it cannot be read, or nobody could build what it describes.
+    """
     path = folder / "config.json"
     if not path.is_file():
         raise CheckpointError(f"{name} has no config.json.",
                               what_it_is(folder) or "Is it a folder written by save_pretrained?")
-    refuse_pointers([path])
-    return path
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise CheckpointError(f"{shown_path(path)} is no config of a checkpoint.", SAVE_ANEW)
+    for part in (found, *(one for one in found.values() if isinstance(one, dict))):
+        for key, value in part.items():
+            if "layers" in key and isinstance(value, int) and value > _MOST_LAYERS:
+                raise CheckpointError(f"{shown_path(path)} says {shown_value(value)} of {shown_value(key)}: no "
+                                      "checkpoint has so many.", SAVE_ANEW)
+    return found
 
 
 def processor_settings(name: str, folder: Path) -> tuple[Path, Mapping[str, Any]]:

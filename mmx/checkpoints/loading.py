@@ -15,7 +15,7 @@ from mmx.checkpoints import hub
 from mmx.checkpoints.catalog import known_checkpoint
 from mmx.checkpoints.choices import DTYPE_NAMES, Source, check_dtype, kind_of_device, resolve
 from mmx.checkpoints.families import architectures_of
-from mmx.checkpoints.folders import SAVE_ANEW, config_file, read_json, refuse_pointers, text_files, weight_files
+from mmx.checkpoints.folders import SAVE_ANEW, plain_config, read_json, refuse_pointers, text_files, weight_files
 from mmx.checkpoints.hub import SETTINGS_FILES, WEIGHT_FILES
 from mmx.errors import CheckpointError, MmxError, UsageError
 from mmx.files import hash_of_files
@@ -32,16 +32,15 @@ T = TypeVar("T")
 
 def read_config(source: Source) -> PreTrainedConfig:
     """Raises CheckpointError where it is missing or broken."""
-    path = config_file(source.name, source.folder)
+    plain = plain_config(source.name, source.folder)
     quiet()
-    return reading(source, "config", lambda: _without_the_hub(path) or AutoConfig.from_pretrained(
+    return reading(source, "config", lambda: _without_the_hub(plain) or AutoConfig.from_pretrained(
         source.folder, trust_remote_code=False))
 
 
-def _without_the_hub(path: Path) -> PreTrainedConfig | None:
+def _without_the_hub(raw: dict[str, Any]) -> PreTrainedConfig | None:
     """A config with settings for timm's backbone, of which transformers asks the hub whether it is a checkpoint."""
-    raw = read_json(path)
-    given = raw.get("backbone_kwargs") if isinstance(raw, dict) else None
+    given = raw.get("backbone_kwargs")
     if not given or raw.get("backbone_config") or not raw.get("use_timm_backbone", True):
         return None
     settings = {"out_indices": [1, 2, 3, 4], "num_channels": raw.get("num_channels", 3), **given}

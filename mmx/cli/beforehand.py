@@ -11,15 +11,14 @@ from mmx.checkpoints.families import check_given, check_problem, family_of
 from mmx.checkpoints.folders import (
     PROCESSOR_FILES,
     SAVE_ANEW,
-    config_file,
+    plain_config,
     processor_settings,
-    read_json,
     refuse_pointers,
     text_files,
     weight_files,
 )
 from mmx.cli.opening import chosen_model, parse_regions
-from mmx.errors import CheckpointError, UsageError, shown_path
+from mmx.errors import CheckpointError, UsageError, shown_path, shown_value
 from mmx.families.base import Family, Pixels
 from mmx.methods import named_methods
 from mmx.results import Asked, check_fits
@@ -101,10 +100,10 @@ def _check_family(source: Source, given: Sequence[object], processor: Source | N
                   check: Callable[[Family, str], None]) -> None:
     """What is said without a word to transformers; a config that names no kind of model is left to it."""
     name, folder = source.name, source.folder
-    config = read_json(path := config_file(name, folder))
-    named = config.get("architectures") or [] if isinstance(config, dict) else None
+    config = plain_config(name, folder)
+    named = config.get("architectures") or []
     if not isinstance(named, str) and not (isinstance(named, list) and all(isinstance(one, str) for one in named)):
-        raise CheckpointError(f"{shown_path(path)} is no config of a checkpoint.", SAVE_ANEW)
+        raise CheckpointError(f"The config.json of {name} has the architectures {shown_value(named)}.", SAVE_ANEW)
     kinds = SimpleNamespace(**{key: config.get(key) for key in ("architectures", "model_type", "problem_type")})
     if not named and not isinstance(kinds.model_type, str):
         return
