@@ -18,7 +18,7 @@ MATMULS = frozenset({torch.matmul, Tensor.matmul, Tensor.__matmul__, torch.bmm, 
 SDPA = torch.nn.functional.scaled_dot_product_attention
 
 # Numbers of a block of rows, of one item: what the caches of a CPU hold, and what keeps a GPU busy.
-_CPU_BLOCK, _GPU_BLOCK = 2**18, 2**24
+_CPU_BLOCK, _GPU_BLOCK = 2**19, 2**24
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,7 @@ class Mixed:
         """Some rows of a map that is made of queries and keys; the keys are given for each head."""
         assert self.query is not None
         mask = self.mask if self.mask is None or self.mask.shape[2] == 1 else self.mask[:, :, rows]
-        last = torch.arange(rows.start, rows.stop, device=key.device) if self.causal else None
-        return attention_rows(self.query[:, :, rows], key, self.scale, mask, last)
+        return attention_rows(self.query[:, :, rows], key, self.scale, mask, rows.start if self.causal else None)
 
     @property
     def reached(self) -> Tensor:
@@ -90,19 +89,23 @@ def row_blocks(rows: int, numbers_a_row: int, device: torch.device) -> Iterator[
 
 def attention_rows(query: Float[Tensor, "#batch heads rows width"], key: Float[Tensor, "#batch heads cols width"],
                    scale: float, mask: Shaped[Tensor, "#batch #heads #rows cols"] | None,
-                   last: Shaped[Tensor, "*#rows_of_items"] | None) -> Float[Tensor, "#batch heads rows cols"]:
+                   last: Shaped[Tensor, "*#rows_of_items"] | int | None) -> Float[Tensor, "#batch heads rows cols"]:
     """Some rows of softmax(scale · query keyᵀ + mask), a row that may look nowhere at all being even.
 
     Args:
         query, mask: of those rows alone.
-        last: the last column that each row may look at, broadcast to (batch, heads, rows); None if any.
+        last: the last column that each row may look at, broadcast to (batch, heads, rows), or that of the first of
+            rows that follow each other; None if any.
     """
     scores = (query * scale) @ key.mT
     lowest = torch.finfo(scores.dtype).min
     if mask is not None:
         scores = scores.masked_fill_(~mask, lowest) if mask.dtype == torch.bool else scores + mask
-    if last is not None:
-        scores = scores.masked_fill_(torch.arange(key.shape[2], device=key.device) > last.unsqueeze(-1), lowest)
+    if isinstance(last, int):
+        behind = scores[..., last:]
+        behind.masked_fill_(torch.ones(behind.shape[-2:], dtype=torch.bool, device=key.device).triu_(1), lowest)
+    elif last is not None:
+        scores.masked_fill_(torch.arange(key.shape[2], device=key.device) > last.unsqueeze(-1), lowest)
     return scores.softmax(dim=-1)
 
 

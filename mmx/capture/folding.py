@@ -45,7 +45,7 @@ class Folded:
 
     def rows_at(self, index: Int[Tensor, " items"]) -> Float[Tensor, "items cols"]:
         """One row of each item, of which no more than that is made."""
-        if self._keep:
+        if "_kept" in vars(self):
             return self._kept.expand(len(index), -1, -1)[torch.arange(len(index), device=index.device), index]
         return self._fold(self._map.row_of_each(index)).squeeze(1)
 

@@ -110,8 +110,12 @@ class AttentionMap:
             yield Block(self, at, shared, min(cols, at.stop) if self._mixed.causal else cols)
 
     def gradient_sums(self) -> Float[Tensor, "items heads"]:
-        """Sums of d score / d map, over the whole map of each head."""
-        return torch.stack([block.gradient.sum(dim=(2, 3)) for block in self.blocks()]).sum(dim=0)
+        """Sums of d score / d map, over the whole map of each head, columns that no row may look at among them."""
+        assert self._gradient is not None
+        values, shared = self._full_rows(self._gradient, slice(None)), self.values()
+        if shared is not None:
+            return (values.sum(dim=2) * shared.sum(dim=2)).sum(dim=-1)
+        return (values if self._valid_cols is None else values * self._valid_cols[:, None, None]).sum(dim=(2, 3))
 
     def row_of_each(self, index: Int[Tensor, " items"]) -> "Block":
         """A block of a single row, another one for each item."""
@@ -152,22 +156,25 @@ class AttentionMap:
     def gradient_at(self, rows: "Rows", shared: "_Shared", cols: int) -> Float[Tensor, "items heads _rows {cols}"]:
         """d score / d map of some rows: d score / d output · valueᵀ."""
         assert self._gradient is not None
-        return self._times_values(_rows_of(self._gradient, rows), rows, shared, cols)
+        return self._times_values(self._full_rows(self._gradient, rows), shared, cols)
 
     def relevance_at(self, rows: "Rows", shared: "_Shared", cols: int) -> Float[Tensor, "items heads _rows {cols}"]:
         """LRP relevance of some rows of the map: half of what its product with the values has."""
         assert self._relevance is not None
-        found = _rows_of(self._relevance, rows)
+        found = self._full_rows(self._relevance, rows)
         if self._mixed.output is None:
-            return self._times_values(found, rows, shared, cols)
-        share = safe_divide(_full(found), self._taken(self._mixed.output, rows)) / 2
-        return self._times_values(share, rows, shared, cols) * self.attention_at(rows, shared, cols)
+            return self._times_values(found, shared, cols)
+        share = safe_divide(found, self._taken(self._mixed.output, rows)) / 2
+        return self._times_values(share, shared, cols) * self.attention_at(rows, shared, cols)
 
-    def _times_values(self, reached: Float[Tensor, "items heads _rows _any"], rows: "Rows",
-                      shared: "_Shared", cols: int) -> Float[Tensor, "items heads _rows {cols}"]:
-        reached = _full(reached)
-        if self._valid_rows is not None:
-            reached = reached * _rows_of(self._valid_rows[:, None, :, None], rows)
+    def _full_rows(self, reached: Float[Tensor, "items heads rows _any"],
+                   rows: "Rows") -> Float[Tensor, "items heads _rows _any"]:
+        """Some rows of what reached the output, zero where they do not count."""
+        found = _full(_rows_of(reached, rows))
+        return found if self._valid_rows is None else found * _rows_of(self._valid_rows[:, None, :, None], rows)
+
+    def _times_values(self, reached: Float[Tensor, "items heads _rows _any"], shared: "_Shared",
+                      cols: int) -> Float[Tensor, "items heads _rows {cols}"]:
         if shared.values is not None:
             return reached @ shared.values[:, :, :cols].mT
         return reached if self._valid_cols is None else reached * self._valid_cols[:, None, None]
@@ -178,13 +185,11 @@ class AttentionMap:
             return _full(self._entries.take(values[:, :, rows]))
         return _full(values[self._entries.index, :, rows].unsqueeze(2))
 
-    def _last(self, rows: "Rows") -> Tensor | None:
-        """The last column that each of some rows may look at."""
+    def _last(self, rows: "Rows") -> Tensor | int | None:
+        """The last column that each of some rows may look at, or that of the first of them."""
         if not self._mixed.causal:
             return None
-        if isinstance(rows, slice):
-            return torch.arange(rows.start, rows.stop, device=self.device)
-        return rows[:, None, None]
+        return rows.start if isinstance(rows, slice) else rows[:, None, None]
 
 
 Rows = slice | Tensor
