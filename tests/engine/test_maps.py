@@ -151,7 +151,7 @@ def test_calls_of_one_module_are_told_apart() -> None:
     """As of a window after another: what is recorded of each is in the order of the calls."""
     network = Network(WAYS[0], "none", HEADS)
     mix, x = network.layers[0].mix, torch.randn(2, TOKENS, WIDTH, dtype=torch.float64)
-    schedule: Schedule = tuple((Site("layers.0.mix", name, name, call),) for call, name in enumerate(("first", "second")))
+    schedule: Schedule = tuple((Site("layers.0.mix", one, one, call),) for call, one in enumerate(("first", "second")))
     passed = run_forward(network, schedule, (), lambda: {"logits": mix(x)[0] + mix(x[:, :4])[0].sum()}, in_graph=False,
                          rules=None)
     assert passed.sizes == {"first": TOKENS, "second": 4}
