@@ -47,6 +47,9 @@ def plain_config(name: str, folder: Path) -> dict[str, Any]:
             if "layers" in key and isinstance(value, int) and value > _MOST_LAYERS:
                 raise CheckpointError(f"{shown_path(path)} says {shown_value(value)} of {shown_value(key)}: no "
                                       "checkpoint has so many.", SAVE_ANEW)
+            if key.endswith("_eps") and not (isinstance(value, float | int) and 0 <= value <= 1):
+                raise CheckpointError(f"{shown_path(path)} says {shown_value(value)} of {shown_value(key)}: it is a "
+                                      "small number.", SAVE_ANEW)
     return found
 
 

@@ -89,7 +89,7 @@ def load_with_leftovers(source: Source, architecture: str, *, device: str = "cpu
     _check_finite(source, network, dtype)
     for module in network.modules():
         if hasattr(module, "config"):  # how outputs are returned is not the checkpoint's to say
-            module.config.return_dict = True
+            module.config.return_dict, module.config.output_hidden_states = True, False
     return network.to(device).eval().requires_grad_(False), left
 
 

@@ -1,4 +1,7 @@
-"""`python tests/attacks`: every attack is tried, the slow ones too, and docs/reliability.md gets the table of it."""
+"""`python tests/attacks`: every attack is tried, the slow ones too, and docs/reliability.md gets the table of it.
+
+`python tests/attacks test_attack_page.py ...` tries these alone, and renews their rows.
+"""
 
 import ast
 import re
@@ -10,6 +13,7 @@ import pytest
 
 HERE = Path(__file__).parent
 DOCS = HERE.parents[1] / "docs" / "reliability.md"
+_ROW = re.compile(r"^\| (.+) \| (\d+) \| (\d+) \|$", re.MULTILINE)
 BEGIN, END = "<!-- attacks -->\n", "<!-- end of attacks -->"
 
 
@@ -29,12 +33,16 @@ class Tally:
             self.tried[Path(report.location[0]).name] += 1
 
 
-def table(tally: Tally) -> str:
-    rows = [f"| {_about(HERE / area)} | {tried} | {tally.survived[area]} |"
-            for area, tried in sorted(tally.tried.items())]
-    whole = f"| **all** | **{tally.tried.total()}** | **{tally.survived.total()}** |"
+def table(tally: Tally, before: str) -> str:
+    """With the rows of `before` for what was not tried this time."""
+    found = {about: (int(tried), int(survived)) for about, tried, survived in _ROW.findall(before)}
+    abouts = [_about(file) for file in sorted(HERE.glob("test_attack_*.py"))]
+    found |= {_about(HERE / area): (tried, tally.survived[area]) for area, tried in tally.tried.items()}
+    rows = [(about, *found[about]) for about in abouts if about in found]
+    whole = (sum(row[column] for row in rows) for column in (1, 2))
     head = ["| what is attacked, and what must hold | tried | survived |", "| --- | --- | --- |"]
-    return "\n".join([*head, *rows, whole, ""])
+    return "\n".join([*head, *(f"| {about} | {tried} | {survived} |" for about, tried, survived in rows),
+                      "| **all** | {} |".format(" | ".join(f"**{one}**" for one in whole)), ""])
 
 
 def _about(file: Path) -> str:
@@ -43,12 +51,12 @@ def _about(file: Path) -> str:
 
 def main() -> int:
     tally = Tally()
-    code = pytest.main([str(HERE), "--runslow", "-q", *sys.argv[1:]], plugins=[tally])
-    if not sys.argv[1:]:
-        text = DOCS.read_text(encoding="utf-8")
-        DOCS.write_text(re.sub(f"{BEGIN}.*?{END}", lambda _: BEGIN + table(tally) + END, text, flags=re.DOTALL),
-                        encoding="utf-8")
-    print(table(tally))
+    files = [str(HERE / name) for name in sys.argv[1:]] or [str(HERE)]
+    code = pytest.main([*files, "--runslow", "-q"], plugins=[tally])
+    text = DOCS.read_text(encoding="utf-8")
+    made = table(tally, text)
+    DOCS.write_text(re.sub(f"{BEGIN}.*?{END}", lambda _: BEGIN + made + END, text, flags=re.DOTALL), encoding="utf-8")
+    print(made)
     return int(code)
 
 

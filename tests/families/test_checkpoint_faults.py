@@ -149,6 +149,28 @@ def test_another_head_with_the_same_weights_is_refused(other: Other, name: str, 
         mmx.load(folder)
 
 
+@pytest.mark.parametrize(("name", "inside", "said", "message"), [
+    ("tiny_vit", (), {"num_hidden_layers": 10**30}, "says 1000.* of 'num_hidden_layers': no checkpoint has so many"),
+    ("tiny_clip", ("text_config",), {"num_hidden_layers": 10**5}, "says 100000 of 'num_hidden_layers'"),
+    ("tiny_vit", (), {"layer_norm_eps": None}, "says None of 'layer_norm_eps': it is a small number"),
+    ("tiny_vit", (), {"id2label": {}}, r"config\.json of .* has no classes"),
+])
+def test_a_config_that_nobody_could_build_is_refused(other: Other, name: str, inside: tuple, said: dict[str, object],
+                                                     message: str) -> None:
+    folder = other(name)
+    with_config(folder, *inside, **said)
+    with pytest.raises(CheckpointError, match=message):
+        mmx.load(folder)
+
+
+@pytest.mark.parametrize("value", [True, [[]], "x"])
+def test_how_outputs_are_returned_is_not_the_checkpoints_to_say(other: Other, tiny_detr: Path, value: object) -> None:
+    folder = other("tiny_detr")
+    with_config(folder, "backbone_config", output_hidden_states=value)
+    found, expected = (mmx.load(one).explain(picture(), query=0)[0] for one in (folder, tiny_detr))
+    assert found.score == expected.score and (found.scores["image"] == expected.scores["image"]).all()
+
+
 def test_a_detector_of_regions_must_be_one(other: Other, tiny_lxmert: Path) -> None:
     folder = other("tiny_detr")
     with_config(folder, architectures=["DetrForSegmentation"])

@@ -70,3 +70,9 @@ def test_a_provider_is_made_from_its_options() -> None:
 def test_an_unknown_provider_is_answered_with_those_there_are(options: dict[str, str]) -> None:
     with pytest.raises(UsageError, match=r"No region provider named '.*grid"):
         make_provider(options, "cpu", 12)
+
+
+@pytest.mark.parametrize("rows", [None, 0, -1, 2.0, "6", True, 65, 10**30])
+def test_a_grid_has_rows(rows: object) -> None:
+    with pytest.raises(ValueError, match="its rows are .*, and a grid has from 1 to 64"):
+        make_provider({"provider": "grid", "rows": rows}, "cpu", 12)
