@@ -17,7 +17,7 @@ from mmx.checkpoints.choices import DTYPE_NAMES, Source, check_dtype, kind_of_de
 from mmx.checkpoints.families import architectures_of
 from mmx.checkpoints.folders import SAVE_ANEW, plain_config, read_json, refuse_pointers, text_files, weight_files
 from mmx.checkpoints.hub import SETTINGS_FILES, WEIGHT_FILES
-from mmx.errors import CheckpointError, MmxError, UsageError
+from mmx.errors import CheckpointError, MmxError, UsageError, shown_value
 from mmx.files import hash_of_files
 
 __all__ = ["DTYPES", "Source", "check_dtype", "resolve"]
@@ -126,6 +126,9 @@ def load_tokenizer(source: Source, other: Source | None = None) -> Any:
     if not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):  # transformers makes one up, without words
         raise CheckpointError(f"{source.name} has no tokenizer, or one without words.",
                               "Save it there with the tokenizer's save_pretrained, or put its vocab.txt there.")
+    if not isinstance(tokenizer.model_max_length, int | float):
+        raise CheckpointError(f"The tokenizer_config.json of {source.name} has the model_max_length "
+                              f"{shown_value(tokenizer.model_max_length)}.", "Write a number of tokens there.")
     return tokenizer
 
 

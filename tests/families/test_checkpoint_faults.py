@@ -163,6 +163,15 @@ def test_a_config_that_nobody_could_build_is_refused(other: Other, name: str, in
         mmx.load(folder)
 
 
+@pytest.mark.parametrize("length", ["", "20", [20], {}])
+def test_a_longest_text_of_no_number_is_refused(other: Other, length: object) -> None:
+    folder = other("tiny_clip")
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"model_max_length": length}))
+    with pytest.raises(CheckpointError, match=r"tokenizer_config\.json of .* has the model_max_length"):
+        mmx.load(folder).load_all()
+
+
 @pytest.mark.parametrize("value", [True, [[]], "x"])
 def test_how_outputs_are_returned_is_not_the_checkpoints_to_say(other: Other, tiny_detr: Path, value: object) -> None:
     folder = other("tiny_detr")

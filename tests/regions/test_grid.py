@@ -74,5 +74,5 @@ def test_an_unknown_provider_is_answered_with_those_there_are(options: dict[str,
 
 @pytest.mark.parametrize("rows", [None, 0, -1, 2.0, "6", True, 65, 10**30])
 def test_a_grid_has_rows(rows: object) -> None:
-    with pytest.raises(ValueError, match="its rows are .*, and a grid has from 1 to 64"):
+    with pytest.raises(ValueError, match=r"its rows are .*, and a grid has from 1 to 64"):
         make_provider({"provider": "grid", "rows": rows}, "cpu", 12)
