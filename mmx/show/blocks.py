@@ -116,11 +116,11 @@ def picture(pixels: np.ndarray, width: int, height: int) -> "DrawingArea":
 
 def place_picture(block: "DrawingArea", pixels: np.ndarray, bounds: Bounds) -> None:
     """Puts it into a block."""
-    from matplotlib.image import BboxImage
     from matplotlib.transforms import Bbox, TransformedBbox
 
-    where = TransformedBbox(Bbox.from_bounds(*bounds), block.get_transform())
-    block.add_artist(BboxImage(where, data=pixels, interpolation="nearest"))
+    from mmx.show.artists import Pixels
+
+    block.add_artist(Pixels(pixels, TransformedBbox(Bbox.from_bounds(*bounds), block.get_transform())))
 
 
 def on_matte(block: "DrawingArea", width: int) -> "OffsetBox":

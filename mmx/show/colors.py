@@ -79,16 +79,20 @@ class Colors:
 
     def at(self, strengths: np.ndarray | float) -> np.ndarray:
         """The colour map alone as uint8, (..., 3); strengths outside it take its end colour."""
-        places = (np.asarray(strengths, dtype=np.float64) - self.low) / (1 - self.low)
-        return (np.asarray(colormap(self.cmap)(places))[..., :3] * 255).round().astype(np.uint8)
+        levels = _levels(self.cmap)
+        places = (np.asarray(strengths, dtype=np.float64) - self.low) * (len(levels) / (1 - self.low))
+        return np.take(levels, places.clip(0, len(levels) - 1).astype(np.intp), axis=0)
 
     def over(self, ground: np.ndarray, strengths: np.ndarray) -> np.ndarray:
         """Strengths (...) over a ground (..., 3) in [0, 255], as uint8."""
-        ground = np.asarray(ground, dtype=np.float32)
         grey = luminance(ground)[..., None]
-        pale = ground + _WASH * (grey + _LIGHTEN * (255 - grey) - ground)
-        tint = (self.alpha * np.abs(strengths).clip(0, 1)**_GAMMA)[..., None]
-        return (pale + tint * (self.at(strengths) - pale)).round().clip(0, 255).astype(np.uint8)
+        pale = np.multiply(ground, 1 - _WASH, dtype=np.float32) + _WASH * (grey + _LIGHTEN * (255 - grey))
+        tint = np.asarray(self.alpha * np.abs(strengths).clip(0, 1)**_GAMMA, dtype=np.float32)[..., None]
+        mixed = self.at(strengths).astype(np.float32)
+        mixed -= pale
+        mixed *= tint
+        mixed += pale
+        return mixed.round(out=mixed).clip(0, 255, out=mixed).astype(np.uint8)
 
     def on_white(self, strength: float) -> RGB:
         """One strength over white: the ground of words."""
@@ -154,10 +158,20 @@ def colormap(name: str) -> "Colormap":
     return colormaps[name]
 
 
+@lru_cache
+def _levels(name: str) -> np.ndarray:
+    """The colours of a map in order, (levels, 3), uint8."""
+    found = colormap(name)
+    return (np.asarray(found(np.arange(found.N)))[:, :3] * 255).round().astype(np.uint8)
+
+
+@lru_cache
 def legend(colors: Colors, width: int, height: int) -> np.ndarray:
     """What strengths look like, weakest to strongest from left to right, over white (top) to black grounds; uint8."""
     ground = np.linspace(255, 0, height)[:, None, None] * np.ones((1, width, 3))
-    return colors.over(ground, np.tile(np.linspace(colors.low, 1, width), (height, 1)))
+    shown = colors.over(ground, np.tile(np.linspace(colors.low, 1, width), (height, 1)))
+    shown.setflags(write=False)  # it is shared
+    return shown
 
 
 def unit(color: RGB) -> tuple[float, float, float]:

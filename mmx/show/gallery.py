@@ -10,7 +10,8 @@ from PIL import Image, ImageChops, ImageFilter
 from mmx.show.blocks import column, filled, on_matte, paragraph, picture, rounded, row, space
 from mmx.show.colors import DISTINCT, GREY, RGB, RULE, WHITE
 from mmx.show.lettering import Style, text_width, written
-from mmx.show.plotting import own_style, plot_of, to_image
+from mmx.show.plotting import plot_of, to_image
+from mmx.show.style import own_style
 
 if TYPE_CHECKING:
     from matplotlib.offsetbox import DrawingArea, OffsetBox

@@ -17,7 +17,8 @@ from mmx.results import Explanation
 from mmx.show.colors import RGB, Look, Shades, legend, text_color_on
 from mmx.show.figure import Figure, figure_of
 from mmx.show.panels import Text, View
-from mmx.show.plotting import own_style, plot_of, to_image
+from mmx.show.plotting import plot_of, to_image
+from mmx.show.style import own_style
 from mmx.show.text import clean
 from mmx.show.view import Pictures, view_block
 from mmx.show.wording import number

@@ -48,9 +48,9 @@ def text_width(text: str, style: Style) -> int:
 
 def written(x: float, baseline: float, text: str, style: Style) -> "Text":
     """One line from `x` on, both in pixels, upwards."""
-    from matplotlib.text import Text
+    from mmx.show.artists import Line
 
-    return Text(x, baseline, text, color=unit(style.color), fontproperties=_properties(text, style),
+    return Line(x, baseline, text, color=unit(style.color), fontproperties=_properties(text, style),
                 verticalalignment="baseline", parse_math=False)
 
 

@@ -8,10 +8,17 @@ from PIL import Image
 from mmx.results import Box
 from mmx.show.colors import Colors
 
+_AT_ONCE = 32  # rows, so that what is in between stays in a processor's cache
+
 
 def blended(image: Image.Image, field: np.ndarray, colors: Colors) -> Image.Image:
     """A picture under its strengths (height, width)."""
-    return Image.fromarray(colors.over(np.asarray(image.convert("RGB")), field))
+    ground = np.asarray(image.convert("RGB"))
+    mixed = np.empty_like(ground)
+    for top in range(0, len(ground), _AT_ONCE):
+        rows = slice(top, top + _AT_ONCE)
+        mixed[rows] = colors.over(ground[rows], field[rows])
+    return Image.fromarray(mixed)
 
 
 def painted(boxes: np.ndarray, values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -33,8 +40,8 @@ def weakest_first(values: np.ndarray) -> np.ndarray:
 
 def strongest(fields: Sequence[np.ndarray], size: tuple[int, int]) -> np.ndarray:
     """Each pixel has the value of the largest size among the fields, (height, width) each; 0 where there is none."""
-    found = np.zeros(size[::-1], dtype=np.float32)
-    for field in fields:
+    found, *others = fields or [np.zeros(size[::-1], dtype=np.float32)]
+    for field in others:
         found = np.where(np.abs(field) > np.abs(found), field, found)
     return found
 

@@ -18,8 +18,9 @@ from mmx.show.colors import Look
 from mmx.show.figure import figure_of
 from mmx.show.heatmap import overlay
 from mmx.show.html import html_page
-from mmx.show.plotting import FORMATS, VECTOR_DENSITY, own_style, plot_of, png_bytes
+from mmx.show.plotting import FORMATS, VECTOR_DENSITY, plot_of, png_bytes
 from mmx.show.sheet import sheet
+from mmx.show.style import own_style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Plot
@@ -59,7 +60,8 @@ class Drawing:
         for one in self.formats:
             density = 1 if one == "png" else VECTOR_DENSITY
             if self.kind == "sheet":
-                drawn[f"{stem}.{one}"] = plotting.to_bytes(to_plot(explanations, self.look, density), one, density)
+                with own_style():
+                    drawn[f"{stem}.{one}"] = plotting.to_bytes(to_plot(explanations, self.look, density), one, density)
                 continue
             names = replace(self, formats=(one,)).names(stem, len(explanations[0]))
             drawn |= {name: _alone(image, one) for name, image in zip(names, overlays, strict=True)}

@@ -127,10 +127,18 @@ def test_sheets_and_pages_are_replaced_only_where_that_is_asked_for(answer, tmp_
     assert all(path.read_bytes() != was for path, was in zip(paths, before, strict=True))
 
 
-def test_png_holds_the_same_pixels() -> None:
-    image = Image.fromarray(np.arange(48, dtype=np.uint8).reshape(4, 4, 3))
+@pytest.mark.parametrize("size", [(4, 4), (1, 1), (200, 1), (1, 200), (3, 64), (3, 65), (30, 129)])
+def test_png_holds_the_same_pixels(size: tuple[int, int]) -> None:
+    image = Image.fromarray(np.random.default_rng(1).integers(0, 256, (*size, 3), dtype=np.uint8))
     with Image.open(BytesIO(png_bytes(image))) as read:
+        assert (read.format, read.mode) == ("PNG", "RGB")
         assert (np.asarray(read) == np.asarray(image)).all()
+
+
+def test_png_is_not_much_larger_than_pillows(answer) -> None:
+    image, theirs = answer().to_image(), BytesIO()
+    image.save(theirs, "PNG")
+    assert len(png_bytes(image)) < 1.3 * len(theirs.getvalue())
 
 
 def test_methods_draw_and_save_themselves_together(mixed: Explanation, tmp_path: Path) -> None:

@@ -198,3 +198,12 @@ def contrast(one: tuple[int, int, int], other: tuple[int, int, int]) -> float:
 
     low, high = sorted((light(one), light(other)))
     return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("name", ["viridis", "tab10", "coolwarm", SEQUENTIAL])
+def test_a_colour_map_is_matplotlibs_in_every_place(name: str) -> None:
+    places = np.append(np.linspace(0, 1, 997), [1 - 1e-12, 1e-12, 0.1, 0.3, 0.7])
+    expected = (colormap(name)(places)[:, :3] * 255).round().astype(np.uint8)
+    assert (Colors(name).at(places) == expected).all()
+    assert (Colors(name, signed=True).at(2 * places - 1) == (colormap(name)((2 * places - 1 + 1) / 2)[:, :3] * 255
+                                                            ).round().astype(np.uint8)).all()
