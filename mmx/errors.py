@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 _LONGEST_VALUE = 40
 
@@ -44,6 +45,9 @@ class MmxError(Exception):
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(f"{message} {hint}" if hint else message)
         self.message, self.hint = message, hint
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.message, self.hint), vars(self)
 
 
 class UsageError(MmxError):

@@ -30,9 +30,13 @@ from mmx.cli.options import (
     Quiet,
     Regions,
     Revision,
+    Workers,
     methods_option,
 )
 from mmx.devices import DEFAULT_DEVICE
+
+_WORTH_WORKERS = 8  # pictures: fewer are drawn before others could begin to
+_IMPORTED_BY_WORKERS = ("mmx.cli.requests", "mmx.cli.saving", "mmx.show.artists")
 
 
 def explain(
@@ -99,6 +103,7 @@ def explain(
     device: Device = DEFAULT_DEVICE,
     dtype: Dtype = "auto",
     batch_size: BatchSize = 16,
+    workers: Workers = None,
     max_memory: MaxMemory = None,
 ) -> None:
     """Explain the answer to a question about a picture, what a model sees or finds in it, or how texts match it.
@@ -125,6 +130,8 @@ def explain(
     from mmx.cli.requests import gather_requests, unreadable
     from mmx.cli.results import result_folder
     from mmx.results import Asked, starts_by_stream
+    from mmx.workers import workers as started
+    from mmx.workers import worth_starting
 
     report = BatchReport(as_json=as_json, quiet=quiet)
     try:
@@ -140,7 +147,8 @@ def explain(
         drawing = drawing_of(figure, file_format, cmap, alpha, cells)
         check_model(model, revision, default, regions=regions, features=features, answers=answers, processor=processor,
                     asked=everything)
-        with result_folder(out):
+        number = worth_starting(workers, len(requests), _WORTH_WORKERS)
+        with result_folder(out), started(number, _IMPORTED_BY_WORKERS) as pool:
             unread = unreadable(requests)
             for request, error in unread:
                 report.fail(request, error)
@@ -157,7 +165,7 @@ def explain(
                     print_note(note)
                 report.expect(requests, [one.name for one in methods])
                 Batch(loaded, methods, out, resume, overwrite, report, asked, memory, html,
-                      drawing).run(requests, batch_size)
+                      drawing, pool).run(requests, batch_size)
     except Exception as error:
         raise typer.Exit(report.stop(error)) from error
     report.close(out)
