@@ -51,6 +51,8 @@ def draw(
     from mmx.show.lettering import without_a_font
 
     drawing = drawing_of(figure, file_format, cmap, alpha, cells)
+    if not drawing.drawn and not html:
+        raise UsageError("--format json leaves nothing to draw.", "Give png, svg or pdf.")
     given = None if image is None else open_picture(image)
     explanations = [_read(path, given) for path in files]
     groups = [("methods", explanations)] if together else [(path.stem, [one]) for path, one in

@@ -21,7 +21,7 @@ from mmx.cli.options import (
     Dtype,
     Features,
     FigureKind,
-    Formats,
+    FormatsOrNone,
     JsonFlag,
     MaxMemory,
     ModelName,
@@ -88,7 +88,7 @@ def explain(
         "--html", rich_help_panel=OUTPUT, help="Write an HTML file for each picture as well, with all of it inside: "
         "to read, mail or print.")] = False,
     figure: FigureKind = "sheet",
-    file_format: Formats = None,
+    file_format: FormatsOrNone = None,
     cmap: Cmap = None,
     alpha: Alpha = None,
     cells: Cells = False,

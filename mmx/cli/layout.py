@@ -33,7 +33,8 @@ def print_block(results: Sequence[Explanation], files: Sequence[Files], sheet: P
     name = report.with_name(f"{report.name.removesuffix(f'{first.method}.json')}{method}")
     endings = list(dict.fromkeys(path.name.removeprefix(report.stem) for path in pictures))
     shown = endings if len(pictures) <= _MOST_ENDINGS else [endings[0], "\u2026", endings[-1]]
-    print_result(Text.assemble(("  wrote    ", "dim"), f"{shown_path(name)}{', '.join(shown)} and {report.suffix}"))
+    print_result(Text.assemble(("  wrote    ", "dim"), f"{shown_path(name)}{', '.join(shown)}{' and ' * bool(shown)}"
+                               f"{report.suffix}"))
     for what, path in (("together", sheet), ("page", page)):
         if path is not None:
             print_result(Text.assemble((f"  {what:<8} ", "dim"), shown_path(path)))

@@ -25,6 +25,11 @@ def _parted(names: list[str] | None) -> list[str] | None:
     return names and [part.strip() for name in names for part in name.split(",")]
 
 
+def _formats_option(more: str) -> Any:
+    return typer.Option("--format", metavar="NAME", rich_help_panel=DRAWING, callback=_parted,
+                        help=f"png, svg or pdf; several as 'png,pdf' or one by one (default: png){more}.")
+
+
 ModelName = Annotated[str | None, model_option(
     "A shipped checkpoint (see 'mmx models'), a local from_pretrained folder, or a hub id. Default: MMX_MODEL, else "
     "the config file, else the one that ships with mmx.")]
@@ -49,9 +54,8 @@ JsonFlag = Annotated[bool, typer.Option("--json", rich_help_panel=OUTPUT, help="
 FigureKind = Annotated[str, typer.Option(
     "--figure", metavar="KIND", rich_help_panel=DRAWING, help="sheet: all of it with words and scales; overlay: the "
     "picture alone with its map, at its own size, a file for each item.")]
-Formats = Annotated[list[str] | None, typer.Option(
-    "--format", metavar="NAME", rich_help_panel=DRAWING, callback=_parted,
-    help="png, svg or pdf; several as 'png,pdf' or one by one (default: png).")]
+Formats = Annotated[list[str] | None, _formats_option("")]
+FormatsOrNone = Annotated[list[str] | None, _formats_option("; json: the scores alone, no figure")]
 Cmap = Annotated[str | None, typer.Option(
     "--cmap", metavar="NAME", rich_help_panel=DRAWING, help="One of matplotlib's colour maps, as 'viridis'.")]
 Alpha = Annotated[float | None, typer.Option(

@@ -16,7 +16,8 @@ def save_all(explanations: Sequence[Explanation], out: Path, stem: str, drawing:
     """Draws and writes what answers one request. Raises UsageError and OutputError."""
     ours = overwrite or any((out / f"{stem}.{one.method}.json").is_file() for one in explanations)
     files = [save_explanation(one, out, stem, drawing, overwrite) for one in explanations]
-    together = len(explanations) > 1 and drawing.kind == "sheet"
-    sheet = save_sheet(explanations, out, stem, drawing, ours)[0] if together else None
+    several = len(explanations) > 1 and drawing.kind == "sheet"
+    together = save_sheet(explanations, out, stem, drawing, ours) if several else ()
+    sheet = next(iter(together), None)
     page = save_page(explanations, out, stem, drawing.look, ours) if html else None
     return files, sheet, page

@@ -265,7 +265,7 @@ class Explanation:
 
         Args:
             stem: None for `mmx.results.file_stem`: the picture's name and what was asked.
-            formats: some of "png", "svg" and "pdf".
+            formats: some of "png", "svg" and "pdf"; ("json",) for no figure.
             figure: "sheet" is the whole figure; "overlay" the picture alone with its map, a file for each item.
             cmap, alpha, cells: as in `overlay`.
             overwrite: replaces what is there even where it is of something else.

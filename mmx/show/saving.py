@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Plot
 
 KINDS = ("sheet", "overlay")
+SCORES_ALONE = "json"
 _MARGIN = 48
 
 
@@ -35,7 +36,7 @@ class Drawing:
 
     Attributes:
         kind: "sheet", all of it with words and scales, or "overlay", the picture alone with its map, at its own size.
-        formats: some of "png", "svg" and "pdf".
+        formats: some of "png", "svg" and "pdf"; "json", which is written in any case, stands for no figure.
 
     Raises:
         UsageError: a kind or format that there is not.
@@ -51,13 +52,19 @@ class Drawing:
         if not self.formats:
             raise UsageError("There is no format to draw in.", f"There are {', '.join(FORMATS)}.")
         for one in self.formats:
-            if one not in FORMATS:
-                raise unknown_name("format", one, FORMATS)
+            if one not in (*FORMATS, SCORES_ALONE):
+                raise unknown_name("format", one, (*FORMATS, SCORES_ALONE))
+
+    @property
+    def drawn(self) -> tuple[str, ...]:
+        """The formats of figures."""
+        return tuple(one for one in self.formats if one != SCORES_ALONE)
 
     def files(self, explanations: Sequence[Explanation], stem: str) -> dict[str, bytes]:
         """File name → bytes: `<stem>.<format>`, and of several items' overlays `<stem>.<number>.<format>`."""
-        drawn, overlays = dict[str, bytes](), self._overlays(explanations) if self.kind == "overlay" else []
-        for one in self.formats:
+        drawn = dict[str, bytes]()
+        overlays = self._overlays(explanations) if self.kind == "overlay" and self.drawn else []
+        for one in self.drawn:
             density = 1 if one == "png" else VECTOR_DENSITY
             if self.kind == "sheet":
                 with own_style():
@@ -70,7 +77,7 @@ class Drawing:
     def names(self, stem: str, count: int = 1) -> list[str]:
         """The file names that `files` gives to an explanation of so many items, without drawing."""
         parts = [""] if self.kind == "sheet" or count == 1 else [f".{number + 1}" for number in range(count)]
-        return [f"{stem}{part}.{one}" for one in self.formats for part in parts]
+        return [f"{stem}{part}.{one}" for one in self.drawn for part in parts]
 
     def _overlays(self, explanations: Sequence[Explanation]) -> list[Image.Image]:
         if len(explanations) > 1:

@@ -61,6 +61,7 @@ def test_an_overlay_is_the_picture_alone_with_its_map(mmx: Command, written: Pat
 
 
 @pytest.mark.parametrize(("asked", "said"), [
+    (("--format", "json"), "--format json leaves nothing to draw."),
     (("--format", "bmp"), "No format named 'bmp'."), (("--format", "png,bmp"), "No format named 'bmp'."),
     (("--figure", "poster"), "No figure named 'poster'."), (("--cmap", "nope"), "matplotlib has no colour map 'nope'."),
     (("--alpha", "1.5"), "An alpha of 1.5 makes no sense."), (("--alpha", "nan"), "An alpha of nan makes no sense."),

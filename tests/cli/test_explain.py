@@ -190,3 +190,24 @@ def test_html_that_is_missing_is_made_up_for(ask: Command, picture: Path, tmp_pa
     resumed = ask(picture, picture, *QUESTION, "--html", "--resume")
     assert resumed.out.splitlines()[-1].startswith("1 explained, 1 there already")
     assert page.is_file()
+
+
+def test_the_scores_alone_are_the_same_file_without_a_figure(ask: Command, picture: Path, tmp_path: Path) -> None:
+    asked = picture, "-q", "red?", "-m", "relevance,rollout"
+    ask(*asked)
+    ended = ask(*asked, "--format", "json", "--out", tmp_path / "scores")
+    assert (ended.code, ended.err) == (0, "") and ended.out.endswith("scores/scene.red.*.json\n")
+    names = {f"scene.red.{method}.json" for method in ("relevance", "rollout")}
+    assert {path.name for path in (tmp_path / "scores").iterdir()} == names
+    assert all((tmp_path / "scores" / one).read_bytes() == (tmp_path / "out" / one).read_bytes() for one in names)
+    document = json.loads(ask(*asked, "--format", "json", "--out", tmp_path / "scores", "--json").out)
+    assert [(len(one["files"]), one["sheet"]) for one in document["explanations"]] == [(1, None)] * 2
+    assert "there already" in ask(*asked, "--format", "json", "--out", tmp_path / "scores", "--resume").out
+    ask(*asked, "--format", "json,png", "--out", tmp_path / "both")
+    assert len([*(tmp_path / "both").iterdir()]) == 5
+
+
+def test_scores_alone_go_with_a_page_and_nothing_is_drawn_of_overlays(ask: Command, picture: Path, tmp_path: Path
+                                                                       ) -> None:
+    ask(picture, "-q", "red?", "--format", "json", "--figure", "overlay", "--html")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"scene.red.relevance.json", "scene.red.html"}
