@@ -108,6 +108,9 @@ def workers(number: int, modules: Sequence[str] = ()) -> Iterator[Here]:
     """So many processes, or none where one is all, or where none can be started."""
     try:
         found = Workers(number, modules) if number > 1 and sys.executable else Here()
+        # For what is loaded after this: threads that wait for each other would keep cores busy that others need.
+        if number > 1:
+            os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     except OSError:
         found = Here()
     try:

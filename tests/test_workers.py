@@ -157,6 +157,17 @@ def test_they_load_no_torch(pool: Here, tmp_path: Path) -> None:
         assert "mmx.workers" in loaded and not loaded & {"torch", "transformers", "torchvision"}
 
 
+def test_threads_of_a_model_beside_them_sleep_where_they_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    for given, after in ((None, "PASSIVE"), ("ACTIVE", "ACTIVE")):
+        monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+        if given:
+            monkeypatch.setenv("OMP_WAIT_POLICY", given)
+        with workers(1):
+            assert os.environ.get("OMP_WAIT_POLICY") == given
+        with workers(2):
+            assert os.environ["OMP_WAIT_POLICY"] == after
+
+
 def test_how_many_is_as_asked_but_no_more_than_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
     assert [worth_starting(asked, 100, 8) for asked in (None, 0, 1, 2, 4, 9)] == [4, 0, 1, 2, 4, 4]
