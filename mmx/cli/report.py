@@ -51,7 +51,7 @@ class BatchReport:
             first = explanations[0]
             if len(first.asked.texts) == 1 and first[0].unit == "similarity":
                 self._of_one_text.append(first)
-        self._print_notes(explanations[0], said_before)
+        self._print_notes(explanations[0], said_before, drawn=any(len(paths) > 1 for paths in files))
 
     def skip(self, request: Request, files: Sequence[Files]) -> None:
         """It was explained by an earlier run."""
@@ -90,10 +90,10 @@ class BatchReport:
         print_json({"schema_version": SCHEMA_VERSION, "explanations": self._documents,
                     "failures": self.failures, "skipped": self._skipped})
 
-    def _print_notes(self, one: Explanation, said_before: Sequence[str]) -> None:
+    def _print_notes(self, one: Explanation, said_before: Sequence[str], drawn: bool) -> None:
         """What is true of a question is said once, however many pictures it is asked about."""
         of_items = [note for item in one for note in item.notes]
-        about_figures = without_a_font(one.texts)
+        about_figures = without_a_font(one.texts) if drawn else []
         about_question = [note for note in dict.fromkeys((*left_out_notes(one.left_out), *one.notes, *of_items,
                                                           *about_figures)) if note not in {*said_before, *self._said}]
         self._said.update(about_question)
