@@ -35,7 +35,7 @@ from mmx.cli.options import (
 )
 from mmx.devices import DEFAULT_DEVICE
 
-_WORTH_WORKERS = 8  # pictures: fewer are drawn before others could begin to
+_WORTH_WORKERS = 24  # pictures: fewer are drawn before what is imported for it has paid
 _IMPORTED_BY_WORKERS = ("mmx.cli.requests", "mmx.cli.saving", "mmx.show.artists")
 
 
