@@ -70,6 +70,7 @@ def attribute(
     seeds: Sequence[int] | None = None,
     max_memory: int | None = None,
     start_layers: Mapping[str, int] | None = None,
+    checkpoint: bool = False,
 ) -> Attribution:
     """Scores of every method, out of one forward, at most one backward and at most one LRP pass.
 
@@ -81,6 +82,7 @@ def attribute(
         max_memory: bytes that gradients may take. Where one sample has more targets than fit, they take several
             backwards. By default 256 MiB on the CPU and half of what is free on a GPU.
         start_layers: the first layer that is read, by stream; see `Family.start_layers`.
+        checkpoint: layers run again in every backward instead of keeping what they make: less memory, more time.
 
     Raises:
         CaptureError: the maps are not what the family's table says, or none of the methods can run on this model.
@@ -89,7 +91,7 @@ def attribute(
     gradient_sites, lrp_sites = (_sites(methods, need, schedule, family) for need in ("gradient", "lrp"))
     rules = RuleMode(family.reference.conserve_in_linear) if lrp_sites else None
     passed = run_forward(model.network, schedule, family.roots, lambda: model.run(inputs),
-                         in_graph=bool(gradient_sites or lrp_sites), rules=rules)
+                         in_graph=bool(gradient_sites or lrp_sites), rules=rules, checkpoint=checkpoint)
     chosen = model.asking.choose(passed.outputs, target)
     sizes = passed.sizes
     valid = valid_tokens(family, family.completed(inputs), passed.outputs, sizes) if ignore_padding else {}

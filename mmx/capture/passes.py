@@ -80,10 +80,13 @@ class ForwardPass:
 
 
 def run_forward(network: nn.Module, schedule: Schedule, graph_roots: Sequence[str], forward: Callable[[], Outputs], *,
-                in_graph: bool, rules: RuleMode | None) -> ForwardPass:
-    """Runs the model once and checks every map; with `rules`, so that LRP can follow."""
+                in_graph: bool, rules: RuleMode | None, checkpoint: bool = False) -> ForwardPass:
+    """Runs the model once and checks every map; with `rules`, so that LRP can follow.
+
+    `checkpoint`: layers run again in every backward, for less memory; not with `rules`, which keep what they need.
+    """
     with (torch.set_grad_enabled(in_graph), rules or nullcontext(),
-          recording(network, schedule, graph_roots) as record):
+          recording(network, schedule, graph_roots, checkpoint=checkpoint and in_graph and rules is None) as record):
         outputs = forward()
     return ForwardPass(record.of_sites(schedule), outputs, rules)
 

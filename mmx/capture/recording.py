@@ -6,12 +6,13 @@ stay out of the graph: it starts at the modules that a family names as its roots
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint as run_again
 from torch.utils.hooks import RemovableHandle
 
 from mmx.arrays import Bool, Float
@@ -102,25 +103,40 @@ def _check_row_sums(found: dict[Site, Mixed]) -> None:
 
 
 @contextmanager
-def recording(network: nn.Module, schedule: Schedule, graph_roots: Sequence[str]) -> Iterator[Recording]:
-    """Records every site of the forwards inside; hooks, training mode and parameters are as before afterwards."""
-    record = Recording()
-    training = [module for module in network.modules() if module.training]
-    unfrozen = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    handles = []
+def recording(network: nn.Module, schedule: Schedule, graph_roots: Sequence[str], *,
+              checkpoint: bool = False) -> Iterator[Recording]:
+    """Records every site of the forwards inside; hooks, training mode and parameters are as before afterwards.
+
+    Args:
+        checkpoint: layers keep no more than what they are given, and run again in a backward.
+    """
+    record, handles = Recording(), []
+    sites = {name: _submodule(network, name) for name in {site.module: None for site in sites_of(schedule)}}
+    layers = _layers_around(network, sites) if checkpoint else []
     try:
-        network.eval()
-        for parameter in unfrozen:
-            parameter.requires_grad = False
-        sites = {name: _submodule(network, name) for name in {site.module: None for site in sites_of(schedule)}}
         for name, module in sites.items():
             handles += record.hooks(module, name)
         handles += [_start_graph_at(network, name) for name in graph_roots]
-        with mixing_by_sdpa(network, sites.values()), record.watching():
+        with (_explained(network, sites.values()), _checkpointed(network, layers, sites.values()),
+              record.watching()):
             yield record
     finally:
         for handle in handles:
             handle.remove()
+
+
+@contextmanager
+def _explained(network: nn.Module, attentions: Iterable[nn.Module]) -> Iterator[None]:
+    """Inside, nothing is random, parameters have no part in the graph, and attentions mix by SDPA where they can."""
+    training = [module for module in network.modules() if module.training]
+    unfrozen = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    try:
+        network.eval()
+        for parameter in unfrozen:
+            parameter.requires_grad = False
+        with _mixing_by_sdpa(network, attentions):
+            yield
+    finally:
         for module in training:
             module.training = True
         for parameter in unfrozen:
@@ -128,7 +144,7 @@ def recording(network: nn.Module, schedule: Schedule, graph_roots: Sequence[str]
 
 
 @contextmanager
-def mixing_by_sdpa(network: nn.Module, attentions: Iterable[nn.Module]) -> Iterator[None]:
+def _mixing_by_sdpa(network: nn.Module, attentions: Iterable[nn.Module]) -> Iterator[None]:
     """Classes of transformers that can mix by SDPA do so inside, and PyTorch's own modules among `attentions` too."""
     configs: list[tuple[Any, str, Any]] = [
         (config, config._attn_implementation, module._supports_sdpa) for module in network.modules()
@@ -150,6 +166,39 @@ def mixing_by_sdpa(network: nn.Module, attentions: Iterable[nn.Module]) -> Itera
                 module.forward = own
 
 
+def _layers_around(network: nn.Module, sites: Iterable[str]) -> list[nn.Module]:
+    """The layers that attentions are in: the innermost that has a number for a name."""
+    found = {}
+    for name in sites:
+        parts = _found_name(network, name).split(".")
+        numbers = [place for place, part in enumerate(parts) if part.isdecimal()]
+        if numbers:
+            layer = ".".join(parts[:numbers[-1] + 1])
+            found[layer] = network.get_submodule(layer)
+    return list(found.values())
+
+
+@contextmanager
+def _checkpointed(network: nn.Module, layers: Sequence[nn.Module], attentions: Iterable[nn.Module]) -> Iterator[None]:
+    """What these layers make is not kept for a backward but made again in it (Chen et al. 2016, arXiv 1604.06174)."""
+    attentions, before = list(attentions), [(layer, vars(layer).get("forward")) for layer in layers]
+
+    def again() -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
+        return nullcontext(), _explained(network, attentions)
+
+    try:
+        for layer in layers:
+            layer.forward = partial(run_again, layer.forward, use_reentrant=False, preserve_rng_state=False,
+                                    context_fn=again)  # type: ignore[method-assign]
+        yield
+    finally:
+        for layer, own in before:
+            if "forward" in vars(layer):
+                del layer.forward
+            if own is not None:
+                layer.forward = own
+
+
 def attention_of_heads(module: nn.MultiheadAttention, query: Float[Tensor, "batch rows width"],
                        key: Float[Tensor, "batch cols width"], value: Float[Tensor, "batch cols width"],
                        **_: object) -> tuple[Float[Tensor, "batch rows width"], None]:
@@ -166,11 +215,16 @@ def attention_of_heads(module: nn.MultiheadAttention, query: Float[Tensor, "batc
 
 def _submodule(network: nn.Module, name: str) -> nn.Module:
     """The module of this name, or of the first that is there of "name|older name"."""
+    return network.get_submodule(_found_name(network, name))
+
+
+def _found_name(network: nn.Module, name: str) -> str:
     for one in name.split("|"):
         try:
-            return network.get_submodule(one)
+            network.get_submodule(one)
         except AttributeError:
             continue
+        return one
     raise CaptureError(f"{type(network).__name__} has no module {name.replace('|', ' or ')}.",
                        "The checkpoint is not of the family that its config names.")
 

@@ -96,8 +96,8 @@ def read_soon(read: Callable[[], object], *files: Path | None) -> None:
         read()
 
 
-def _check_family(source: Source, given: Sequence[object], processor: Source | None, asked: Sequence[Asked],
-                  check: Callable[[Family, str], None]) -> None:
+def _check_family(source: Source, given: tuple[object, object, object], processor: Source | None,
+                  asked: Sequence[Asked], check: Callable[[Family, str], None]) -> None:
     """What is said without a word to transformers; a config that names no kind of model is left to it."""
     name, folder = source.name, source.folder
     config = plain_config(name, folder)

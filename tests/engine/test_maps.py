@@ -85,18 +85,22 @@ class Network(nn.Module):
         return self.head(x[:, 0])
 
 
-def captured(way: str, mask: str, groups: int, samples: list[int], keep: bool, padded: bool) -> Capture:
-    """Of a batch of three, an item for each of `samples`, each about another class."""
-    network = Network(way, mask, groups)
+def captured(way: str, mask: str, groups: int, samples: list[int], keep: bool, padded: bool,
+             network: nn.Module | None = None, checkpoint: bool | None = None) -> Capture:
+    """Of a batch of three, an item for each of `samples`, each about another class; without LRP for `checkpoint`."""
+    network = network or Network(way, mask, groups)
+    rules = RuleMode() if checkpoint is None else None
     x = torch.randn(3, TOKENS, WIDTH, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     schedule: Schedule = tuple((Site(SITE[way].format(i), "text", "text"),) for i in range(LAYERS))
-    passed = run_forward(network, schedule, ("start",), lambda: {"logits": network(x)}, in_graph=True, rules=RuleMode())
+    passed = run_forward(network, schedule, ("start",), lambda: {"logits": network(x)}, in_graph=True, rules=rules,
+                         checkpoint=bool(checkpoint))
     items = torch.tensor(samples)
     chosen = Chosen(passed.outputs["logits"][items, torch.arange(len(items)) % 5], items)
     sites = [site for [site] in schedule]
     valid = {"text": torch.arange(TOKENS) < torch.tensor([[TOKENS], [TOKENS - 2], [TOKENS - 1]])} if padded else {}
-    return capture_items(passed, schedule, chosen, (Readout("text", torch.zeros_like(items)),), gradient_sites=sites,
-                         lrp_sites=sites, valid=valid, seeds=range(3), reference=Reference(), keep=keep)
+    return capture_items(passed, schedule, chosen, (Readout("text", torch.zeros_like(items)),), valid=valid,
+                         gradient_sites=sites, lrp_sites=sites if rules else (), seeds=range(3),
+                         reference=Reference(), keep=keep)
 
 
 def same(found: Capture, want: Capture) -> None:
@@ -171,3 +175,30 @@ def test_a_row_that_may_look_nowhere_is_a_number() -> None:
     query, key = torch.randn(1, 1, 2, 3), torch.randn(1, 1, 4, 3)
     nowhere = torch.zeros(1, 1, 2, 4, dtype=torch.bool)
     assert attention.attention_rows(query, key, 1.0, nowhere, None).isfinite().all()
+
+
+def kept_for_a_backward(way: str, samples: list[int], checkpoint: bool) -> tuple[Capture, int]:
+    """What is captured, and how many numbers the forward saved."""
+    network, saved = Network(way, "causal", 2), []
+
+    def pack(values: Tensor) -> Tensor:
+        saved.append(values.numel())
+        return values
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda values: values):
+        return captured(way, "causal", 2, samples, False, False, network, checkpoint), sum(saved)
+
+
+@pytest.mark.parametrize("samples", [[0, 1, 2], [1, 1]], ids=["a backward", "a batched one"])
+@pytest.mark.parametrize("way", WAYS)
+def test_checkpointed_layers_run_again_and_give_the_same(way: str, samples: list[int]) -> None:
+    (want, whole), (found, less) = (kept_for_a_backward(way, samples, checkpoint) for checkpoint in (False, True))
+    for map_, other in zip(found.maps.values(), want.maps.values(), strict=True):
+        torch.testing.assert_close(map_.gradient, other.gradient, rtol=0, atol=1e-12)
+    assert less < whole / 2
+
+
+def test_checkpointed_layers_are_as_they_were_afterwards() -> None:
+    network = Network(WAYS[0], "none", HEADS)
+    captured(WAYS[0], "none", HEADS, [0], False, False, network, checkpoint=True)
+    assert not any("forward" in vars(layer) for layer in network.layers)
