@@ -15,7 +15,7 @@ _GUARD = 1e-9
 
 def safe_divide(numerator: Tensor, denominator: Tensor) -> Tensor:
     """a / (b + 1e-9), and 0 where b is 0."""
-    return torch.where(denominator == 0, 0, numerator / torch.where(denominator == 0, 1, denominator + _GUARD))
+    return (numerator / (denominator + _GUARD)).masked_fill_(denominator == 0, 0)
 
 
 def linear_rule(relevance: Float[Tensor, "*batch outputs"], product: Float[Tensor, "*batch outputs"],
