@@ -1,1 +1,1 @@
-"""Benchmarks: scripts that print ratios of times taken side by side in one run."""
+"""Benchmarks: times and memory beside the least work that must be done, taken side by side in one run."""

@@ -1,93 +1,216 @@
-"""`python -m mmx.bench explain` and `perturb`: print ratios side by side."""
+"""`python -m mmx.bench explain`, `batch`, `perturb`, `segment`, `peers`: times and memory side by side, in one run."""
 
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+import time
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from mmx.bench.models import Subject
+from mmx.bench.cases import CASES, Answering, Published
 
-app = typer.Typer(no_args_is_help=True, help="Times taken side by side, as ratios.")
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 
-
-class Published(StrEnum):
-    LXMERT = "lxmert"
-    VISUAL_BERT = "visual-bert"
-    VIT = "vit"
-    CLIP = "clip"
-    DETR = "detr"
-
-
-_COUNTS = {Published.LXMERT: (1, 16), Published.VISUAL_BERT: (1, 16), Published.VIT: (1, 16), Published.CLIP: (1, 8),
-           Published.DETR: (1, 8, 32)}
+Rounds = Annotated[int, typer.Option(min=1, help="Rounds; every round runs everything once.")]
+Threads = Annotated[int, typer.Option(min=1, help="CPU threads.")]
+Device = Annotated[str, typer.Option(help="cpu or cuda.")]
+Quick = Annotated[bool, typer.Option("--quick", help="Only what ends in a minute, in one round.")]
+Markdown = Annotated[bool, typer.Option("--markdown", help="Tables to paste into a document.")]
 
 
 @app.callback()
 def root() -> None:
-    """Times taken side by side, as ratios to the least work that must be done."""
+    """Times and memory beside the least that must be done: one forward, and one backward through activations alone."""
 
 
 @app.command()
 def explain(
     family: Annotated[list[Published] | None, typer.Option(help="May be repeated (default: all).")] = None,
-    count: Annotated[list[int] | None, typer.Option(
-        help="Samples in a batch; of CLIP texts for one image, of DETR detections in one picture.")] = None,
+    size: Annotated[list[int] | None, typer.Option(
+        min=1, help="Pixels of vit and dinov2, tokens of decoder, texts of clip and siglip, detections of detr, "
+        "samples of the others; may be repeated.")] = None,
     method: Annotated[list[str] | None, typer.Option(
-        "--method", "-m", help="May be repeated (default: all; for DETR relevance).")] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds; every round runs everything once.")] = 5,
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+        "--method", "-m", help="May be repeated; all for each (default: relevance, at small sizes all).")] = None,
+    longest: Annotated[bool, typer.Option("--longest", help="The decoder at 8,000 tokens too.")] = False,
+    rounds: Rounds = 5,
+    threads: Threads = 2,
+    device: Device = "cpu",
+    quick: Quick = False,
+    markdown: Markdown = False,
 ) -> None:
-    """Each method, and all together, on random models of the published sizes, beside the floor."""
+    """Each method, and all together, on random models of the published sizes, beside the floor in SDPA and in eager."""
+    _measure_explain(family, size, method, longest, rounds, threads, device, quick, markdown)
+
+
+def _measure_explain(family: list[Published] | None, size: list[int] | None, method: list[str] | None, longest: bool,
+                     rounds: int, threads: int, device: str, quick: bool, markdown: bool,
+                     deadline: float = float("inf")) -> None:
     import torch
 
-    from mmx.bench import models
-    from mmx.bench.explain import bench_explain
-    from mmx.methods import get_method
+    from mmx.bench.explain import Explained
+    from mmx.bench.tables import Printer
+    from mmx.methods import get_method, named_methods
 
     torch.set_num_threads(threads)
-    build = {Published.LXMERT: models.lxmert_base, Published.VISUAL_BERT: models.visual_bert_base,
-             Published.VIT: models.vit_base, Published.CLIP: models.clip_base, Published.DETR: models.detr_resnet_50}
+    printer = Printer(markdown)
+    relevance, everything = get_method("relevance"), named_methods(["all"])
+    named = named_methods(method) if method else None
     for name in family or list(Published):
-        wanted = method or (["relevance"] if name is Published.DETR else [])
-        for size in count or _COUNTS[name]:
-            bench_explain(_on(device, build[name](size)), rounds, device, tuple(get_method(one) for one in wanted))
+        case = CASES[name]
+        more = (8000,) if longest and name is Published.DECODER else ()
+        sizes = size or (*(case.quick if quick else case.sizes), *more)
+        explained = Explained((relevance,), (), 1 if quick else rounds, device, printer)
+        for one in sizes:
+            if time.monotonic() > deadline:
+                printer.line(f"{name}, {one} {case.grows}: left out, there is no time left.")
+                continue
+            explained.each, explained.together = (named, named) if named else (relevance,), ()
+            if named is None and one <= case.in_full:
+                explained.each = (relevance,) if quick else everything
+                explained.together = everything
+            torch.manual_seed(0)
+            explained.measure(case.subject(one).on(device))
+        explained.print_lines(name)
+
+
+@app.command()
+def batch(
+    pictures: Annotated[int, typer.Option(min=2, help="Pictures in the folder.")] = 64,
+    model: Annotated[list[str] | None, typer.Option(
+        help="A classifier: a folder or a name; may be repeated (default: shapes-vit and a random ViT-B/16).")] = None,
+    rounds: Rounds = 3,
+    threads: Threads = 2,
+    device: Device = "cpu",
+    quick: Quick = False,
+    markdown: Markdown = False,
+) -> None:
+    """Pictures a second of `mmx explain FOLDER`, beside the bare model on decoded, preprocessed pictures."""
+    import torch
+
+    from mmx.bench.batch import bench_batch
+    from mmx.bench.tables import Printer
+
+    torch.set_num_threads(threads)
+    count, rounds = (min(pictures, 16), 1) if quick else (pictures, rounds)
+    for one in model or (["shapes-vit"] if quick else ["shapes-vit", None]):
+        bench_batch(one, count, rounds, threads, device, Printer(markdown))
 
 
 @app.command()
 def perturb(
-    family: Annotated[list[Published] | None, typer.Option(help="May be repeated (default: both).")] = None,
+    family: Annotated[list[Answering] | None, typer.Option(
+        help="May be repeated (default: both).")] = None,
     samples: Annotated[int, typer.Option(min=1, help="Samples that all methods are tested on.")] = 4,
     protocol: Annotated[str, typer.Option(help="iccv21 or clean.")] = "iccv21",
+    method: Annotated[list[str] | None, typer.Option("--method", "-m", help="May be repeated (default: all).")] = None,
     at_once: Annotated[list[int] | None, typer.Option(
         min=1, help="Rows of the plain forwards that set the aim; may be repeated (default: 4, 16 and 64; on a GPU "
         "64, 256 and 1024).")] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds; every round runs everything once.")] = 1,
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    rounds: Rounds = 1,
+    threads: Threads = 2,
+    device: Device = "cpu",
+    quick: Quick = False,
+    markdown: Markdown = False,
 ) -> None:
     """All methods, signs and modalities of the perturbation test, beside the same work done one at a time."""
     import torch
 
-    from mmx.bench import models
     from mmx.bench.perturb import bench_perturb
+    from mmx.bench.tables import Printer
+    from mmx.methods import named_methods
 
     torch.set_num_threads(threads)
-    build = {Published.LXMERT: models.lxmert_base, Published.VISUAL_BERT: models.visual_bert_base}
-    usual = [64, 256, 1024] if device.startswith("cuda") else [4, 16, 64]
-    for name in family or list(build):
-        if name not in build:
-            raise typer.BadParameter(f"{name} answers no questions; there are {', '.join(build)}.")
-        bench_perturb(_on(device, build[name](samples)), rounds, device, protocol, at_once or usual)
+    usual = [64, 256, 1024] if device.startswith("cuda") else [16] if quick else [4, 16, 64]
+    methods = named_methods(method or (["relevance"] if quick else ["all"]))
+    for name in family or list(Answering)[:1 if quick else None]:
+        torch.manual_seed(0)
+        subject = CASES[Published(name)].subject(1 if quick else samples).on(device)
+        bench_perturb(subject, methods, rounds, device, protocol, at_once or usual, Printer(markdown))
 
 
-def _on(device: str, subject: "Subject") -> "Subject":
-    from torch import nn
+@app.command()
+def segment(
+    model: Annotated[str, typer.Option(help="A detector: a folder or a name.")] = "shapes-detr",
+    pictures: Annotated[int, typer.Option(min=1, help="Drawn scenes.")] = 24,
+    method: Annotated[list[str] | None, typer.Option("--method", "-m", help="May be repeated (default: all).")] = None,
+    at_once: Annotated[list[int] | None, typer.Option(
+        min=1, help="Pictures of the plain forwards that set the aim; may be repeated (default: 1, 4 and 8).")] = None,
+    rounds: Rounds = 3,
+    threads: Threads = 2,
+    device: Device = "cpu",
+    quick: Quick = False,
+    markdown: Markdown = False,
+) -> None:
+    """Pictures a second of the segmentation test, beside plain forwards and the floor of the same pictures."""
+    import torch
 
-    nn.Module.to(subject.model.network, device)
-    subject.inputs.update({key: value.to(device) for key, value in subject.inputs.items()})
-    return subject
+    from mmx.bench.tables import Printer
+
+    torch.set_num_threads(threads)
+    printer = Printer(markdown)
+    try:
+        from mmx.bench.segment import bench_segment
+    except ModuleNotFoundError as error:
+        printer.line(f"segment: left out, {error.name} is not installed.")
+        return
+    if quick:
+        bench_segment(model, method or ["relevance"], 4, at_once or [4], 1, device, printer, ("clean",))
+    else:
+        bench_segment(model, method or ["all"], pictures, at_once or [1, 4, 8], rounds, device, printer)
+
+
+@app.command()
+def peers(
+    pixels: Annotated[list[int] | None, typer.Option(
+        min=16, help="Sides of the picture; may be repeated (default: 224 and 384).")] = None,
+    rounds: Rounds = 3,
+    threads: Threads = 2,
+    device: Device = "cpu",
+    quick: Quick = False,
+    markdown: Markdown = False,
+) -> None:
+    """Relevance beside pytorch-grad-cam, captum and LeGrad, where they are installed: same model, same picture."""
+    import torch
+
+    from mmx.bench.peers import bench_peers
+    from mmx.bench.tables import Printer
+
+    torch.set_num_threads(threads)
+    bench_peers(pixels or ([224] if quick else [224, 384]), 1 if quick else rounds, device, Printer(markdown),
+                steps=0 if quick else 50)
+
+
+@app.command()
+def gpu(
+    minutes: Annotated[float, typer.Option(min=0, help="No case begins after this.")] = 4.5,
+    threads: Threads = 8,
+    device: Device = "cuda",
+    quick: Quick = False,
+    markdown: Markdown = False,
+) -> None:
+    """What `make gpu` runs: the tests that need a GPU, then times and memory."""
+    import subprocess
+    import sys
+
+    import torch
+
+    started = time.monotonic()
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        print("make gpu: PyTorch finds no GPU here.", file=sys.stderr)
+        raise typer.Exit(1)
+    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else device
+    print(f"{name}, PyTorch {torch.__version__}, Python {sys.version.split()[0]}", flush=True)
+    tests = Path(__file__).parents[2] / "tests"
+    failed = subprocess.run([sys.executable, "-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider", "-m", "cuda",
+                             "--durations=5", str(tests / "gpu"), str(tests / "test_precision.py")]).returncode
+    _measure_explain([Published.VIT, Published.DECODER, Published.CLIP, Published.DETR, Published.DINOV2,
+                      Published.SIGLIP, Published.LXMERT, Published.VISUAL_BERT], None, None, False, 5, threads, device,
+                     quick, markdown, started + 60 * minutes)
+    if time.monotonic() < started + 60 * minutes:
+        peers(rounds=3, threads=threads, device=device, quick=quick, markdown=markdown)
+    print(f"{time.monotonic() - started:.0f} s in all")
+    if failed:
+        print("Tests failed: see above.", file=sys.stderr)
+        raise typer.Exit(1)
 
 
 if __name__ == "__main__":

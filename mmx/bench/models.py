@@ -1,7 +1,5 @@
 """Random models of the published sizes, and inputs for them."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -13,43 +11,40 @@ from transformers import (
     CLIPVisionConfig,
     DetrConfig,
     DetrForObjectDetection,
+    Dinov2Config,
+    Dinov2ForImageClassification,
+    LlamaConfig,
+    LlamaForCausalLM,
     LxmertConfig,
     LxmertForQuestionAnswering,
-    PreTrainedModel,
     ResNetConfig,
+    SiglipConfig,
+    SiglipModel,
     VisualBertConfig,
     VisualBertForQuestionAnswering,
     ViTConfig,
     ViTForImageClassification,
 )
 
-from mmx.asking import Subject as About
-from mmx.asking import asking_of
+from mmx.bench.subjects import Backward, Subject, described
 from mmx.capture import Outputs
-from mmx.checkpoints.families import family_of
-from mmx.engine import Described
+from mmx.families.base import Classes, Family, Read, Text, layers
 
-Backward = tuple[Tensor, Sequence[str]]
-"""A score and the graph's roots that its gradient must reach; no names are all of them."""
 # Settings that a config takes as further arguments, which its signature does not name.
 _EAGER: dict[str, Any] = {"attn_implementation": "eager"}
 _STAGE: dict[str, Any] = {"out_features": ["stage4"]}
 
-
-def _predicted(outputs: Outputs) -> list[Backward]:
-    return [(outputs["logits"].max(dim=1).values.sum(), ())]
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A random model with one batch of inputs, what is explained of it, and the backwards that this takes at least."""
-
-    name: str
-    model: Described
-    inputs: dict[str, Tensor]
-    target: object = None
-    backwards: Callable[[Outputs], list[Backward]] = _predicted
-    start_layers: Mapping[str, int] = field(default_factory=dict)
+DECODER = Family(
+    architectures=("LlamaForCausalLM",),
+    score=Classes(noun="answer"),
+    inputs=(Text(names=("input_ids",)),),
+    schedule=lambda config: tuple(layers("model.layers.{}.self_attn", "text", config.num_hidden_layers)),
+    roots=("model.embed_tokens",),
+    reads=(Read("text", row=-1),),
+    outputs=lambda found, network, inputs: {"logits": found.logits[:, -1]},
+    arguments={"use_cache": False, "logits_to_keep": 1},
+)
+"""A causal decoder, of which the next token is explained."""
 
 
 def lxmert_base(batch: int, tokens: int = 20, regions: int = 36) -> Subject:
@@ -57,7 +52,8 @@ def lxmert_base(batch: int, tokens: int = 20, regions: int = 36) -> Subject:
     config = LxmertConfig(num_qa_labels=3129, **_EAGER)
     inputs = {"input_ids": _ids(batch, tokens), "attention_mask": torch.ones(batch, tokens, dtype=torch.long),
               "visual_feats": torch.randn(batch, regions, 2048), "visual_pos": torch.rand(batch, regions, 4)}
-    return _subject(f"LXMERT-base, batch {batch}", LxmertForQuestionAnswering(config), inputs)
+    return Subject(f"LXMERT-base, batch {batch}", described(LxmertForQuestionAnswering(config)), inputs,
+                   max(tokens, regions))
 
 
 def visual_bert_base(batch: int, tokens: int = 20, regions: int = 100) -> Subject:
@@ -67,33 +63,42 @@ def visual_bert_base(batch: int, tokens: int = 20, regions: int = 100) -> Subjec
               "visual_embeds": torch.randn(batch, regions, 2048),
               "visual_attention_mask": torch.ones(batch, regions, dtype=torch.long),
               "visual_token_type_ids": torch.zeros(batch, regions, dtype=torch.long)}
-    return _subject(f"VisualBERT-base, batch {batch}", VisualBertForQuestionAnswering(config), inputs)
+    return Subject(f"VisualBERT-base, batch {batch}", described(VisualBertForQuestionAnswering(config)), inputs,
+                   tokens + regions)
 
 
-def vit_base(batch: int) -> Subject:
-    """ViT-B/16 as published: 12 layers of 768, 1,000 classes, 224 × 224 pixels."""
-    config = ViTConfig(**_labels(1000), **_EAGER)
-    return _subject(f"ViT-B/16, batch {batch}", ViTForImageClassification(config),
-                    {"pixel_values": torch.randn(batch, 3, 224, 224)})
+def vit_base(pixels: int) -> Subject:
+    """ViT-B/16 as published, 12 layers of 768, 1,000 classes, for pictures of `pixels` × `pixels`."""
+    config = ViTConfig(image_size=pixels, **_labels(1000), **_EAGER)
+    return Subject(f"ViT-B/16, {pixels} × {pixels} pixels", described(ViTForImageClassification(config)),
+                   {"pixel_values": torch.randn(1, 3, pixels, pixels)}, 1 + (pixels // 16)**2)
 
 
-def clip_base(texts: int, tokens: int = 12) -> Subject:
+def dinov2_base(pixels: int) -> Subject:
+    """DINOv2-B/14 as published, 12 layers of 768, 1,000 classes, its position embeddings interpolated."""
+    config = Dinov2Config(image_size=518, patch_size=14, **_labels(1000), **_EAGER)
+    return Subject(f"DINOv2-B/14, {pixels} × {pixels} pixels", described(Dinov2ForImageClassification(config)),
+                   {"pixel_values": torch.randn(1, 3, pixels, pixels)}, 1 + (pixels // 14)**2)
+
+
+def clip_base(texts: int, tokens: int = 12, patch: int = 32) -> Subject:
     """CLIP ViT-B/32 as published, one image and `texts` texts, all layers of both towers read."""
     end = 49407
     config = CLIPConfig(text_config=CLIPTextConfig(eos_token_id=end).to_dict(),
-                        vision_config=CLIPVisionConfig(patch_size=32).to_dict(), **_EAGER)
+                        vision_config=CLIPVisionConfig(patch_size=patch).to_dict(), **_EAGER)
     input_ids = _ids(texts, tokens)
     input_ids[:, -1] = end
     inputs = {"input_ids": input_ids, "attention_mask": torch.ones_like(input_ids),
               "pixel_values": torch.randn(1, 3, 224, 224)}
-    image_root, text_root = family_of(config, "CLIP")[1].roots
+    return _pairs(f"CLIP ViT-B/{patch}, 1 image, {texts} texts", CLIPModel(config), inputs, 1 + (224 // patch)**2)
 
-    def backwards(outputs: Outputs) -> list[Backward]:
-        scores = outputs["logits"][0]
-        return [*((score, (image_root,)) for score in scores), (scores.sum(), (text_root,))]
 
-    return _subject(f"CLIP ViT-B/32, 1 image, {texts} texts", CLIPModel(config), inputs, backwards=backwards,
-                    start_layers={"image": 0, "text": 0})
+def siglip_base(texts: int) -> Subject:
+    """SigLIP-B/16 as published, 224 × 224 pixels, one image and `texts` texts of 64 tokens, all layers read."""
+    config = SiglipConfig(text_config={"vocab_size": 32_000, "attention_dropout": 0.0},
+                          vision_config={"image_size": 224, "patch_size": 16}, **_EAGER)
+    inputs = {"input_ids": _ids(texts, 64), "pixel_values": torch.randn(1, 3, 224, 224)}
+    return _pairs(f"SigLIP-B/16, 1 image, {texts} texts", SiglipModel(config), inputs, (224 // 16)**2)
 
 
 def detr_resnet_50(detections: int, size: tuple[int, int] = (800, 1066)) -> Subject:
@@ -104,10 +109,32 @@ def detr_resnet_50(detections: int, size: tuple[int, int] = (800, 1066)) -> Subj
     inputs = {"pixel_values": torch.randn(1, 3, *size), "pixel_mask": torch.ones(1, *size, dtype=torch.long)}
 
     def backwards(outputs: Outputs) -> list[Backward]:
-        return [(score, ()) for score in outputs["logits"][0, :detections, :-1].max(dim=1).values]
+        return [Backward.each(outputs["logits"][0, :detections, :-1].max(dim=1).values)]
 
-    return _subject(f"DETR-R50, {size[0]} x {size[1]} pixels, {detections} detections", DetrForObjectDetection(config),
-                    inputs, target=[(query, None) for query in range(detections)], backwards=backwards)
+    return Subject(f"DETR-R50, {size[0]} × {size[1]} pixels, {detections} detections",
+                   described(DetrForObjectDetection(config)), inputs, -(-size[0] // 32) * -(-size[1] // 32),
+                   target=[(query, None) for query in range(detections)], backwards=backwards)
+
+
+def decoder(tokens: int) -> Subject:
+    """A Llama of 8 layers of 512 and 8 heads, whose next token after `tokens` tokens is explained."""
+    config = LlamaConfig(vocab_size=1000, hidden_size=512, intermediate_size=2048, num_hidden_layers=8,
+                         num_attention_heads=8, max_position_embeddings=max(4096, tokens), **_EAGER)
+    return Subject(f"decoder, 8 layers × 512, {tokens} tokens", described(LlamaForCausalLM(config), DECODER),
+                   {"input_ids": torch.randint(0, 1000, (1, tokens))}, tokens)
+
+
+def _pairs(name: str, network: CLIPModel | SiglipModel, inputs: dict[str, Tensor], tokens: int) -> Subject:
+    """The towers meet in the score alone: one gradient of each text at the image, and one of all texts at themselves.
+    """
+    model = described(network)
+    image_root, text_root = model.family.roots
+
+    def backwards(outputs: Outputs) -> list[Backward]:
+        scores = outputs["logits"][0]
+        return [Backward.each(scores, image_root), Backward.together(scores, text_root)]
+
+    return Subject(name, model, inputs, tokens, backwards=backwards, start_layers={"image": 0, "text": 0})
 
 
 def _labels(count: int) -> dict[str, Any]:
@@ -116,12 +143,3 @@ def _labels(count: int) -> dict[str, Any]:
 
 def _ids(batch: int, tokens: int) -> Tensor:
     return torch.randint(1000, 20_000, (batch, tokens))
-
-
-def _subject(name: str, network: PreTrainedModel, inputs: dict[str, Tensor], **rest) -> Subject:
-    network = network.eval().requires_grad_(False)
-    network.config.architectures = [type(network).__name__]
-    family = family_of(network.config, name)[1]
-    labels = [str(index) for index in range(network.config.num_labels or 0)]
-    subject = About(name, family.does, network.config, lambda: labels, family.needs)
-    return Subject(name, Described(network, family, asking_of(family, subject)), inputs, **rest)

@@ -5,19 +5,20 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from rich import print as show
-from rich.table import Table
 from torch import Tensor
 
-from mmx.bench.models import Subject
+from mmx.bench.subjects import Subject
+from mmx.bench.tables import Printer, megabytes, ratio, seconds
 from mmx.bench.timing import interleaved
 from mmx.engine import attribute
-from mmx.methods import Method, all_methods
+from mmx.methods import Method
 from mmx.perturbation.forwards import Subsets
 from mmx.perturbation.memory import samples_at_once, tokens_at_once
 from mmx.perturbation.protocol import MODALITIES, SIGNS, RemovalProtocol, protocol_named
 from mmx.perturbation.removal import Removal
 from mmx.studies.perturb.combinations import Combinations, joined
+
+_SINGLE = "one at a time"
 
 
 @dataclass(frozen=True)
@@ -79,26 +80,29 @@ class Work:
         self.removal.logits(inputs, rows.samples, rows.kept, sizes).argmax(dim=1).tolist()
 
 
-def bench_perturb(subject: Subject, rounds: int, device: str, protocol: str, rows_at_once: Sequence[int]) -> None:
-    """Prints samples a second and their ratios, out of one interleaved run."""
+def bench_perturb(subject: Subject, methods: tuple[Method, ...], rounds: int, device: str, protocol: str,
+                  rows_at_once: Sequence[int], printer: Printer) -> None:
+    """Prints samples a second, memory and their ratios, out of one interleaved run."""
     removal = Removal(subject.model.network, subject.model.family)
-    work = Work(subject, removal, protocol_named(protocol, removal.reference), tuple(all_methods()))
+    work = Work(subject, removal, protocol_named(protocol, removal.reference), methods)
     everything = work.reduced_inputs()
     wanted = _sorted_by_length(everything.distinct()[0])
     forwards = {f"plain forwards, {rows} at once": rows for rows in rows_at_once}
-    seconds = interleaved({
-        "mmx": work.as_mmx_does, "one at a time": work.one_by_one,
+    measured = interleaved({
+        "mmx": work.as_mmx_does, _SINGLE: work.one_by_one,
         **{name: lambda rows=rows: work.plain_forwards(wanted, rows) for name, rows in forwards.items()},
-    }, rounds, device)
-    rates = {name: (1 if name == "one at a time" else work.samples) / taken for name, taken in seconds.items()}
-    best = max(rates[name] for name in forwards)
-    table = Table(f"{subject.name}, {protocol}", "samples / s", "÷ best plain", "÷ one at a time", box=None,
-                  padding=(0, 3, 0, 0))
-    for name, rate in rates.items():
-        table.add_row(name, f"{rate:.4f}", f"{rate / best:.2f}", f"{rate / rates['one at a time']:.1f}")
-    show(table)
-    each = len(everything) / work.samples
-    show(f"{each:.0f} reduced inputs a sample, {len(wanted) / work.samples:.0f} of them distinct\n")
+    }, rounds, device).measured
+    samples = {name: 1 if name == _SINGLE else work.samples for name in measured}
+    rates = {name: samples[name] / one.median for name, one in measured.items()}
+    best = max((rates[name], name) for name in forwards)[1]
+    printer.table(
+        [f"{subject.name}, {protocol}, {len(methods)} methods", "samples a s, max", "median", "÷ best plain",
+         "÷ one at a time", "MB", "MB ÷ best plain"],
+        [[name, seconds(samples[name] / one.least), seconds(rates[name]), ratio(rates[name], rates[best]),
+          ratio(rates[name], rates[_SINGLE]), megabytes(one.peak_bytes),
+          ratio(one.peak_bytes, measured[best].peak_bytes)] for name, one in measured.items()])
+    printer.line(f"{len(everything) / work.samples:.0f} reduced inputs a sample, "
+                 f"{len(wanted) / work.samples:.0f} of them distinct")
 
 
 def _sorted_by_length(subsets: Subsets) -> Subsets:
