@@ -19,6 +19,7 @@ from mmx.engine import Attribution, Described, attribute
 from mmx.images import alike
 from mmx.methods import Method
 from mmx.results import Asked, Explanation, Item, ModelInfo, Picture
+from mmx.version import __version__
 
 # A backward for one picture's target goes through the whole batch. On the CPU, where large pictures gain nothing by
 # sharing a forward, those with few targets would only pay for those with many.
@@ -195,5 +196,5 @@ def seed_of(*parts: str) -> int:
 
 @cache
 def versions() -> dict[str, str]:
-    packages = ("mmx", "torch", "transformers", "torchvision", "pillow", "numpy")
-    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+    packages = ("torch", "transformers", "torchvision", "pillow", "numpy")
+    return {"python": platform.python_version(), "mmx": __version__, **{name: version(name) for name in packages}}
