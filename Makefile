@@ -14,7 +14,7 @@ SAMPLE := sample_inputs/scene-5029.png
 QUESTION := what color is the circle?
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo page tour quick test test-all check clean
+.PHONY: help setup demo page tour quick test test-all gpu check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ test: setup ## run the tests, on two cores
 
 test-all: setup ## run the slow tests as well
 	$(BIN)/python -m pytest --runslow
+
+gpu: ## on a GPU: its tests, times and memory, with PYTHON (python3), into which nothing is installed
+	@PYTHONPATH=$(CURDIR) $(if $(filter file,$(origin PYTHON)),python3,$(PYTHON)) -m mmx.bench gpu
 
 check: setup ## look for mistakes without running anything
 	$(BIN)/ruff check mmx tests

@@ -4,7 +4,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from shape_checks import check_shapes
+
+try:
+    from shape_checks import check_shapes
+except ModuleNotFoundError:  # jaxtyping or beartype: shapes in signatures are not looked at then
+    def check_shapes(rooms: list[str]) -> None:
+        pass
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,13 +25,28 @@ check_shapes([f"mmx.{room}" for room in (
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--runslow", action="store_true", help="also run tests that take minutes")
+    parser.addoption("--device", default="cuda", help="where tests marked cuda run; cpu tries them without a GPU")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not config.getoption("--runslow"):
-        for item in items:
-            if "slow" in item.keywords:
-                item.add_marker(pytest.mark.skip(reason="slow: run with --runslow"))
+    _skip(items, "slow", None if config.getoption("--runslow") else "slow: run with --runslow")
+    if any("cuda" in item.keywords for item in items):
+        import torch
+
+        there = config.getoption("--device") != "cuda" or torch.cuda.is_available()
+        _skip(items, "cuda", None if there else "needs a GPU")
+
+
+def _skip(items: list[pytest.Item], mark: str, reason: str | None) -> None:
+    for item in items:
+        if reason is not None and mark in item.keywords:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def device(request: pytest.FixtureRequest) -> str:
+    """Where tests marked cuda run."""
+    return request.config.getoption("--device")
 
 
 @pytest.fixture(scope="session")

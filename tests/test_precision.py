@@ -20,7 +20,7 @@ METHODS = ("relevance", "relevance-no-norm", "raw-attention", "rollout", "attent
 # Relative to the largest score of a row. Measured 0.05 and 0.009; for Grad-CAM, which sums up signed numbers, 0.23 and
 # 0.024.
 BOUNDS = {"bfloat16": (0.12, 0.5), "float16": (0.03, 0.1)}
-DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"))]
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
 
 pytestmark = pytest.mark.skipif("shapes-lxmert" not in shipped_names(), reason="needs the shipped checkpoint")
 
@@ -52,13 +52,14 @@ def test_half_precision_stays_close(dtype: str, device: str) -> None:
 
 
 # Random weights, drawn wide, make attention sharper than it is in trained models.
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize(("dtype", "bound"), [("bfloat16", 0.5), ("float16", 0.1)])
 @pytest.mark.parametrize("name", ["tiny_detr", "tiny_vit", "tiny_clip", "tiny_vilt", "tiny_siglip", "tiny_dinov2",
                                   "tiny_dinov2_registers", "tiny_blip"])
 def test_every_family_runs_in_half_precision(request: pytest.FixtureRequest, name: str, dtype: str,
-                                             bound: float) -> None:
+                                             bound: float, device: str) -> None:
     folder = request.getfixturevalue(name)
-    full, half = mmx.load(folder), mmx.load(folder, dtype=dtype)
+    full, half = mmx.load(folder, device), mmx.load(folder, device, dtype)
     target = [(0, 1)] if name == "tiny_detr" else None if name in ("tiny_clip", "tiny_siglip") else 1
     noise = torch.Generator().manual_seed(0)
     inputs = {key: value for encoder in full.encoders for key, value in encoder.noise(noise).items()}

@@ -63,10 +63,9 @@ def _measure_explain(family: list[Published] | None, size: list[int] | None, met
             if time.monotonic() > deadline:
                 printer.line(f"{name}, {one} {case.grows}: left out, there is no time left.")
                 continue
-            explained.each, explained.together = (named, named) if named else (relevance,), ()
-            if named is None and one <= case.in_full:
-                explained.each = (relevance,) if quick else everything
-                explained.together = everything
+            in_full = named is None and one <= case.in_full
+            explained.each = named or (everything if in_full and not quick else (relevance,))
+            explained.together = named or (everything if in_full else ())
             torch.manual_seed(0)
             explained.measure(case.subject(one).on(device))
         explained.print_lines(name)
@@ -180,6 +179,29 @@ def peers(
 
 
 @app.command()
+def syncs(
+    model: Annotated[list[str] | None, typer.Option(help="A folder or a name; may be repeated (default: all that ship)."
+                                                    )] = None,
+    method: Annotated[list[str] | None, typer.Option("--method", "-m", help="May be repeated.")] = None,
+) -> None:
+    """Where the host would wait for a GPU between inputs and scores, found on the CPU."""
+    import mmx
+    from mmx.bench.syncs import host_syncs
+    from mmx.bench.tables import Printer
+    from mmx.checkpoints.catalog import shipped_names
+    from mmx.engine import attribute
+    from mmx.methods import named_methods
+
+    methods = named_methods(method or ["relevance"])
+    for name in model or shipped_names():
+        loaded = mmx.load(name, "cpu")
+        inputs, target = loaded.small_inputs(), loaded.asking.any_target
+        found = host_syncs(lambda loaded=loaded, inputs=inputs, target=target: attribute(
+            loaded.described, inputs, methods, target))
+        Printer().table([name, "what", "times"], [[place, what, str(times)] for (place, what), times in found.items()])
+
+
+@app.command()
 def gpu(
     minutes: Annotated[float, typer.Option(min=0, help="No case begins after this.")] = 4.5,
     threads: Threads = 8,
@@ -202,11 +224,11 @@ def gpu(
     tests = Path(__file__).parents[2] / "tests"
     failed = subprocess.run([sys.executable, "-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider", "-m", "cuda",
                              "--durations=5", str(tests / "gpu"), str(tests / "test_precision.py")]).returncode
-    _measure_explain([Published.VIT, Published.DECODER, Published.CLIP, Published.DETR, Published.DINOV2,
-                      Published.SIGLIP, Published.LXMERT, Published.VISUAL_BERT], None, None, False, 5, threads, device,
-                     quick, markdown, started + 60 * minutes)
-    if time.monotonic() < started + 60 * minutes:
-        peers(rounds=3, threads=threads, device=device, quick=quick, markdown=markdown)
+    deadline = started + 60 * minutes
+    _measure_explain(None, None, None, True, 5, threads, device, quick, markdown, deadline)
+    for more in (peers, batch):
+        if time.monotonic() < deadline:
+            more(rounds=1, threads=threads, device=device, quick=quick, markdown=markdown)
     print(f"{time.monotonic() - started:.0f} s in all")
     if failed:
         print("Tests failed: see above.", file=sys.stderr)

@@ -90,7 +90,8 @@ def clip_base(texts: int, tokens: int = 12, patch: int = 32) -> Subject:
     input_ids[:, -1] = end
     inputs = {"input_ids": input_ids, "attention_mask": torch.ones_like(input_ids),
               "pixel_values": torch.randn(1, 3, 224, 224)}
-    return _pairs(f"CLIP ViT-B/{patch}, 1 image, {texts} texts", CLIPModel(config), inputs, 1 + (224 // patch)**2)
+    return _pairs(f"CLIP ViT-B/{patch}, 1 picture, {_count(texts, 'text')}", CLIPModel(config), inputs,
+                  1 + (224 // patch)**2)
 
 
 def siglip_base(texts: int) -> Subject:
@@ -98,7 +99,7 @@ def siglip_base(texts: int) -> Subject:
     config = SiglipConfig(text_config={"vocab_size": 32_000, "attention_dropout": 0.0},
                           vision_config={"image_size": 224, "patch_size": 16}, **_EAGER)
     inputs = {"input_ids": _ids(texts, 64), "pixel_values": torch.randn(1, 3, 224, 224)}
-    return _pairs(f"SigLIP-B/16, 1 image, {texts} texts", SiglipModel(config), inputs, (224 // 16)**2)
+    return _pairs(f"SigLIP-B/16, 1 picture, {_count(texts, 'text')}", SiglipModel(config), inputs, (224 // 16)**2)
 
 
 def detr_resnet_50(detections: int, size: tuple[int, int] = (800, 1066)) -> Subject:
@@ -111,7 +112,7 @@ def detr_resnet_50(detections: int, size: tuple[int, int] = (800, 1066)) -> Subj
     def backwards(outputs: Outputs) -> list[Backward]:
         return [Backward.each(outputs["logits"][0, :detections, :-1].max(dim=1).values)]
 
-    return Subject(f"DETR-R50, {size[0]} × {size[1]} pixels, {detections} detections",
+    return Subject(f"DETR-R50, {size[0]} × {size[1]} pixels, {_count(detections, 'detection')}",
                    described(DetrForObjectDetection(config)), inputs, -(-size[0] // 32) * -(-size[1] // 32),
                    target=[(query, None) for query in range(detections)], backwards=backwards)
 
@@ -135,6 +136,10 @@ def _pairs(name: str, network: CLIPModel | SiglipModel, inputs: dict[str, Tensor
         return [Backward.each(scores, image_root), Backward.together(scores, text_root)]
 
     return Subject(name, model, inputs, tokens, backwards=backwards, start_layers={"image": 0, "text": 0})
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' if number > 1 else ''}"
 
 
 def _labels(count: int) -> dict[str, Any]:

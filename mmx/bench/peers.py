@@ -1,6 +1,6 @@
 """Relevance beside other libraries' explanations of the same model and picture, where they are installed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from importlib import import_module
 from importlib.metadata import version
@@ -37,8 +37,10 @@ def bench_peers(pixels: list[int], rounds: int, device: str, printer: Printer, *
     if found := _imported("legrad", printer):
         torch.manual_seed(0)
         subject = models.clip_base(1, tokens=77, patch=16).on(device)
-        _print(subject.name, _of_mmx(subject) | {f"legrad-torch {version('legrad-torch')}": _legrad(found, subject)},
-               rounds, device, printer)
+        last = {"image": -2, "text": -1}
+        tasks = _of_mmx(subject) | {f"{_MMX}, the last two layers of the image tower": _relevance(subject, last),
+                                    f"legrad-torch {version('legrad-torch')}, of these": _legrad(found, subject)}
+        _print(subject.name, tasks, rounds, device, printer)
 
 
 def _imported(name: str, printer: Printer) -> ModuleType | None:
@@ -51,8 +53,12 @@ def _imported(name: str, printer: Printer) -> ModuleType | None:
 
 
 def _of_mmx(subject: Subject) -> Tasks:
-    return {_FLOOR: lambda: floor(subject), _MMX: lambda: attribute(
-        subject.model, subject.inputs, [get_method("relevance")], start_layers=subject.start_layers)}
+    return {_FLOOR: lambda: floor(subject), _MMX: _relevance(subject, subject.start_layers)}
+
+
+def _relevance(subject: Subject, start_layers: Mapping[str, int]) -> Callable[[], object]:
+    methods = [get_method("relevance")]
+    return lambda: attribute(subject.model, subject.inputs, methods, start_layers=start_layers)
 
 
 def _of_classifiers(subject: Subject, steps: int, printer: Printer) -> Tasks:
@@ -84,9 +90,10 @@ def _grad_cam(library: Any, subject: Subject) -> None:
     """As its documentation has it for a ViT: parameters keep their gradients, the last block's first norm is read."""
     network = subject.model.network
     side = int((subject.tokens - 1)**0.5)
+    last = f"vit.layers.{network.config.num_hidden_layers - 1}.layernorm_before"
     network.requires_grad_(True)
     try:
-        with library.GradCAM(_Logits(network), [network.vit.layers[-1].layernorm_before],
+        with library.GradCAM(_Logits(network), [network.get_submodule(last)],
                              lambda seen: seen[:, 1:].reshape(len(seen), side, side, -1).permute(0, 3, 1, 2)) as cam:
             cam(subject.inputs["pixel_values"], None)
     finally:

@@ -1,12 +1,15 @@
 """Tables of what was measured, for the terminal or as Markdown to paste, and straight lines through them."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import correlation, linear_regression
 
-from rich import print as show
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+_WIDTH = 160
 
 
 @dataclass
@@ -27,8 +30,9 @@ class Printer:
             table.add_column(escape(column), justify="right" if number else "left", no_wrap=True)
         for row in rows:
             table.add_row(*map(escape, row))
-        show(table)
-        show()
+        console = Console(width=None if sys.stdout.isatty() else _WIDTH)
+        console.print(table)
+        console.print()
 
     def line(self, text: str) -> None:
         """One that is not told twice."""

@@ -46,7 +46,9 @@ def interleaved(tasks: Mapping[str, Callable[[], object]], rounds: int, device: 
         try:
             if device.startswith("cuda"):
                 task()  # what libraries keep from their first call on is not the task's
-            peaks[name] = peak_bytes(task, device) if memory else task() and None
+            peaks[name] = peak_bytes(task, device) if memory else None
+            if not memory:
+                task()
         except (MmxError, torch.OutOfMemoryError) as error:
             run.failed[name] = str(error).partition("\n")[0]
     seconds: dict[str, list[float]] = {name: [] for name in peaks}
