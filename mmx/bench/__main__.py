@@ -10,11 +10,15 @@ from mmx.bench.cases import CASES, Answering, Published
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
-Rounds = Annotated[int, typer.Option(min=1, help="Rounds; every round runs everything once.")]
+Rounds = Annotated[int | None, typer.Option(min=1, help="Rounds; every round runs everything once (default: 3, or 1).")]
 Threads = Annotated[int, typer.Option(min=1, help="CPU threads.")]
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
-Quick = Annotated[bool, typer.Option("--quick", help="Only what ends in a minute, in one round.")]
+Quick = Annotated[bool, typer.Option("--quick", help="Less of it, in one round: what ends in a minute or two.")]
 Markdown = Annotated[bool, typer.Option("--markdown", help="Tables to paste into a document.")]
+
+
+def _rounds(quick: bool) -> int:
+    return 1 if quick else 3
 
 
 @app.callback()
@@ -31,14 +35,14 @@ def explain(
     method: Annotated[list[str] | None, typer.Option(
         "--method", "-m", help="May be repeated; all for each (default: relevance, at small sizes all).")] = None,
     longest: Annotated[bool, typer.Option("--longest", help="The decoder at 8,000 tokens too.")] = False,
-    rounds: Rounds = 5,
+    rounds: Rounds = None,
     threads: Threads = 2,
     device: Device = "cpu",
     quick: Quick = False,
     markdown: Markdown = False,
 ) -> None:
     """Each method, and all together, on random models of the published sizes, beside the floor in SDPA and in eager."""
-    _measure_explain(family, size, method, longest, rounds, threads, device, quick, markdown)
+    _measure_explain(family, size, method, longest, rounds or _rounds(quick), threads, device, quick, markdown)
 
 
 def _measure_explain(family: list[Published] | None, size: list[int] | None, method: list[str] | None, longest: bool,
@@ -58,7 +62,7 @@ def _measure_explain(family: list[Published] | None, size: list[int] | None, met
         case = CASES[name]
         more = (8000,) if longest and name is Published.DECODER else ()
         sizes = size or (*(case.quick if quick else case.sizes), *more)
-        explained = Explained((relevance,), (), 1 if quick else rounds, device, printer)
+        explained = Explained((relevance,), (), rounds, device, printer)
         for one in sizes:
             if time.monotonic() > deadline:
                 printer.line(f"{name}, {one} {case.grows}: left out, there is no time left.")
@@ -76,7 +80,7 @@ def batch(
     pictures: Annotated[int, typer.Option(min=2, help="Pictures in the folder.")] = 64,
     model: Annotated[list[str] | None, typer.Option(
         help="A classifier: a folder or a name; may be repeated (default: shapes-vit and a random ViT-B/16).")] = None,
-    rounds: Rounds = 3,
+    rounds: Rounds = None,
     threads: Threads = 2,
     device: Device = "cpu",
     quick: Quick = False,
@@ -89,9 +93,9 @@ def batch(
     from mmx.bench.tables import Printer
 
     torch.set_num_threads(threads)
-    count, rounds = (min(pictures, 16), 1) if quick else (pictures, rounds)
     for one in model or (["shapes-vit"] if quick else ["shapes-vit", None]):
-        bench_batch(one, count, rounds, threads, device, Printer(markdown))
+        bench_batch(one, min(pictures, 16) if quick else pictures, rounds or _rounds(quick), threads, device,
+                    Printer(markdown))
 
 
 @app.command()
@@ -104,7 +108,7 @@ def perturb(
     at_once: Annotated[list[int] | None, typer.Option(
         min=1, help="Rows of the plain forwards that set the aim; may be repeated (default: 4, 16 and 64; on a GPU "
         "64, 256 and 1024).")] = None,
-    rounds: Rounds = 1,
+    rounds: Rounds = None,
     threads: Threads = 2,
     device: Device = "cpu",
     quick: Quick = False,
@@ -123,7 +127,7 @@ def perturb(
     for name in family or list(Answering)[:1 if quick else None]:
         torch.manual_seed(0)
         subject = CASES[Published(name)].subject(1 if quick else samples).on(device)
-        bench_perturb(subject, methods, rounds, device, protocol, at_once or usual, Printer(markdown))
+        bench_perturb(subject, methods, rounds or 1, device, protocol, at_once or usual, Printer(markdown))
 
 
 @app.command()
@@ -133,7 +137,7 @@ def segment(
     method: Annotated[list[str] | None, typer.Option("--method", "-m", help="May be repeated (default: all).")] = None,
     at_once: Annotated[list[int] | None, typer.Option(
         min=1, help="Pictures of the plain forwards that set the aim; may be repeated (default: 1, 4 and 8).")] = None,
-    rounds: Rounds = 3,
+    rounds: Rounds = None,
     threads: Threads = 2,
     device: Device = "cpu",
     quick: Quick = False,
@@ -152,16 +156,17 @@ def segment(
         printer.line(f"segment: left out, {error.name} is not installed.")
         return
     if quick:
-        bench_segment(model, method or ["relevance"], 4, at_once or [4], 1, device, printer, ("clean",))
+        bench_segment(model, method or ["relevance"], 4, at_once or [4], rounds or 1, device, printer, ("clean",))
     else:
-        bench_segment(model, method or ["all"], pictures, at_once or [1, 4, 8], rounds, device, printer)
+        bench_segment(model, method or ["all"], pictures, at_once or [1, 4, 8], rounds or _rounds(quick), device,
+                      printer)
 
 
 @app.command()
 def peers(
     pixels: Annotated[list[int] | None, typer.Option(
         min=16, help="Sides of the picture; may be repeated (default: 224 and 384).")] = None,
-    rounds: Rounds = 3,
+    rounds: Rounds = None,
     threads: Threads = 2,
     device: Device = "cpu",
     quick: Quick = False,
@@ -174,7 +179,7 @@ def peers(
     from mmx.bench.tables import Printer
 
     torch.set_num_threads(threads)
-    bench_peers(pixels or ([224] if quick else [224, 384]), 1 if quick else rounds, device, Printer(markdown),
+    bench_peers(pixels or ([224] if quick else [224, 384]), rounds or _rounds(quick), device, Printer(markdown),
                 steps=0 if quick else 50)
 
 

@@ -7,7 +7,7 @@ import torch
 
 from mmx.bench.floor import floor, has_sdpa, plain_forward, shares_samples
 from mmx.bench.subjects import Subject
-from mmx.bench.tables import Printer, megabytes, ratio, seconds, straight_line
+from mmx.bench.tables import Printer, megabytes, ratio, ratios, seconds, straight_line
 from mmx.bench.timing import Measured, interleaved
 from mmx.engine import attribute
 from mmx.methods import Method, left_out_notes
@@ -80,7 +80,7 @@ class Explained:
         least = [_fastest(measured, mixing) for mixing in ("SDPA", "eager")]
         rows = []
         for name, one in measured.items():
-            times = [ratio(one.median, floor and floor.median) for floor in least]
+            times = [ratios(one, floor) for floor in least]
             sizes = [ratio(one.peak_bytes, floor and floor.peak_bytes) for floor in least]
             rows.append([name, seconds(one.least), seconds(one.median), *times, megabytes(one.peak_bytes), *sizes])
             if one.peak_bytes is not None:
@@ -102,7 +102,7 @@ class Explained:
 def _fastest(measured: dict[str, Measured], mixing: str) -> Measured | None:
     """A floor is the faster one, batched or one by one."""
     found = [measured[name] for one in (_FLOOR, _ONE_BY_ONE) if (name := one.format(mixing)) in measured]
-    return min(found, key=lambda one: one.median) if found else None
+    return min(found, key=lambda one: one.least) if found else None
 
 
 def _bytes_of_maps(subject: Subject) -> float:

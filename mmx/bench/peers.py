@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from mmx.bench import models
 from mmx.bench.floor import floor
 from mmx.bench.subjects import Subject
-from mmx.bench.tables import Printer, megabytes, ratio, seconds
+from mmx.bench.tables import Printer, megabytes, ratio, ratios, seconds
 from mmx.bench.timing import interleaved
 from mmx.capture.recording import mixing_by_sdpa
 from mmx.engine import attribute
@@ -127,8 +127,8 @@ def _print(title: str, tasks: Tasks, rounds: int, device: str, printer: Printer)
     run = interleaved(tasks, rounds, device)
     least, mmx = run.measured[_FLOOR], run.measured[_MMX]
     printer.table([title, "s, min", "s, median", "÷ floor", "÷ mmx", "MB", "MB ÷ floor", "MB ÷ mmx"],
-                  [[name, seconds(one.least), seconds(one.median), ratio(one.median, least.median),
-                    ratio(one.median, mmx.median), megabytes(one.peak_bytes),
+                  [[name, seconds(one.least), seconds(one.median), ratios(one, least), ratios(one, mmx),
+                    megabytes(one.peak_bytes),
                     ratio(one.peak_bytes, least.peak_bytes), ratio(one.peak_bytes, mmx.peak_bytes)]
                    for name, one in run.measured.items()])
     for name, why in run.failed.items():

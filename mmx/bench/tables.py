@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from mmx.bench.timing import Measured
+
 _WIDTH = 160
 
 
@@ -52,6 +54,11 @@ def megabytes(value: float | None) -> str:
 def ratio(value: float | None, to: float | None) -> str:
     """Nothing where there is nothing to divide by."""
     return f"{value / to:.2f}" if value is not None and to else ""
+
+
+def ratios(one: Measured, to: Measured | None) -> str:
+    """Of the least seconds, which a busy machine spoils least, and of the medians."""
+    return f"{one.least / to.least:.2f} / {one.median / to.median:.2f}" if to is not None else ""
 
 
 def straight_line(xs: Sequence[float], ys: Sequence[float]) -> tuple[float, float]:
