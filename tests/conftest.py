@@ -45,8 +45,8 @@ def _skip(items: list[pytest.Item], mark: str, reason: str | None) -> None:
 
 @pytest.fixture(scope="session")
 def device(request: pytest.FixtureRequest) -> str:
-    """Where tests marked cuda run."""
-    return request.config.getoption("--device")
+    """Where tests marked cuda run, or what a test names."""
+    return getattr(request, "param", None) or request.config.getoption("--device")
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ METHODS = ("relevance", "relevance-no-norm", "raw-attention", "rollout", "attent
 # Relative to the largest score of a row. Measured 0.05 and 0.009; for Grad-CAM, which sums up signed numbers, 0.23 and
 # 0.024.
 BOUNDS = {"bfloat16": (0.12, 0.5), "float16": (0.03, 0.1)}
-DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)]
+DEVICES = ["cpu", pytest.param(None, marks=pytest.mark.cuda, id="cuda")]
 
 pytestmark = pytest.mark.skipif("shapes-lxmert" not in shipped_names(), reason="needs the shipped checkpoint")
 
@@ -30,7 +30,7 @@ def loaded(device: str, dtype: str) -> Model:
     return mmx.load("shapes-lxmert", device, dtype)
 
 
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("device", DEVICES, indirect=True)
 @pytest.mark.parametrize("dtype", BOUNDS)
 def test_half_precision_stays_close(dtype: str, device: str) -> None:
     with (SAMPLES / "questions.csv").open() as file:
@@ -52,7 +52,7 @@ def test_half_precision_stays_close(dtype: str, device: str) -> None:
 
 
 # Random weights, drawn wide, make attention sharper than it is in trained models.
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("device", DEVICES, indirect=True)
 @pytest.mark.parametrize(("dtype", "bound"), [("bfloat16", 0.5), ("float16", 0.1)])
 @pytest.mark.parametrize("name", ["tiny_detr", "tiny_vit", "tiny_clip", "tiny_vilt", "tiny_siglip", "tiny_dinov2",
                                   "tiny_dinov2_registers", "tiny_blip"])

@@ -227,8 +227,9 @@ def gpu(
     name = torch.cuda.get_device_name(device) if device.startswith("cuda") else device
     print(f"{name}, PyTorch {torch.__version__}, Python {sys.version.split()[0]}", flush=True)
     tests = Path(__file__).parents[2] / "tests"
-    failed = subprocess.run([sys.executable, "-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider", "-m", "cuda",
-                             "--durations=5", str(tests / "gpu"), str(tests / "test_precision.py")]).returncode
+    failed = subprocess.run([
+        sys.executable, "-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider", "-m", "cuda", f"--device={device}",
+        "--durations=5", str(tests / "gpu"), str(tests / "test_precision.py")]).returncode
     deadline = started + 60 * minutes
     _measure_explain(None, None, None, True, 5, threads, device, quick, markdown, deadline)
     for more in (peers, batch):
