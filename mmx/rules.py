@@ -33,6 +33,7 @@ class Matrix(Protocol):
 
     @property
     def shape(self) -> tuple[int, int, int]:
+        """Items, rows, cols."""
         ...
 
     def rows_at(self, index: Int[Tensor, " items"]) -> Float[Tensor, "items cols"]:

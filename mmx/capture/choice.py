@@ -44,6 +44,7 @@ class Rows(Protocol):
 
     @property
     def shape(self) -> tuple[int, int, int]:
+        """Items, rows, cols."""
         ...
 
     def rows_at(self, index: Int[Tensor, " items"]) -> Float[Tensor, "items cols"]:

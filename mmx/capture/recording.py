@@ -134,7 +134,7 @@ def _explained(network: nn.Module, attentions: Iterable[nn.Module]) -> Iterator[
         network.eval()
         for parameter in unfrozen:
             parameter.requires_grad = False
-        with _mixing_by_sdpa(network, attentions):
+        with mixing_by_sdpa(network, attentions):
             yield
     finally:
         for module in training:
@@ -144,7 +144,7 @@ def _explained(network: nn.Module, attentions: Iterable[nn.Module]) -> Iterator[
 
 
 @contextmanager
-def _mixing_by_sdpa(network: nn.Module, attentions: Iterable[nn.Module]) -> Iterator[None]:
+def mixing_by_sdpa(network: nn.Module, attentions: Iterable[nn.Module]) -> Iterator[None]:
     """Classes of transformers that can mix by SDPA do so inside, and PyTorch's own modules among `attentions` too."""
     configs: list[tuple[Any, str, Any]] = [
         (config, config._attn_implementation, module._supports_sdpa) for module in network.modules()

@@ -162,13 +162,13 @@ class RegionEncoder(Encoder):
 
 
 def content_of_options(options: Mapping[str, Any]) -> str | None:
-    """Over the files of every detector that a provider's options name, by folder, shipped name or hub id, or None."""
+    """SHA-256 over the files of every detector that a provider's options name, by folder, shipped name or hub id, or None."""
     found = []
     for value in (str(options[name]) for name in _DETECTORS if name in options):
         folder = next((one for one in (WEIGHTS / value, os.path.expanduser(value)) if os.path.isdir(one)), None)
         found.append(resolve(value).commit if folder is None else
                      hash_of_files(path for path in Path(folder).iterdir() if path.is_file()))
-    return " ".join(map(str, found)) or None
+    return hashlib.sha256(" ".join(map(str, found)).encode()).hexdigest() if found else None
 
 
 ENCODER = RegionEncoder
