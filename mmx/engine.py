@@ -11,6 +11,7 @@ from mmx.arrays import Bool, Float, Int
 from mmx.asking import Asking
 from mmx.capture import Capture, Chosen, ForwardPass, Outputs, capture_items, run_forward, turns_of
 from mmx.capture.lrp import MissingRuleError, RuleMode
+from mmx.devices import free_memory
 from mmx.errors import CaptureError
 from mmx.families.base import Family
 from mmx.methods.base import Method
@@ -190,7 +191,8 @@ def _chunks(samples: Int[Tensor, " items"], bytes_a_turn: int, allowed: int) -> 
 
 
 def _default_memory(device: torch.device) -> int:
-    return torch.cuda.mem_get_info(device)[0] // 2 if device.type == "cuda" else _CPU_BYTES
+    free = free_memory(device)
+    return _CPU_BYTES if free is None else free // 2
 
 
 def _joined(parts: Sequence[Mapping[str, Float[Tensor, "_chunk _tokens"]]],

@@ -72,6 +72,10 @@ class OutputError(MmxError):
     """A result cannot be written."""
 
 
+class Notice(UserWarning):
+    """What somebody who waits for results must know and need not act on. The command line prints it as a note."""
+
+
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C, with what is kept and how to go on. Exit code 130."""
 

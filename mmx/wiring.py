@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from mmx.arrays import Bool, Float, Shaped
 from mmx.capture import Chosen, Outputs, Readout
 from mmx.capture.recording import silenced_calls
+from mmx.devices import is_out_of_memory
 from mmx.errors import CaptureError, CheckpointError, MmxError, UsageError
 from mmx.families.base import Family, Input, Part, Pixels, Read, Regions, Text
 from mmx.schedule import Schedule, from_layers, layers_of, sites_of
@@ -42,10 +43,10 @@ def run(network: nn.Module, family: Family, inputs: Inputs) -> Outputs:
 def _forward(network: nn.Module, inputs: Inputs, arguments: Mapping[str, Any]) -> Any:
     try:
         return network(**inputs, **arguments, return_dict=True)
-    except (MmxError, torch.OutOfMemoryError):
+    except MmxError:
         raise
     except (RuntimeError, ValueError, IndexError) as error:
-        if "out of memory" in str(error) or "not enough memory" in str(error):
+        if is_out_of_memory(error):
             raise
         given = ", ".join(f"{name} ({' x '.join(map(str, value.shape))})" for name, value in inputs.items())
         raise CheckpointError(f"{type(network).__name__} fails on {given}: {' '.join(str(error).split()).rstrip('.')}.",

@@ -19,7 +19,7 @@ MOST_FLOORS = 8
 
 # Low to high; rooms of one floor do not know each other.
 FLOORS = (
-    ("arrays", "errors", "schedule", "reference", "devices", "schema", "version", "workers"),
+    ("arrays", "cost", "errors", "schedule", "reference", "devices", "schema", "version", "workers"),
     ("registry", "results", "rules", "files", "capture", "families", "metrics"),
     ("checkpoints", "wiring", "methods", "asking", "datasets", "images"),
     ("elements", "engine", "perturbation", "show"),

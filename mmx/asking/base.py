@@ -110,6 +110,10 @@ class Asking(ABC):
     def settled(self, asked: Asked) -> Asked:
         """What is asked in full: defaults filled in, names as the model has them. UsageError where there is none."""
 
+    def counts(self, asked: Asked) -> bool:
+        """Whether how much is explained is known before the model runs."""
+        return True
+
     def texts_of(self, asked: Asked) -> tuple[str | None, ...]:
         """The text of each sample that is run for a picture; None where a sample is the picture alone."""
         return (asked.question,)

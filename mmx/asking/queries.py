@@ -48,6 +48,9 @@ class QueriesAsked(Asking):
         threshold = DEFAULT_THRESHOLD if asked.threshold is None else asked.threshold
         return replace(asked, threshold=threshold, class_name=name)
 
+    def counts(self, asked: Asked) -> bool:
+        return bool(asked.queries)
+
     def target(self, batch: Batch) -> object:
         return Each([self._target(one) for one in batch.asked])
 

@@ -10,6 +10,7 @@ import torch
 import transformers
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedModel
+from transformers.initialization import no_init_weights
 
 from mmx.checkpoints import hub
 from mmx.checkpoints.catalog import known_checkpoint
@@ -17,6 +18,7 @@ from mmx.checkpoints.choices import DTYPE_NAMES, Source, check_dtype, kind_of_de
 from mmx.checkpoints.families import architectures_of
 from mmx.checkpoints.folders import SAVE_ANEW, plain_config, read_json, refuse_pointers, text_files, weight_files
 from mmx.checkpoints.hub import SETTINGS_FILES, WEIGHT_FILES
+from mmx.cost import without_numbers
 from mmx.errors import CheckpointError, MmxError, UsageError, shown_value
 from mmx.files import hash_of_files
 
@@ -91,6 +93,20 @@ def load_with_leftovers(source: Source, architecture: str, *, device: str = "cpu
         if hasattr(module, "config"):  # how outputs are returned is not the checkpoint's to say
             module.config.return_dict, module.config.output_hidden_states = True, False
     return network.to(device).eval().requires_grad_(False), left
+
+
+def outline(source: Source, architecture: str, *, device: str = "cpu",
+            dtype: str = "float32") -> tuple[PreTrainedModel, tuple[str, ...]]:
+    """The model without a number in it, and without memory: see `mmx.cost`. Its weights are not read."""
+    config, model_class = read_config(source), getattr(transformers, architecture)
+    quiet()
+
+    def made() -> PreTrainedModel:
+        with torch.device(device), no_init_weights():
+            return model_class._from_config(config, dtype=DTYPES[dtype])
+
+    network = reading(source, "config", lambda: without_numbers(made))
+    return network.eval().requires_grad_(False), ()
 
 
 def _in_words(shape: Sequence[int]) -> str:

@@ -2,13 +2,23 @@
 
 import sys
 import warnings
-from typing import Annotated, ClassVar
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar
 
 import typer
 
 from mmx.cli.commands import Root, help_if_alone
 from mmx.cli.errors import as_told, misused_command, stopped
-from mmx.cli.output import debug_wanted, json_wanted, prepare_streams, print_error, print_json
+from mmx.cli.output import (
+    debug_wanted,
+    json_wanted,
+    prepare_streams,
+    print_error,
+    print_json,
+    print_note,
+    quiet_wanted,
+)
+from mmx.errors import Notice
 from mmx.schema import SCHEMA_VERSION
 from mmx.version import __version__
 
@@ -61,6 +71,8 @@ def main() -> None:
     prepare_streams()
     if not (sys.warnoptions or debug_wanted()):
         warnings.simplefilter("ignore")
+    warnings.simplefilter("always", Notice)
+    warnings.showwarning = _shown(warnings.showwarning)
     try:
         code = app(prog_name="mmx", standalone_mode=False)
     except KeyboardInterrupt as error:
@@ -70,6 +82,17 @@ def main() -> None:
     except Exception as error:
         code = _report(error)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _shown(otherwise: Callable[..., None]) -> Callable[..., None]:
+    """Notices as notes, other warnings as before."""
+    def show(message: Warning | str, category: type[Warning], *more: Any, **given: Any) -> None:
+        if not issubclass(category, Notice):
+            otherwise(message, category, *more, **given)
+        elif not quiet_wanted():
+            print_note(str(message))
+
+    return show
 
 
 def _report(error: Exception) -> int:

@@ -76,5 +76,5 @@ Workers = Annotated[int | None, typer.Option(
     "--workers", metavar="N", min=0, rich_help_panel=MACHINE, help="Processes beside the model that open and draw "
     "pictures, no more than cores; 0 or 1 is none (default: by cores, none for a few pictures).")]
 MaxMemory = Annotated[str | None, typer.Option(
-    "--max-memory", metavar="SIZE", rich_help_panel=MACHINE, help="What gradients may take, as 2GB or 500MB; more "
-    "detections go through in turns (default: 256 MiB, more on a GPU).")]
+    "--max-memory", metavar="SIZE", rich_help_panel=MACHINE, help="What may be taken beside the model, as 2GB or "
+    "500MB: pictures and what is explained of them go through in turns to fit (default: as the device allows).")]

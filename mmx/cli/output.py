@@ -36,8 +36,16 @@ def debug_wanted() -> bool:
 
 def json_wanted() -> bool:
     """Told by the words of the command line: where an option is misused, nothing else is known."""
+    return _given("--json")
+
+
+def quiet_wanted() -> bool:
+    return _given("--quiet")
+
+
+def _given(option: str) -> bool:
     words = sys.argv[1:]
-    return "--json" in words[:words.index("--")] if "--" in words else "--json" in words
+    return option in (words[:words.index("--")] if "--" in words else words)
 
 
 def one_line(text: str) -> str:

@@ -9,6 +9,7 @@ from html import escape
 from mmx.demo.forms import Form, asked_by, methods_of
 from mmx.demo.shelf import Shelf
 from mmx.demo.uploads import data_url, picture_of
+from mmx.devices import is_out_of_memory
 from mmx.errors import MmxError, fields_told
 from mmx.methods import by_reason
 from mmx.model.batching import Job
@@ -54,7 +55,7 @@ def told(error: Exception) -> str:
     """One line; what is mmx's own fault is traced on the terminal."""
     if isinstance(error, MmxError):
         line = fields_told(str(error), _in_words)
-    elif isinstance(error, MemoryError) or "out of memory" in str(error):
+    elif is_out_of_memory(error):
         line = "There is not enough memory for this. Try a smaller picture, or fewer methods."
     else:
         line = "That is a fault of mmx; the terminal that runs it says more."

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -37,6 +38,15 @@ class Job:
     asked: Asked = field(default_factory=Asked)
 
 
+@dataclass
+class Room:
+    """What is known of a model's memory: groups that had no room, what groups need, and what was said of it."""
+
+    too_large: set[tuple] = field(default_factory=set)
+    needs: dict[tuple, Any] = field(default_factory=dict)
+    said: set[str] = field(default_factory=set)
+
+
 @dataclass(frozen=True)
 class Parts:
     """A model with all that explaining takes.
@@ -51,6 +61,7 @@ class Parts:
     pictures: Encoder
     texts: Encoder | None
     to_model: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
+    room: Room = field(default_factory=Room)
 
     def settled(self, asked: Asked) -> Asked:
         """What is asked in full."""
@@ -58,24 +69,12 @@ class Parts:
         return replace(self.model.asking.settled(asked), start_layers=starts, regions=self.pictures.provider)
 
 
-def explain_jobs(parts: Parts, jobs: Sequence[Job], methods: Sequence[Method], max_memory: int | None,
-                 warnings: Callable[[], tuple[str, ...]]) -> list[list[Explanation]]:
-    """For each job, an explanation by each method that can run on the model.
+def groups_of(parts: Parts, jobs: Sequence[Job]) -> Iterator[tuple[list[int], "Group"]]:
+    """The places of the jobs that run together, and those jobs.
 
     Pictures of one size that are read from the same layers on go through the model together, as many as suit the
     device. Sizes are not mixed: padding changes what a backbone sees at a picture's edge, and with it what is found.
-
-    Args:
-        warnings: what a reader of every result must know, once the pictures were looked at.
     """
-    results: dict[int, list[Explanation]] = {}
-    for indices, group in groups_of(parts, jobs):
-        results |= zip(indices, group.explained(methods, max_memory, warnings()), strict=True)
-    return [results[index] for index in range(len(jobs))]
-
-
-def groups_of(parts: Parts, jobs: Sequence[Job]) -> Iterator[tuple[list[int], "Group"]]:
-    """The places of the jobs that run together, and those jobs."""
     settled = [replace(job, asked=parts.settled(job.asked)) for job in jobs]
     distinct = {_same(job.picture): job.picture for job in settled}
     by_picture = dict(zip(distinct, parts.pictures.prepare(list(distinct.values())), strict=True))
@@ -133,21 +132,28 @@ class Group:
             found |= self.parts.texts.collate(self.texts)
         return self.parts.to_model(found)
 
-    def attributed(self, methods: Sequence[Method], max_memory: int | None) -> Attribution:
-        """Every method's scores of all that is explained, out of one forward."""
+    def __getitem__(self, jobs: slice) -> "Group":
+        return Group(self.parts, self.jobs[jobs], self.pictures[jobs])
+
+    def attributed(self, methods: Sequence[Method], max_memory: int | None, **more: Any) -> Attribution:
+        """Every method's scores of all that is explained, out of one forward.
+
+        Args:
+            max_memory, more: see `attribute`.
+        """
         model = self.parts.model
         seeds = [seed_of(self.jobs[place].picture.sha256, *([text] if text else [])) for place, text in self.samples]
         return attribute(model, self.inputs, methods, model.asking.target(self.batch), ignore_padding=True,
-                         seeds=seeds, max_memory=max_memory, start_layers=self.jobs[0].asked.start_layers)
+                         seeds=seeds, max_memory=max_memory, start_layers=self.jobs[0].asked.start_layers, **more)
 
     def located(self, place: int, outputs: Outputs) -> Located:
         """What the tokens of a job's picture are."""
         sample = self.batch.samples[place][0]
         return self.parts.pictures.located(self.pictures[place], self.inputs, outputs, sample)
 
-    def explained(self, methods: Sequence[Method], max_memory: int | None,
+    def explained(self, found: Attribution, methods: Sequence[Method],
                   warnings: tuple[str, ...]) -> list[list[Explanation]]:
-        found = self.attributed(methods, max_memory)
+        """For each job, an explanation by each method, out of what was attributed."""
         scores = {name: {part: rows.cpu().numpy() for part, rows in by_part.items()}
                   for name, by_part in found.scores.items()}
         blind = {method.name for method in methods if method.needs and not method.knows_target}

@@ -1,10 +1,11 @@
 """A model by its name: the checkpoint, its family, and what else it was given."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import PreTrainedModel
 
 from mmx.checkpoints import loading
 from mmx.checkpoints.families import check_given, check_problem, family_of
@@ -46,16 +47,33 @@ def load(name: str | Path, device: str | torch.device = DEFAULT_DEVICE, dtype: s
         >>> model.labels[:2]
         ['red circle', 'red square']
     """
+    return _opened(name, device, dtype, revision, _given(regions, features, answers, processor),
+                   loading.load_with_leftovers)
+
+
+def outline(name: str | Path, device: str | torch.device = DEFAULT_DEVICE, dtype: str | torch.dtype = "auto", *,
+            revision: str | None = None, regions: Mapping[str, Any] | None = None, features: str | Path | None = None,
+            answers: str | Path | Sequence[str] | None = None, processor: str | Path | None = None) -> Model:
+    """The same without its weights, for rehearsals alone: it takes no memory, and says nothing of any picture."""
+    return _opened(name, device, dtype, revision, _given(regions, features, answers, processor), loading.outline)
+
+
+def _given(regions: Mapping[str, Any] | None, features: str | Path | None, answers: str | Path | Sequence[str] | None,
+           processor: str | Path | None) -> Given:
+    return Given(regions, None if features is None else Path(features),
+                 Path(answers) if isinstance(answers, str) else answers,
+                 None if processor is None else loading.resolve(processor, kinds=PROCESSOR_FILES))
+
+
+def _opened(name: str | Path, device: str | torch.device, dtype: str | torch.dtype, revision: str | None, given: Given,
+            read: Callable[..., tuple[PreTrainedModel, tuple[str, ...]]]) -> Model:
     on, of = loading.pick_device(device), loading.check_dtype(dtype)
     source = loading.resolve(name, revision)
     config = loading.read_config(source)
     key, family, architecture = family_of(config, source.name)
-    given = Given(regions, None if features is None else Path(features),
-                  Path(answers) if isinstance(answers, str) else answers,
-                  None if processor is None else loading.resolve(processor, kinds=PROCESSOR_FILES))
-    check_given(family, source.name, regions, features, answers, processor)
+    check_given(family, source.name, given.regions, given.features, given.answers, given.processor)
     check_problem(family, config, source.name)
-    network, leftovers = loading.load_with_leftovers(source, architecture, device=on, dtype=of)
+    network, leftovers = read(source, architecture, device=on, dtype=of)
     _check_layers(family, network.config, source.name)
     info = ModelInfo(source.name, key, architecture, loading.revision_of(source), on, of)
     return Model(source, network, family, info, given, leftovers)

@@ -22,9 +22,10 @@ from mmx.errors import UsageError
 from mmx.families.base import Family, Labelled, Pixels, Regions, Text
 from mmx.images import Source, open_picture
 from mmx.methods import Method, get_method
-from mmx.model.batching import Group, Job, Parts, explain_jobs
+from mmx.model.batching import Group, Job, Parts
 from mmx.model.calls import AnySource, Images, Names, Options, Pairs, Questions, Several, Target, asked_of
 from mmx.model.fitting import check_methods, fitting_methods
+from mmx.model.running import explain_jobs
 from mmx.perturbation.encoded import Perturbation, perturb
 from mmx.perturbation.removal import Removal
 from mmx.results import Asked, Explanation, ModelInfo, revision_with, starts_by_stream
@@ -203,7 +204,7 @@ class Model:
             query: these object queries instead, however sure they are.
             class_name: detections of this class only; with `query`, what speaks for it there.
             start_layer, start_layer_text: see `attribute`.
-            max_memory: bytes that gradients may take; where more are needed, there are several backwards.
+            max_memory: bytes that may be taken beside the model: pictures and targets go through in turns to fit.
 
         Raises:
             UsageError: something that is asked makes no sense of this model, or there is no such method.
@@ -316,10 +317,9 @@ class Model:
 
     def explain_batch(self, jobs: Sequence[Job], methods: Sequence[Method], *,
                       max_memory: int | None = None) -> list[list[Explanation]]:
-        """For each job, a result by each method that can run on this model.
+        """For each job, a result by each method that can run on this model; CaptureError where none of them can.
 
-        Raises:
-            CaptureError: none of the methods can.
+        MmxError where there is too little memory for one of the pictures.
         """
         return explain_jobs(self.parts, jobs, methods, max_memory, lambda: self.warnings)
 

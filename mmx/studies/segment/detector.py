@@ -11,7 +11,8 @@ from mmx.checkpoints.families import check_detects
 from mmx.devices import quarter_of_gpu
 from mmx.engine import Attribution
 from mmx.methods import Method
-from mmx.model.batching import Group, Job, groups_of
+from mmx.model.batching import Group, Job
+from mmx.model.running import attributions
 from mmx.reference import ReferenceSizes, edges_of, reference_size
 from mmx.results import Asked, Patches, Picture
 from mmx.studies.models import Model
@@ -50,7 +51,8 @@ class Detector:
     Attributes:
         model: as it was given.
         threshold: detections whose score is above it are explained.
-        max_memory: bytes that gradients may take, which digits depend on; None for the engine's choice.
+        max_memory: bytes that may be taken beside the model, which digits depend on, or by default those that gradients
+            may take; None for the engine's choice.
 
     Raises:
         UsageError: the model finds no objects.
@@ -60,6 +62,7 @@ class Detector:
                  reference_sizes: bool = False) -> None:
         check_detects(model.family, model.info.name)
         self.model, self.threshold = model, threshold
+        self._limit = max_memory
         self.max_memory = max_memory if max_memory is not None else quarter_of_gpu(model.info.device)
         self._sized = with_reference_sizes(model) if reference_sizes else model
 
@@ -76,8 +79,9 @@ class Detector:
         """What it finds in each picture, and the relevance of what is surer than the threshold, out of one forward."""
         parts = self._sized.parts
         found: dict[int, Found] = {}
-        for indices, group in groups_of(parts, [Job(one, Asked(threshold=self.threshold)) for one in pictures]):
-            attribution = group.attributed(methods, self.max_memory)
+        jobs = [Job(one, Asked(threshold=self.threshold)) for one in pictures]
+        for indices, group, attribution in attributions(parts, jobs, methods, limit=self._limit,
+                                                        gradients=self.max_memory):
             found |= {index: _found(group, place, attribution) for place, index in enumerate(indices)}
         return [found[index] for index in range(len(pictures))]
 

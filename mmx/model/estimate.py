@@ -1,0 +1,64 @@
+"""What explaining takes, before it is done: rehearsed with the pictures' shapes, without their numbers or a weight."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mmx.cost import rehearsal
+from mmx.elements import Prepared
+from mmx.methods import Method
+from mmx.model.batching import Group, Job
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a group of jobs takes.
+
+    Attributes:
+        bytes: most memory at once, beside the loaded model.
+        work: (floating point operations, bytes read and written) of each operation.
+        tokens: of each part that is asked with.
+        items: what is explained.
+    """
+
+    bytes: int
+    work: Sequence[tuple[int, int]]
+    tokens: Mapping[str, int]
+    items: int
+
+
+def rehearse(group: Group, methods: Sequence[Method], max_memory: int | None = None, **more: Any) -> Need:
+    """Of a group of jobs; what the model itself chooses is taken to be one item a picture.
+
+    Args:
+        max_memory, more: see `attribute`.
+    """
+    asking = group.parts.model.asking
+    jobs = [job if asking.counts(job.asked) else _about(job, group) for job in group.jobs]
+    with rehearsal(group.parts.model.network) as counted:
+        pictures = [replace(one, tensors={**one.tensors, name: counted.shaped(one.tensors[name])})
+                    for one in group.pictures for name in [_largest(one)]]
+        found = Group(group.parts, jobs, pictures).attributed(methods, max_memory, **more)
+    first = next(iter(found.scores.values()))
+    return Need(counted.peak, tuple(counted.work), {part: scores.shape[1] for part, scores in first.items()},
+                len(found.chosen.samples))
+
+
+def _about(job: Job, group: Group) -> Job:
+    example = group.parts.settled(group.parts.model.asking.example)
+    return replace(job, asked=replace(example, start_layers=job.asked.start_layers))
+
+
+def _largest(one: Prepared) -> str:
+    """What of a picture is numbers, and no mask or box that decides what is done with them."""
+    return max(one.tensors, key=lambda name: one.tensors[name].numel())
+
+
+def kind_of(group: Group, methods: Sequence[Method]) -> tuple:
+    """Groups of one kind take the same."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for one in (*group.pictures, *group.texts):
+        shapes |= {name: max(tuple(value.shape), shapes.get(name, ())) for name, value in one.tensors.items()}
+    asked = tuple((len(job.asked.targets), len(job.asked.queries), len(job.asked.texts)) for job in group.jobs)
+    return (*(method.name for method in methods), tuple(shapes.items()), asked,
+            tuple(sorted(group.jobs[0].asked.start_layers.items())))
