@@ -1,14 +1,16 @@
 """`mmx explain`: pictures and questions in; answers, pictures and scores out."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mmx.cli.completion import complete_class, complete_target
 from mmx.cli.options import (
     ASKED,
+    MACHINE,
     MODEL,
     OUTPUT,
     Alpha,
@@ -34,6 +36,11 @@ from mmx.cli.options import (
     methods_option,
 )
 from mmx.devices import DEFAULT_DEVICE
+
+if TYPE_CHECKING:
+    from mmx.cli.report import BatchReport
+    from mmx.cli.requests import Request
+    from mmx.results import Asked
 
 _WORTH_WORKERS = 24  # pictures: fewer are drawn before what is imported for it has paid
 _IMPORTED_BY_WORKERS = ("mmx.cli.requests", "mmx.cli.saving", "mmx.show.artists")
@@ -97,6 +104,9 @@ def explain(
     overwrite: Annotated[bool, typer.Option(
         "--overwrite", rich_help_panel=OUTPUT,
         help="Replace files of these names that are of another picture or model.")] = False,
+    dry_run: Annotated[bool, typer.Option(
+        "--dry-run", rich_help_panel=MACHINE, help="Say what would be done, how much memory it takes and about how "
+        "long, and do nothing.")] = False,
     as_json: JsonFlag = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -147,6 +157,11 @@ def explain(
         drawing = drawing_of(figure, file_format, cmap, alpha, cells)
         check_model(model, revision, default, regions=regions, features=features, answers=answers, processor=processor,
                     asked=everything)
+        if dry_run:
+            _say_beforehand(model, revision, regions, device, dtype, quiet, default, features, answers, processor,
+                            requests=requests, asked=asked, everything=everything, names=names, batch_size=batch_size,
+                            memory=memory, report=report, as_json=as_json)
+            raise typer.Exit(1 if report.failures else 0)
         number = worth_starting(workers, len(requests), _WORTH_WORKERS)
         with result_folder(out), started(number, _IMPORTED_BY_WORKERS) as pool:
             unread = unreadable(requests)
@@ -166,8 +181,24 @@ def explain(
                 report.expect(requests, [one.name for one in methods])
                 Batch(loaded, methods, out, resume, overwrite, report, asked, memory, html,
                       drawing, pool).run(requests, batch_size)
+    except typer.Exit:
+        raise
     except Exception as error:
         raise typer.Exit(report.stop(error)) from error
     report.close(out)
     if report.failures:
         raise typer.Exit(1)
+
+
+def _say_beforehand(*opening: Any, requests: "Sequence[Request]", asked: "Asked", everything: "Sequence[Asked]",
+                    names: list[str], batch_size: int, memory: int | None, report: "BatchReport",
+                    as_json: bool) -> None:
+    from mmx.cli.lazy_imports import without_collector
+    from mmx.cli.opening import open_model
+
+    with without_collector():
+        from mmx.cli.dry_run import dry_run  # torch comes with it
+    outlined = open_model(*opening, outlined=True)
+    for one in everything:
+        outlined.check(one)
+    dry_run(outlined, requests, asked, outlined.fitting_methods(names)[0], batch_size, memory, report, as_json=as_json)

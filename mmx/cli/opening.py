@@ -21,9 +21,9 @@ _MEMORY = re.compile(rf"([0-9]{{1,15}}(?:\.[0-9]{{1,9}})?)\s*({'|'.join(_BYTES)}
 
 def open_model(name: str | None, revision: str | None, regions: str | None, device: str, dtype: str,
                quiet: bool, default: Default | None = None, features: Path | None = None,
-               answers: Path | None = None, processor: str | None = None) -> "Model":
-    """The model that was asked for, or the default one, which is then named on stderr."""
-    from mmx.model import load
+               answers: Path | None = None, processor: str | None = None, *, outlined: bool = False) -> "Model":
+    """The model that was asked for, or the default one, which is then named on stderr; `outlined`: without weights."""
+    from mmx.model import load, outline
 
     options, question = parse_regions(regions), default_for(["question"])
     default = default or question
@@ -34,10 +34,12 @@ def open_model(name: str | None, revision: str | None, regions: str | None, devi
                    f"for photographs: --model {default.for_photographs}")
     elif not quiet and origin != "--model":
         print_note(f"using {chosen}, as {origin} says")
-    model = load(chosen, device, dtype, revision=revision, regions=options, features=features, answers=answers,
-                 processor=processor)
+    opened = outline if outlined else load
+    model = opened(chosen, device, dtype, revision=revision, regions=options, features=features, answers=answers,
+                   processor=processor)
     # A broken tokenizer or detector is one error, not one for each picture.
-    model.load_all()
+    if not outlined:
+        model.load_all()
     for note in () if quiet else model.warnings:
         print_note(note)
     return model

@@ -111,6 +111,10 @@ class Encoder(ABC):
     def prepare(self, given: Sequence[Any]) -> list[Prepared]:
         """Texts or pictures, each by itself."""
 
+    def foreseen(self, given: Sequence[Any]) -> list[Prepared]:
+        """Of the shapes that `prepare` would give, without what takes long."""
+        return self.prepare(given)
+
     def collate(self, prepared: Sequence[Prepared]) -> dict[str, Shaped[Tensor, "batch ..."]]:
         """A batch of them, all of one size."""
         return {name: torch.stack([one.tensors[name] for one in prepared]) for name in prepared[0].tensors}

@@ -28,6 +28,7 @@ from mmx.wiring import Inputs
 _WAYS = (f"Fetch it where there is a network ('mmx models pull {REGION_DETECTOR}'), or give its folder, "
          '`regions={"provider": "frcnn", "checkpoint": FOLDER}`, or features, `features=FILE`; '
          '`regions={"provider": "grid"}` runs without, and answers mean nothing then.')
+_USUAL_REGIONS = 36
 _DETECTORS = ("checkpoint", "detector")  # the options that name one
 
 
@@ -126,6 +127,13 @@ class RegionEncoder(Encoder):
     def prepare(self, given: Sequence[Picture]) -> list[Prepared]:
         return [self.prepared(regions, picture.size)
                 for picture, regions in zip(given, self.regions_of(given), strict=True)]
+
+    def foreseen(self, given: Sequence[Picture]) -> list[Prepared]:
+        """No detector runs: as many regions are reckoned with as most find."""
+        if self.context.given.features is not None or self.options["provider"] == "grid":
+            return self.prepare(given)
+        features, boxes = torch.zeros(_USUAL_REGIONS, self.feature_size), torch.zeros(_USUAL_REGIONS, 4)
+        return [Prepared({"features": features, "boxes": boxes}, ()) for _ in given]
 
     def prepared(self, found: RegionSet, size_px: tuple[int, int] = (1, 1)) -> Prepared:
         """Regions that are known already, of a picture of this width and height."""

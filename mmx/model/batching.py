@@ -69,15 +69,19 @@ class Parts:
         return replace(self.model.asking.settled(asked), start_layers=starts, regions=self.pictures.provider)
 
 
-def groups_of(parts: Parts, jobs: Sequence[Job]) -> Iterator[tuple[list[int], "Group"]]:
+def groups_of(parts: Parts, jobs: Sequence[Job], prepare: Callable[[Sequence[Picture]], list[Prepared]] | None = None,
+              ) -> Iterator[tuple[list[int], "Group"]]:
     """The places of the jobs that run together, and those jobs.
 
     Pictures of one size that are read from the same layers on go through the model together, as many as suit the
     device. Sizes are not mixed: padding changes what a backbone sees at a picture's edge, and with it what is found.
+
+    Args:
+        prepare: what makes them such as the model takes, in the place of its own encoder.
     """
     settled = [replace(job, asked=parts.settled(job.asked)) for job in jobs]
     distinct = {_same(job.picture): job.picture for job in settled}
-    by_picture = dict(zip(distinct, parts.pictures.prepare(list(distinct.values())), strict=True))
+    by_picture = dict(zip(distinct, (prepare or parts.pictures.prepare)(list(distinct.values())), strict=True))
     prepared = [by_picture[_same(job.picture)] for job in settled]
     on_gpu = quarter_of_gpu(parts.info.device)
     pixels = on_gpu // _GPU_BYTES_A_PIXEL if on_gpu else _CPU_PIXELS

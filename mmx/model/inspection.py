@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mmx.capture import ForwardPass, gradients, run_forward
 from mmx.checkpoints.loading import DTYPES, Source, resolve
+from mmx.cost import speed_of
 from mmx.devices import DEFAULT_DEVICE
 from mmx.elements.providers.frcnn import load_region_detector
 from mmx.engine import attribute
@@ -22,6 +23,8 @@ from mmx.families.base import Labelled
 from mmx.images import open_picture
 from mmx.methods import get_method, left_out_notes
 from mmx.model import Job, Model, load
+from mmx.model.plan import in_seconds, plan
+from mmx.model.running import in_bytes
 from mmx.results import Asked, Explanation, Picture, Prediction
 from mmx.schedule import Schedule, sites_of
 from mmx.show.wording import in_words, plain
@@ -85,6 +88,7 @@ def _of_model(model: Model, picture: Picture | None, asked: Asked) -> Iterator[F
         yield _tried("gradients", lambda one=one: _gradients(model, one))
         yield _tried("methods", lambda one=one: _methods(model, one))
     if maps.works and all(finding.works for finding in beside):
+        yield from _taken(model, picture, asked)
         if picture is not None:
             yield _shown(model, picture, asked)
         elif model.parts.pictures.takes_any:
@@ -159,11 +163,30 @@ def _methods(model: Model, run: _Run) -> str:
     return "; ".join([f"{len(found.scores)}: {', '.join(found.scores)}", *left_out_notes(found.left_out)])
 
 
+def _noise() -> Picture:
+    return open_picture(Image.effect_noise((160, 120), 80).convert("RGB"))
+
+
+def _example(model: Model) -> Asked:
+    return replace(model.asking.example, question=_QUESTION if model.family.needs == "question" else None,
+                   texts=(_TEXT,) if model.family.needs == "texts" else ())
+
+
+def _taken(model: Model, picture: Picture | None, asked: Asked) -> Iterator[Finding]:
+    """What explaining takes, without doing it."""
+    job = Job(_noise(), _example(model)) if picture is None else Job(picture, asked)
+    try:
+        speed = speed_of(model.info.device, model.network.dtype)
+        found = plan(model, [[job]], [get_method("relevance")], speed)
+    except Exception:  # it is an estimate: what fails is told where it is done
+        return
+    yield Finding("memory", None, f"{in_bytes(found.memory)} beside the model's {in_bytes(found.weights)}, for one "
+                                  "picture by relevance")
+    yield Finding("time", None, f"{in_seconds(found.seconds)} in the model, for one picture by relevance")
+
+
 def _end_to_end(model: Model) -> str:
-    picture = open_picture(Image.effect_noise((160, 120), 80).convert("RGB"))
-    asked = replace(model.asking.example, question=_QUESTION if model.family.needs == "question" else None,
-                    texts=(_TEXT,) if model.family.needs == "texts" else ())
-    _explained(model, picture, asked)
+    _explained(model, _noise(), _example(model))
     return "a picture of noise was explained"
 
 

@@ -99,6 +99,17 @@ def _least(group: Group, kind: tuple, methods: Sequence[Method], more: Mapping[s
     return needs[key]
 
 
+def check_room(group: Group, methods: Sequence[Method], limit: int) -> bool:
+    """Whether a group has room as it is. Raises MmxError for a single picture that has none in any way."""
+    kind = limit, *kind_of(group, methods)
+    ways = [{}, *([_CHECKPOINTS] if len(group.jobs) == 1 else [])]
+    if any((need := _least(group, kind, methods, more)) is None or need <= limit for more in ways):
+        return True
+    if len(group.jobs) == 1:
+        raise _refused(group, kind, methods, limit)
+    return False
+
+
 def _tried(group: Group, methods: Sequence[Method], max_memory: int | None,
            more: Mapping[str, Any]) -> Attribution | None:
     """None where the device has no room for it."""
@@ -120,13 +131,13 @@ def _say(group: Group, text: str) -> None:
 
 def _refused(group: Group, kind: tuple, methods: Sequence[Method], limit: int | None) -> MmxError:
     [job], device = group.jobs, group.parts.info.device
-    need = _least(group, kind, methods, _CHECKPOINTS)
+    needs = [need for more in ({}, _CHECKPOINTS) if (need := _least(group, kind, methods, more)) is not None]
     free = free_memory(device)
     if limit is not None:
         there, way_out = f", and `max_memory=` allows {in_bytes(limit)}", "more `max_memory=`"
     else:
         there, way_out = "" if free is None else f", and {in_bytes(free)} are free", "fewer methods"
-    takes = "more memory than there is" if need is None else f"{in_bytes(need)} of memory"
+    takes = f"{in_bytes(min(needs))} of memory" if needs else "more memory than there is"
     return MmxError(f"{shown_path(job.picture.source)} takes {takes} on {device} beside the model{there}.",
                     f"Give a smaller picture, {way_out}, or another `device=`.")
 

@@ -1,8 +1,10 @@
 """What `mmx explain` answers, prints and writes."""
 
 import json
+import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli_outcome import Command, elements, report, tokens
@@ -211,3 +213,36 @@ def test_scores_alone_go_with_a_page_and_nothing_is_drawn_of_overlays(ask: Comma
                                                                        ) -> None:
     ask(picture, "-q", "red?", "--format", "json", "--figure", "overlay", "--html")
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"scene.red.relevance.json", "scene.red.html"}
+
+
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(ask: Command, picture: Path, tmp_path: Path) -> None:
+    outcome = ask(picture, "-q", "what color is the circle?", "-m", "relevance,rollout", "--dry-run")
+    assert (outcome.code, outcome.err) == (0, "")
+    told = dict(line.split(maxsplit=1) for line in outcome.out.splitlines())
+    assert list(told) == ["model", "asked", "methods", "tokens", "memory", "time"]
+    assert told["asked"] == "1 picture, 1 item each, 1 at once at most"
+    assert (told["methods"], told["tokens"]) == ("relevance, rollout", "text 8, image 6")
+    assert re.fullmatch(r"[\d.]+ KB beside the model's [\d.]+ KB", told["memory"])
+    assert re.match(r"about [\d.]+ ms in the model", told["time"])
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_dry_run_reads_no_weights_and_keeps_to_a_limit(mmx: Command, tiny_vit: Path, picture: Path,
+                                                         tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_vit, tmp_path / "empty"))
+    (folder / "model.safetensors").write_bytes(b"nothing of use")
+
+    def told(*more: str) -> dict[str, Any]:
+        outcome = mmx("explain", *[picture] * 4, "--model", folder, "--dry-run", "--json", *more)
+        assert outcome.code == 0
+        return json.loads(outcome.out)
+
+    whole = told()
+    part = told("--max-memory", str(whole["memory_bytes"] * 2 // 3))
+    assert (whole["batch_size"], part["batch_size"]) == (4, 2)
+    assert part["memory_bytes"] <= whole["memory_bytes"] * 2 // 3
+    refused = mmx("explain", picture, "--model", folder, "--dry-run", "--max-memory", "1KB")
+    assert (refused.code, refused.out) == (1, "")
+    assert re.fullmatch(rf"{re.escape(str(picture))} takes [\d.]+ KB of memory on cpu beside the model, and "
+                        "--max-memory allows 1 KB. Give a smaller picture, more --max-memory, or another --device.",
+                        refused.error)

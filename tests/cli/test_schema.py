@@ -109,6 +109,17 @@ def test_explain(mmx: Command, request: pytest.FixtureRequest, picture: Path, tm
     files_hold(tmp_path / "out", scene="explanation")
 
 
+@pytest.mark.parametrize("name", ASKED)
+def test_a_dry_run(mmx: Command, request: pytest.FixtureRequest, picture: Path, tmp_path: Path, name: str) -> None:
+    folder = request.getfixturevalue(name)
+    outcome = mmx("explain", picture, picture, *ASKED[name], "--model", folder, "--dry-run", "--json")
+    document = holds(outcome.out, "dry_run")
+    assert (outcome.code, document["pictures"], document["failures"]) == (0, 2, [])
+    assert document["items"] == (None if name == "tiny_detr" else ASKED[name].count("-t")
+                                 + ASKED[name].count("--text") or 1)
+    assert not (tmp_path / "mmx-out").exists()
+
+
 def test_explain_that_is_gone_on_with(ask: Command, picture: Path) -> None:
     ask(picture, "-q", "red?")
     document = holds(ask(picture, "-q", "red?", "--resume", "--json").out, "explanations")
