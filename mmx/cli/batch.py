@@ -21,6 +21,7 @@ from mmx.methods import Method
 from mmx.model import Job, Model
 from mmx.results import Asked, Explanation, Picture, Subject
 from mmx.show.saving import Drawing
+from mmx.studies.world import World
 from mmx.workers import Here
 
 Opened = tuple[Request, Job]
@@ -30,7 +31,7 @@ Opened = tuple[Request, Job]
 class Batch:
     """How requests are answered, and where that is told. `asked` is asked of every picture; `html`: a page too.
 
-    `workers` open pictures and draw.
+    `workers` open pictures and draw. Processes of a `world` take turns at what runs together, for the same digits.
     """
 
     model: Model
@@ -44,30 +45,35 @@ class Batch:
     html: bool = False
     drawing: Drawing = field(default_factory=Drawing)
     workers: Here = field(default_factory=Here)
+    world: World = field(default_factory=World)
 
     def run(self, requests: Sequence[Request], batch_size: int) -> None:
         """Raises UsageError where something else would be replaced, and Interrupted at Ctrl-C."""
         if not self.overwrite and any(self.out.glob("*.json")):
             refuse_replacing(self.out, self._subjects(requests), self.methods)
-        with progress_bar(len(requests), self.report.quiet) as advance:
+        counts = [*open_together((pixels_of(request.image) for request in requests), batch_size)]
+        own = sum(counts[self.world.rank::self.world.size])
+        with progress_bar(own, self.report.quiet or not self.world.leads) as advance:
             turns = Turns(batch_size, advance)
             try:
-                for chunk, pictures in self._chunks(requests, batch_size):
+                for chunk, pictures in self._chunks(requests, counts):
                     self._answer(chunk, pictures, turns)
                 turns.finish()
             except KeyboardInterrupt as error:
                 self.workers.close()
                 if not turns.done:
                     raise
-                raise Interrupted(f"Interrupted; {turns.done} of {len(requests)} are done, their files are in "
+                raise Interrupted(f"Interrupted; {turns.done} of {own} are done, their files are in "
                                   f"{shown_path(self.out)}.", "Go on with --resume.") from error
 
     def _chunks(self, requests: Sequence[Request],
-                batch_size: int) -> Iterator[tuple[list[Request], list[Future[Picture]]]]:
+                counts: Sequence[int]) -> Iterator[tuple[list[Request], list[Future[Picture]]]]:
         """Requests that run together, with their pictures, which are opened while those before them run."""
         waiting, ahead = iter(requests), deque[tuple[list[Request], list[Future[Picture]]]]()
-        for count in open_together((pixels_of(request.image) for request in requests), batch_size):
+        for number, count in enumerate(counts):
             chunk = [*islice(waiting, count)]
+            if number % self.world.size != self.world.rank:
+                continue
             ahead.append((chunk, [self.workers.submit(Request.open, one, soon=True) for one in chunk]))
             if len(ahead) > self.workers.ahead:
                 yield ahead.popleft()

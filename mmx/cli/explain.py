@@ -1,5 +1,6 @@
 """`mmx explain`: pictures and questions in; answers, pictures and scores out."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -119,7 +120,8 @@ def explain(
     """Explain the answer to a question about a picture, what a model sees or finds in it, or how texts match it.
 
     Writes a PNG and a JSON file for each picture and method into --out. What is asked chooses the model where --model
-    does not: a question, --text, --threshold, --query or --class, or else a classifier. Examples:
+    does not: a question, --text, --threshold, --query or --class, or else a classifier.
+    'torchrun --nproc-per-node N -m mmx explain ...' shares the pictures out. Examples:
 
     mmx explain photo.jpg --question "what color is the circle?"
 
@@ -140,11 +142,14 @@ def explain(
     from mmx.cli.requests import gather_requests, unreadable
     from mmx.cli.results import result_folder
     from mmx.results import Asked, starts_by_stream
+    from mmx.studies.world import fix_threads, joined_world, world_of
     from mmx.workers import workers as started
     from mmx.workers import worth_starting
 
     report = BatchReport(as_json=as_json, quiet=quiet)
     try:
+        alone = world_of(os.environ)
+        report = BatchReport(as_json=as_json, quiet=quiet, leads=alone.leads)
         several = list(dict.fromkeys(question or [None]))
         asked = Asked("?" if questions is not None else several[0], tuple(dict.fromkeys(text or ())),
                       tuple(target or ()), threshold, tuple(query or ()), class_name,
@@ -157,30 +162,36 @@ def explain(
         drawing = drawing_of(figure, file_format, cmap, alpha, cells)
         check_model(model, revision, default, regions=regions, features=features, answers=answers, processor=processor,
                     asked=everything)
+        if dry_run and not alone.leads:
+            raise typer.Exit
         if dry_run:
             _say_beforehand(model, revision, regions, device, dtype, quiet, default, features, answers, processor,
                             requests=requests, asked=asked, everything=everything, names=names, batch_size=batch_size,
                             memory=memory, report=report, as_json=as_json)
             raise typer.Exit(1 if report.failures else 0)
-        number = worth_starting(workers, len(requests), _WORTH_WORKERS)
-        with result_folder(out), started(number, _IMPORTED_BY_WORKERS) as pool:
+        number = worth_starting(workers, len(requests), _WORTH_WORKERS) // alone.size
+        with joined_world() as world, result_folder(out), started(number, _IMPORTED_BY_WORKERS) as pool:
             unread = unreadable(requests)
-            for request, error in unread:
+            for request, error in unread if world.leads else ():
                 report.fail(request, error)
             if not unread:
                 with without_collector():
                     from mmx.cli.batch import Batch  # torch comes with it
 
-                loaded = open_model(model, revision, regions, device, dtype, quiet, default, features, answers,
-                                    processor)
+                if world.size > 1:
+                    fix_threads(world)
+                silent = quiet or not world.leads
+                loaded = open_model(model, revision, regions, world.device(device), dtype, silent, default, features,
+                                    answers, processor)
                 for one in everything:
                     loaded.check(one)
                 methods, notes = loaded.fitting_methods(names)
-                for note in () if quiet else notes:
+                for note in () if silent else notes:
                     print_note(note)
                 report.expect(requests, [one.name for one in methods])
                 Batch(loaded, methods, out, resume, overwrite, report, asked, memory, html,
-                      drawing, pool).run(requests, batch_size)
+                      drawing, pool, world).run(requests, batch_size)
+            report.gather(world, requests)
     except typer.Exit:
         raise
     except Exception as error:

@@ -129,9 +129,8 @@ def _table(*columns: str) -> Table:
     return Table(*columns, box=None, padding=(0, 2, 0, 0), header_style="dim")
 
 
-def print_shares(found: Sequence[Explanation]) -> None:
-    """Of one text about several pictures: how a softmax over the pictures shares it out, the best first."""
-    logits = [(one[0].also["logit"], shown_path(one.picture.source)) for one in found]
+def print_shares(logits: Sequence[tuple[float, str]]) -> None:
+    """Of one text about several pictures, by logit and name: how a softmax over them shares it out, the best first."""
     highest = max(logits)[0]
     whole = sum(exp(logit - highest) for logit, _ in logits)
     table = _table("softmax over the pictures", "")

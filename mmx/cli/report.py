@@ -15,20 +15,24 @@ from mmx.errors import MmxError, shown_path
 from mmx.methods import left_out_notes
 from mmx.results import SCHEMA_VERSION, Explanation
 from mmx.show.lettering import without_a_font
+from mmx.studies.world import World
 
 
 class BatchReport:
-    """Results on stdout, failures and notes on stderr."""
+    """Results on stdout, failures and notes on stderr.
 
-    def __init__(self, *, as_json: bool, quiet: bool) -> None:
-        self.quiet = quiet
+    Of several processes that share the requests, each tells its own as they come; the leading one tells the whole.
+    """
+
+    def __init__(self, *, as_json: bool, quiet: bool, leads: bool = True) -> None:
+        self.quiet, self._leads = quiet, leads
         self.failures: list[dict[str, str | None]] = []
         self._as_json = as_json
         self._documents: list[dict[str, Any]] = []
         self._skipped: list[dict[str, Any]] = []
         self._explained = self._files = 0
         self._rows: Rows | None = None
-        self._of_one_text: list[Explanation] = []
+        self._of_one_text: list[tuple[float, str]] = []
         self._said: set[str] = set()
 
     def expect(self, requests: Sequence[Request], methods: Sequence[str]) -> None:
@@ -50,7 +54,7 @@ class BatchReport:
             self._rows.print(explanations)
             first = explanations[0]
             if len(first.asked.texts) == 1 and first[0].unit == "similarity":
-                self._of_one_text.append(first)
+                self._of_one_text.append((first[0].also["logit"], shown_path(first.picture.source)))
         self._print_notes(explanations[0], said_before, drawn=any(len(paths) > 1 for paths in files))
 
     def skip(self, request: Request, files: Sequence[Files]) -> None:
@@ -65,16 +69,33 @@ class BatchReport:
         self.failures.append({"image": request.image, "question": request.question, "error": str(told)})
         print_error(told, error)
 
+    def gather(self, world: World, requests: Sequence[Request]) -> None:
+        """What every process has, in the order of the requests. Waits until all are done."""
+        if world.size == 1:
+            return
+        places = {(one.image, one.question): place for place, one in reversed([*enumerate(requests)])}
+        parts = world.gathered((self._documents, self._skipped, self.failures, self._of_one_text,
+                                (self._explained, self._files)))
+        documents, skipped, failures, shares = ([one for part in parts for one in part[at]] for at in range(4))
+        self._documents = sorted(documents, key=lambda one: places.get(
+            (one["images"][0]["source"], one["question"]), len(places)))
+        self._skipped, self.failures = (sorted(several, key=lambda one: places.get(
+            (one["image"], one["question"]), len(places))) for several in (skipped, failures))
+        self._of_one_text = shares
+        self._explained, self._files = (sum(part[4][at] for part in parts) for at in range(2))
+
     def stop(self, error: Exception) -> int:
         """Nothing can be explained at all: whoever reads JSON learns why there too. The exit code for it."""
         told = as_told(error)
-        if self._as_json:
+        if self._as_json and self._leads:
             self.failures.append({"image": None, "question": None, "error": str(told)})
             self._print_document()
         print_error(told, error)
         return told.exit_code
 
     def close(self, out: Path) -> None:
+        if not self._leads:
+            return
         if self._as_json:
             self._print_document()
         elif self._rows is not None or self._skipped:
@@ -98,5 +119,6 @@ class BatchReport:
                                                           *about_figures)) if note not in {*said_before, *self._said}]
         self._said.update(about_question)
         about_picture = [f"{shown_path(one.picture.source)}: {note}" for note in one.picture.notes]
-        for note in [] if self.quiet else dict.fromkeys((*about_picture, *about_question)):
+        told = (*about_picture, *(about_question if self._leads else []))
+        for note in [] if self.quiet else dict.fromkeys(told):
             print_note(note)

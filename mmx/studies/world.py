@@ -5,11 +5,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any, TypeVar
 
 from mmx.errors import UsageError
 
 _LONGEST_WAIT = timedelta(days=14)
 _MOST_THREADS = 4  # one picture hardly gains by more, and processes leave room for each other
+T = TypeVar("T")
+
 _START = "Start with torchrun, or unset them."
 
 
@@ -31,6 +34,16 @@ class World:
             import torch.distributed
 
             torch.distributed.barrier()
+
+    def gathered(self, own: T) -> list[T]:
+        """What each process has, by rank; it must be such as can be pickled. Waits until every process is here."""
+        if self.size == 1:
+            return [own]
+        import torch.distributed
+
+        found: list[Any] = [None] * self.size
+        torch.distributed.all_gather_object(found, own)
+        return found
 
     def device(self, asked: str) -> str:
         """The device that was asked for; each process of a machine takes a GPU of its own."""

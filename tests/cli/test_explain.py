@@ -1,8 +1,11 @@
 """What `mmx explain` answers, prints and writes."""
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -246,3 +249,32 @@ def test_a_dry_run_reads_no_weights_and_keeps_to_a_limit(mmx: Command, tiny_vit:
     assert re.fullmatch(rf"{re.escape(str(picture))} takes [\d.]+ KB of memory on cpu beside the model, and "
                         "--max-memory allows 1 KB. Give a smaller picture, more --max-memory, or another --device.",
                         refused.error)
+
+
+@pytest.mark.slow
+def test_two_processes_write_what_one_does(mmx: Command, tiny_vit: Path, tmp_path: Path,
+                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)  # torchrun asks for 1 by itself, not the user
+    pictures = [tmp_path / f"{number}.png" for number in range(5)]
+    for number, path in enumerate(pictures):
+        Image.effect_noise((60, 40), 20 + number).convert("RGB").save(path)
+    arguments = ["explain", *pictures, "gone.png", "--model", tiny_vit, "--batch-size", 2, "--json"]
+    alone = mmx(*arguments, "--out", "alone")
+
+    def shared(*more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "mmx",
+             *map(str, arguments), "--out", "shared", *more], capture_output=True, text=True, check=False,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])})
+
+    done = shared()
+    assert done.returncode == alone.code == 1  # of the picture that is gone
+    assert done.stdout.replace("shared/", "alone/") == alone.out
+    assert done.stderr.count("gone.png") == 1
+    names = written(tmp_path / "alone")
+    assert written(tmp_path / "shared") == names and len(names) == 10
+    assert all((tmp_path / "shared" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes() for name in names)
+    (tmp_path / "shared" / names[0]).unlink()
+    document = json.loads(shared("--resume").stdout)
+    assert (len(document["explanations"]), len(document["skipped"])) == (1, 4)
+    assert (tmp_path / "shared" / names[0]).read_bytes() == (tmp_path / "alone" / names[0]).read_bytes()
