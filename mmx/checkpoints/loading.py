@@ -106,7 +106,8 @@ def outline(source: Source, architecture: str, *, device: str = "cpu",
             return model_class._from_config(config, dtype=DTYPES[dtype])
 
     network = reading(source, "config", lambda: without_numbers(made))
-    return network.eval().requires_grad_(False), ()
+    network.eval().requires_grad_(False)
+    return network, ()
 
 
 def _in_words(shape: Sequence[int]) -> str:

@@ -74,7 +74,7 @@ class BatchReport:
         if world.size == 1:
             return
         places = {(one.image, one.question): place for place, one in reversed([*enumerate(requests)])}
-        parts = world.gathered((self._documents, self._skipped, self.failures, self._of_one_text,
+        parts: list[Any] = world.gathered((self._documents, self._skipped, self.failures, self._of_one_text,
                                 (self._explained, self._files)))
         documents, skipped, failures, shares = ([one for part in parts for one in part[at]] for at in range(4))
         self._documents = sorted(documents, key=lambda one: places.get(

@@ -170,7 +170,7 @@ class RegionEncoder(Encoder):
 
 
 def content_of_options(options: Mapping[str, Any]) -> str | None:
-    """SHA-256 over the files of every detector that a provider's options name, by folder, shipped name or hub id, or None."""
+    """SHA-256 over the files of each detector that options name, a folder, a shipped name or a hub id; or None."""
     found = []
     for value in (str(options[name]) for name in _DETECTORS if name in options):
         folder = next((one for one in (WEIGHTS / value, os.path.expanduser(value)) if os.path.isdir(one)), None)

@@ -54,7 +54,7 @@ def plan(model: Model, batches: Sequence[Sequence[Job]], methods: Sequence[Metho
     items = max(-(-need.items // len(part.jobs)) for need, part in zip(needs, parts, strict=True))
     weights = sum(one.numel() * one.element_size() for one in model.network.parameters())
     return Plan(len(jobs), max(len(part.jobs) for part in parts), tokens, items if counted else None, weights,
-                max(need.bytes for need in needs), sum(speed.seconds(need.work) for need in needs) / len(jobs))
+                max(need.bytes for need in needs), sum(speed.seconds(list(need.work)) for need in needs) / len(jobs))
 
 
 def _fitting(group: Group, methods: Sequence[Method], max_memory: int | None) -> list[Group]:
