@@ -48,7 +48,9 @@ def test_a_rehearsal_takes_on_paper_what_explaining_takes(request: pytest.Fixtur
         found = group.attributed(chosen, None)
     need = rehearse(on_paper, chosen)
     assert need.bytes == counted.peak > 0
-    assert sum(done for done, _ in need.work) == sum(done for done, _ in counted.work) > 0
+    # By LRP a rehearsal goes into some attentions that a backward leaves out, since nothing flows into them.
+    done, reckoned = (sum(one for one, _ in work) for work in (counted.work, need.work))
+    assert 0 < done <= reckoned <= (1.1 * done if "all" in methods else done)
     assert need.items == len(found.chosen.samples)
     assert rehearse(group, chosen).bytes == need.bytes  # whether the weights are there or not
 

@@ -54,11 +54,11 @@ def test_half_precision_stays_close(dtype: str, device: str) -> None:
 # Random weights, drawn wide, make attention sharper than it is in trained models.
 @pytest.mark.parametrize("device", DEVICES, indirect=True)
 @pytest.mark.parametrize(("dtype", "bound"), [("bfloat16", 0.5), ("float16", 0.1)])
-@pytest.mark.parametrize("name", ["tiny_detr", "tiny_vit", "tiny_clip", "tiny_vilt", "tiny_siglip", "tiny_dinov2",
-                                  "tiny_dinov2_registers", "tiny_blip"])
+@pytest.mark.parametrize("name", ["tiny_lxmert", "shapes-visual-bert", "tiny_detr", "tiny_vit", "tiny_clip",
+                                  "tiny_vilt", "tiny_siglip", "tiny_dinov2", "tiny_dinov2_registers", "tiny_blip"])
 def test_every_family_runs_in_half_precision(request: pytest.FixtureRequest, name: str, dtype: str,
                                              bound: float, device: str) -> None:
-    folder = request.getfixturevalue(name)
+    folder = name if name in shipped_names() else request.getfixturevalue(name)
     full, half = mmx.load(folder, device), mmx.load(folder, device, dtype)
     target = [(0, 1)] if name == "tiny_detr" else None if name in ("tiny_clip", "tiny_siglip") else 1
     noise = torch.Generator().manual_seed(0)

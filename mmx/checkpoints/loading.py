@@ -18,7 +18,6 @@ from mmx.checkpoints.choices import DTYPE_NAMES, Source, check_dtype, kind_of_de
 from mmx.checkpoints.families import architectures_of
 from mmx.checkpoints.folders import SAVE_ANEW, plain_config, read_json, refuse_pointers, text_files, weight_files
 from mmx.checkpoints.hub import SETTINGS_FILES, WEIGHT_FILES
-from mmx.cost import without_numbers
 from mmx.errors import CheckpointError, MmxError, UsageError, shown_value
 from mmx.files import hash_of_files
 
@@ -98,6 +97,8 @@ def load_with_leftovers(source: Source, architecture: str, *, device: str = "cpu
 def outline(source: Source, architecture: str, *, device: str = "cpu",
             dtype: str = "float32") -> tuple[PreTrainedModel, tuple[str, ...]]:
     """The model without a number in it, and without memory: see `mmx.cost`. Its weights are not read."""
+    from mmx.cost import without_numbers  # PyTorch's compiler comes with it
+
     config, model_class = read_config(source), getattr(transformers, architecture)
     quiet()
 

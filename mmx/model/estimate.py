@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mmx.cost import rehearsal
 from mmx.elements import Prepared
 from mmx.methods import Method
 from mmx.model.batching import Group, Job
@@ -33,6 +32,8 @@ def rehearse(group: Group, methods: Sequence[Method], max_memory: int | None = N
     Args:
         max_memory, more: see `attribute`.
     """
+    from mmx.cost import rehearsal  # PyTorch's compiler comes with it
+
     asking = group.parts.model.asking
     jobs = [job if asking.counts(job.asked) else _about(job, group) for job in group.jobs]
     with rehearsal(group.parts.model.network) as counted:
