@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
+
+Network = TypeVar("Network", bound=nn.Module)
 
 _ATEN = torch.ops.aten
 _SCALAR = _ATEN._local_scalar_dense.default
@@ -145,7 +147,7 @@ def rehearsal(network: nn.Module) -> Iterator[Rehearsal]:
         yield counted
 
 
-def without_numbers(make: Callable[[], nn.Module]) -> nn.Module:
+def without_numbers(make: Callable[[], Network]) -> Network:
     """A network that takes no memory, for rehearsals."""
     with FakeTensorMode(allow_non_fake_inputs=True), _Said():
         return make()

@@ -10,11 +10,12 @@ from transformers import LlamaConfig, LlamaForCausalLM, ViTConfig, ViTForImageCl
 
 from mmx.bench.explain import Explained
 from mmx.bench.floor import floor, has_sdpa, shares_samples
-from mmx.bench.memory import LiveBytes, peak_bytes
+from mmx.bench.memory import peak_bytes
 from mmx.bench.models import DECODER
 from mmx.bench.subjects import Backward, Subject, described
 from mmx.bench.tables import Printer, straight_line
 from mmx.bench.timing import interleaved
+from mmx.cost import Counting
 from mmx.engine import attribute
 from mmx.errors import CaptureError
 from mmx.methods import get_method
@@ -110,13 +111,13 @@ def test_memory_is_what_is_held_at_a_time() -> None:
 
 def test_memory_that_only_the_graph_holds_counts_until_it_is_let_go() -> None:
     given = torch.ones(MB // 4, requires_grad=True)
-    with LiveBytes() as live:
+    with Counting() as live:
         score = given.exp().sin().sum()
-        assert MB <= live.now < 1.01 * MB  # what exp gave, which both need
+        assert MB <= live.live < 1.01 * MB  # what exp gave, which both need
         score.backward()
         del score
     assert given.grad is not None
-    assert live.now == MB and 3 * MB <= live.peak < 3.01 * MB
+    assert live.live == MB and 3 * MB <= live.peak < 3.01 * MB
 
 
 def test_what_fails_is_left_out_of_the_run_and_said() -> None:
