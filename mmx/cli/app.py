@@ -71,7 +71,7 @@ def main() -> None:
     prepare_streams()
     if not (sys.warnoptions or debug_wanted()):
         warnings.simplefilter("ignore")
-    warnings.simplefilter("always", Notice)
+    warnings.simplefilter("once", Notice)
     warnings.showwarning = _shown(warnings.showwarning)
     try:
         code = app(prog_name="mmx", standalone_mode=False)

@@ -1,5 +1,6 @@
 """Runs the model on many reduced inputs at once, each distinct one a single time."""
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -7,6 +8,8 @@ import torch
 from torch import Tensor
 
 from mmx.arrays import Bool, Int, Shaped
+from mmx.devices import is_out_of_memory, make_room
+from mmx.errors import Notice
 from mmx.perturbation.removal import Inputs, Removal
 
 _BITS = 62  # in a word of a key
@@ -65,10 +68,22 @@ def run_subsets(removal: Removal, inputs: Inputs, subsets: Subsets, *, tokens_at
     lengths = torch.stack([counts["text"], counts["image"]], dim=1)[order].tolist()
     found = []
     for start, end, words, regions in _turns(lengths, tokens_at_once):
-        rows = wanted[order[start:end]]
-        sizes = {"text": words, "image": regions}
-        found.append(read(removal.logits(inputs, rows.samples, rows.kept, sizes)))
+        found += _read(removal, inputs, wanted[order[start:end]], {"text": words, "image": regions}, read)
     return torch.cat(found)[order.argsort()[places]]
+
+
+def _read(removal: Removal, inputs: Inputs, rows: Subsets, sizes: Mapping[str, int],
+          read: Callable[[Tensor], Tensor]) -> list[Tensor]:
+    """Of rows in order, in halves where the device has no room for all of them."""
+    try:
+        return [read(removal.logits(inputs, rows.samples, rows.kept, sizes))]
+    except Exception as error:
+        if len(rows) == 1 or not is_out_of_memory(error):
+            raise
+    make_room(rows.samples.device)  # when the error has let go of what it held
+    warnings.warn("reduced inputs go through the model in smaller batches, for want of memory", Notice, stacklevel=2)
+    places = torch.arange(len(rows), device=rows.samples.device)
+    return [one for half in places.chunk(2) for one in _read(removal, inputs, rows[half], sizes, read)]
 
 
 def _turns(lengths: list[list[int]], tokens_at_once: int) -> Iterator[tuple[int, int, int, int]]:

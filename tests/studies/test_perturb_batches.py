@@ -6,7 +6,7 @@ from torch import Tensor
 from vqa_networks import NETWORKS, REGIONS, WORDS, batch, by_hand, drawn_scores
 
 from mmx.capture.recording import silenced_calls
-from mmx.errors import UsageError
+from mmx.errors import Notice, UsageError
 from mmx.perturbation.encoded import perturb
 from mmx.perturbation.forwards import Subsets, run_subsets
 from mmx.perturbation.memory import samples_at_once, tokens_at_once
@@ -83,6 +83,26 @@ def test_how_much_runs_at_once_does_not_matter(known: Removal, tokens: int) -> N
     alone = torch.cat([run_subsets(known, inputs, subsets[torch.tensor([row])], tokens_at_once=1)
                        for row in range(12)])
     torch.testing.assert_close(found, alone, atol=1e-5, rtol=1e-5)
+
+
+def test_a_device_without_room_gets_smaller_batches(known: Removal, monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = batch(known)
+    present = {"text": torch.ones(1, 4, dtype=torch.bool), "image": torch.ones(1, 3, dtype=torch.bool)}
+    kept = torch.ones(1, 4, 3, dtype=torch.bool).tril()
+    subsets = Subsets.of_steps(kept, "image", present)
+    expected, logits, tried = run_subsets(known, inputs, subsets, tokens_at_once=10**6), Removal.logits, []
+
+    def short(self: Removal, given: dict, samples: Tensor, kept: dict, sizes: dict) -> Tensor:
+        tried.append(len(samples))
+        if len(samples) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return logits(self, given, samples, kept, sizes)
+
+    monkeypatch.setattr(Removal, "logits", short)
+    with pytest.warns(Notice, match="smaller batches"):
+        found = run_subsets(known, inputs, subsets, tokens_at_once=10**6)
+    assert max(tried) > 1
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_what_is_kept_alike_runs_once(known: Removal, monkeypatch: pytest.MonkeyPatch) -> None:
