@@ -66,8 +66,8 @@ def test_an_explanation_imports_no_compiler_and_no_optimizers(tmp_path: Path) ->
 
 
 def test_a_detector_s_image_processor_imports_no_compiler(tiny_detr: Path, tmp_path: Path) -> None:
-    loaded = modules_after("explain", str(REPOSITORY / "sample_inputs" / "scene-5029.png"), "--query", "1", "--model",
-                           str(tiny_detr), "-o", str(tmp_path))
+    loaded = modules_after("explain", str(REPOSITORY / "sample_inputs" / "scene-5029.png"), "--query", "1", "--format",
+                           "json", "--model", str(tiny_detr), "-o", str(tmp_path))
     assert "torchvision.transforms.v2" in loaded
     assert not loaded & (COMPILER | OPTIMIZERS)
 
