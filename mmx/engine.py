@@ -9,7 +9,7 @@ from transformers import PreTrainedModel
 
 from mmx.arrays import Bool, Float, Int
 from mmx.asking import Asking
-from mmx.capture import Capture, Chosen, ForwardPass, Outputs, capture_items, run_forward, turns_of
+from mmx.capture import Capture, Chosen, ForwardPass, Outputs, Places, capture_items, run_forward
 from mmx.capture.lrp import MissingRuleError, RuleMode
 from mmx.devices import free_memory
 from mmx.errors import CaptureError
@@ -101,7 +101,7 @@ def attribute(
     folded = _bytes_folded(passed)
     keep = folded <= allowed
     a_turn = _bytes_a_turn(passed, (*gradient_sites, *lrp_sites)) + (folded if keep else 0)
-    chunks = _chunks(chosen.samples, a_turn, allowed)
+    chunks = _chunks(chosen.places, a_turn, allowed)
     work = _Work(model, inputs, passed, schedule, _padded_streams(valid), seeds, sizes, keep)
     parts: list[Scores] = []
     left_out: dict[str, str] = {}
@@ -140,7 +140,16 @@ class _Work:
             gradient_sites=_sites(methods, "gradient", self.schedule, family),
             lrp_sites=_sites(methods, "lrp", self.schedule, family), reference=family.reference, keep=self.keep,
             last=last)
-        return {method.name: self._handed_out(method, captured) for method in methods}
+        found = {method.name: self._handed_out(method, captured) for method in methods}
+        self._check_finite(found)
+        return found
+
+    def _check_finite(self, found: Scores) -> None:
+        """Read from the device once for all of them."""
+        named = [(name, stream, scores) for name, streams in found.items() for stream, scores in streams.items()]
+        for (name, stream, _), good in zip(named, _all_true([torch.isfinite(one[2]) for one in named]), strict=True):
+            if not good:
+                raise _not_finite(name, stream, self.model)
 
     def _handed_out(self, method: Method, captured: Capture) -> dict[str, Float[Tensor, "items _tokens"]]:
         rows = method.rows(captured)
@@ -148,15 +157,16 @@ class _Work:
                            self.model.network.config)
         if not found:
             raise CaptureError(f"{method.name} gives no scores for {self.model.asking.subject.name}.")
-        for stream, scores in found.items():
-            if not torch.isfinite(scores).all():
-                raise _not_finite(method, stream, self.model)
         return found
 
 
-def _not_finite(method: Method, stream: str, model: Described) -> CaptureError:
+def _all_true(several: Sequence[Bool[Tensor, "..."]]) -> list[bool]:
+    return torch.stack([one.all() for one in several]).tolist() if several else []
+
+
+def _not_finite(method: str, stream: str, model: Described) -> CaptureError:
     low = str(model.network.dtype).removeprefix("torch.")
-    return CaptureError(f"The {stream} scores of {method.name} on {model.asking.subject.name} are not finite (NaN or "
+    return CaptureError(f"The {stream} scores of {method} on {model.asking.subject.name} are not finite (NaN or "
                         f"infinite) in {low}.", 'Take `dtype="float32"`.' if low in ("float16", "bfloat16") else None)
 
 
@@ -167,7 +177,8 @@ def _sites(methods: Sequence[Method], need: str, schedule: Schedule, family: Fam
 
 def _padded_streams(valid: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Without the streams whose tokens all count: masking maps as large as a detector's costs a backward's fifth."""
-    return {stream: mask for stream, mask in valid.items() if not mask.all()}
+    whole = _all_true(list(valid.values()))
+    return {stream: mask for (stream, mask), all_count in zip(valid.items(), whole, strict=True) if not all_count}
 
 
 def _bytes_a_turn(passed: ForwardPass, sites: Sequence[Site]) -> int:
@@ -181,13 +192,12 @@ def _bytes_folded(passed: ForwardPass) -> int:
     return 4 * sum(batch * rows * cols for batch, _, rows, cols in shapes)
 
 
-def _chunks(samples: Int[Tensor, " items"], bytes_a_turn: int, allowed: int) -> list[Int[Tensor, " _chunk"]]:
+def _chunks(places: Places, bytes_a_turn: int, allowed: int) -> list[Int[Tensor, " _chunk"]]:
     """Items that go through one backward together; one item of every sample makes a turn."""
-    if not len(samples):
-        return []
     turns_at_once = max(1, allowed // max(1, bytes_a_turn))
-    chunk_of = turns_of(samples) // turns_at_once
-    return [torch.nonzero(chunk_of == number).flatten() for number in range(int(chunk_of.max()) + 1)]
+    chunk_of = [turn // turns_at_once for turn in places.turns]
+    return [torch.tensor([item for item, one in enumerate(chunk_of) if one == number], device=places.index.device)
+            for number in range(max(chunk_of, default=-1) + 1)]
 
 
 def _default_memory(device: torch.device) -> int:

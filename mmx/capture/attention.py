@@ -58,6 +58,19 @@ class Mixed:
         mask = self.mask if self.mask is None or self.mask.shape[2] == 1 else self.mask[:, :, rows]
         return attention_rows(self.query[:, :, rows], key, self.scale, mask, rows.start if self.causal else None)
 
+    def departure(self) -> float:
+        """How far map · value is from the output at most, beside its largest entry; 0 where either is not known."""
+        if self.value is None or self.output is None:
+            return 0.0
+        heads, rows = self.shape[1:3]
+        map_ = self.map
+        if map_ is None:
+            assert self.key is not None
+            map_ = self.map_rows(slice(0, rows), of_all_heads(self.key, heads))
+        output = self.output.detach()
+        apart = (map_.detach() @ of_all_heads(self.value.detach(), heads) - output).abs().max()
+        return float(apart / output.abs().max().clamp(min=torch.finfo(output.dtype).tiny))
+
     @property
     def reached(self) -> Tensor:
         """What the score is differentiated by: d score / d map = d score / d output · valueᵀ."""

@@ -1,13 +1,42 @@
 """What is explained, and which rows explain it."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from mmx.arrays import Float, Int
+from mmx.arrays import Float, Int, Shaped
+
+
+class Places:
+    """Which entry of a batch each item belongs to, read from the device once."""
+
+    def __init__(self, index: Int[Tensor, " items"]) -> None:
+        self.index, self.numbers = index, tuple(index.tolist())
+
+    @cached_property
+    def turns(self) -> tuple[int, ...]:
+        """How many earlier items belong to the same entry: items of one turn share one backward."""
+        before: Counter[int] = Counter()
+        found = []
+        for number in self.numbers:
+            found.append(before[number])
+            before[number] += 1
+        return tuple(found)
+
+    def are_all(self, count: int) -> bool:
+        """Whether the items are the entries of a batch of `count`, in order."""
+        return self.numbers == tuple(range(count))
+
+    def take(self, values: Shaped[Tensor, " batch *rest"]) -> Shaped[Tensor, " items *rest"]:
+        """The entry of every item; a single one where that is the same for all."""
+        if self.are_all(len(values)):
+            return values
+        return values[self.index[:1]] if len(set(self.numbers)) == 1 else values[self.index]
 
 
 @dataclass(frozen=True)
@@ -33,6 +62,19 @@ class Chosen:
                       None if self.positions is None else self.positions[items],
                       {stream: entries[items] for stream, entries in self.entries.items()},
                       None if self.targets is None else self.targets[items])
+
+    @cached_property
+    def places(self) -> Places:
+        """Of the samples."""
+        return Places(self.samples)
+
+    @cached_property
+    def _places(self) -> dict[str, Places]:
+        return {stream: Places(entries) for stream, entries in self.entries.items()}
+
+    def places_of(self, stream: str) -> Places:
+        """Where in the batch of a stream each item is."""
+        return self._places.get(stream, self.places)
 
     def entries_of(self, stream: str) -> Int[Tensor, " items"]:
         """Where in the batch of a stream's maps each item is."""

@@ -1,7 +1,6 @@
 """Attention maps of the explained items, made block of rows by block of rows when they are read, and never kept."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 
 import torch
@@ -9,33 +8,8 @@ from torch import Tensor
 
 from mmx.arrays import Bool, Float, Int, Shaped
 from mmx.capture.attention import Mixed, attention_rows, of_all_heads, row_blocks
+from mmx.capture.choice import Places
 from mmx.capture.lrp_rules import safe_divide
-
-
-@dataclass(frozen=True)
-class Entries:
-    """Which entry of a batch each item belongs to.
-
-    Attributes:
-        each: the items are the entries, in order.
-        single: all are of one entry, which then stands for all of them.
-    """
-
-    index: Int[Tensor, " items"]
-    each: bool
-    single: bool
-
-    @classmethod
-    def of(cls, index: Int[Tensor, " items"], batch: int) -> "Entries":
-        """Looks once at where they lie."""
-        places = index.tolist()
-        return cls(index, places == list(range(batch)), len(set(places)) == 1)
-
-    def take(self, values: Shaped[Tensor, " batch *rest"]) -> Shaped[Tensor, " items *rest"]:
-        """Row `index[i]` for every item; one row where that is the same for all."""
-        if self.each:
-            return values
-        return values[self.index[:1]] if self.single else values[self.index]
 
 
 class AttentionMap:
@@ -43,20 +17,20 @@ class AttentionMap:
 
     Args:
         mixed: of the whole batch, outside the graph.
-        entries: the entry that each item is of.
+        places: the entry that each item is of.
         gradient: d score / d output of the attention, or / d map where the output is not known; None without a path.
         relevance: LRP relevance of the same.
         valid_rows, valid_cols: tokens that count, where some do not: the others are taken out of the map.
     """
 
-    def __init__(self, mixed: Mixed, entries: Entries, gradient: Float[Tensor, "items heads rows _any"] | None = None,
+    def __init__(self, mixed: Mixed, places: Places, gradient: Float[Tensor, "items heads rows _any"] | None = None,
                  relevance: Float[Tensor, "items heads rows _any"] | None = None,
                  valid_rows: Bool[Tensor, "items rows"] | None = None,
                  valid_cols: Bool[Tensor, "items cols"] | None = None) -> None:
-        self._mixed, self._entries = mixed, entries
+        self._mixed, self._places = mixed, places
         self._gradient, self._relevance = gradient, relevance
         self._valid_rows, self._valid_cols = valid_rows, valid_cols
-        self.shape = (len(entries.index), *mixed.shape[1:])
+        self.shape = (len(places.index), *mixed.shape[1:])
 
     @classmethod
     def of(cls, attention: Float[Tensor, "items heads rows cols"],
@@ -64,7 +38,7 @@ class AttentionMap:
            relevance: Float[Tensor, "items heads rows cols"] | None = None) -> "AttentionMap":
         """Of maps that are there already."""
         index = torch.arange(len(attention), device=attention.device)
-        return cls(Mixed(map=attention), Entries.of(index, len(attention)), gradient, relevance)
+        return cls(Mixed(map=attention), Places(index), gradient, relevance)
 
     @property
     def has_gradient(self) -> bool:
@@ -124,13 +98,13 @@ class AttentionMap:
     def keys(self) -> Float[Tensor, "#items heads cols _width"] | None:
         """Of a map that is made of them."""
         key = self._mixed.key
-        return None if key is None else _full(of_all_heads(self._entries.take(key), self.shape[1]))
+        return None if key is None else _full(of_all_heads(self._places.take(key), self.shape[1]))
 
     def values(self) -> Float[Tensor, "#items heads cols _width"] | None:
         """Of tokens that count; None where they are not known."""
         if self._mixed.value is None:
             return None
-        values = _full(of_all_heads(self._entries.take(self._mixed.value), self.shape[1]))
+        values = _full(of_all_heads(self._places.take(self._mixed.value), self.shape[1]))
         return values if self._valid_cols is None else values * self._valid_cols[:, None, :, None]
 
     def attention_at(self, rows: "Rows", shared: "_Shared", cols: int) -> Float[Tensor, "#items heads _rows {cols}"]:
@@ -150,7 +124,7 @@ class AttentionMap:
         mask = self._mixed.mask
         if mask is None:
             return None
-        mask = mask[..., :cols] if len(mask) == 1 else self._entries.take(mask[..., :cols])
+        mask = mask[..., :cols] if len(mask) == 1 else self._places.take(mask[..., :cols])
         return _rows_of(mask, rows) if mask.shape[2] > 1 else mask
 
     def gradient_at(self, rows: "Rows", shared: "_Shared", cols: int) -> Float[Tensor, "items heads _rows {cols}"]:
@@ -182,8 +156,8 @@ class AttentionMap:
     def _taken(self, values: Tensor, rows: "Rows") -> Tensor:
         """Rows of what belongs to entries, for each item."""
         if isinstance(rows, slice):
-            return _full(self._entries.take(values[:, :, rows]))
-        return _full(values[self._entries.index, :, rows].unsqueeze(2))
+            return _full(self._places.take(values[:, :, rows]))
+        return _full(values[self._places.index, :, rows].unsqueeze(2))
 
     def _last(self, rows: "Rows") -> Tensor | int | None:
         """The last column that each of some rows may look at, or that of the first of them."""

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, fields, replace
 import torch
 from torch import Tensor, nn
 
-from mmx.arrays import Bool, Float, Int, Shaped
+from mmx.arrays import Bool, Float, Shaped
 from mmx.capture.attention import Mixed
-from mmx.capture.choice import Chosen, Readout
+from mmx.capture.choice import Chosen, Places, Readout
 from mmx.capture.folding import Fold, Folded
 from mmx.capture.lrp import RuleMode
-from mmx.capture.maps import AttentionMap, Entries
+from mmx.capture.maps import AttentionMap
 from mmx.capture.recording import recording
 from mmx.errors import CaptureError
 from mmx.reference import Reference
@@ -111,20 +111,14 @@ def capture_items(passed: ForwardPass, schedule: Schedule, chosen: Chosen, reado
             lrp = gradients(chosen, {site: passed.mixed[site] for site in lrp_sites})
     gradient = gradients(chosen, {site: passed.mixed[site] for site in gradient_sites}, last=last)
     sizes, samples = passed.sizes, chosen.samples
-    entries = {stream: Entries.of(chosen.entries_of(stream), batch) for stream, batch in _batches(passed).items()}
     kept = {stream: torch.ones(len(samples), size, dtype=torch.bool, device=samples.device)
             for stream, size in sizes.items()}
     padded = {stream: mask[chosen.entries_of(stream)] for stream, mask in valid.items()}
-    maps = {site: AttentionMap(_outside_the_graph(mixed), entries[site.rows], gradient.get(site), lrp.get(site),
-                               padded.get(site.rows), padded.get(site.cols))
+    maps = {site: AttentionMap(_outside_the_graph(mixed), chosen.places_of(site.rows), gradient.get(site),
+                               lrp.get(site), padded.get(site.rows), padded.get(site.cols))
             for site, mixed in passed.mixed.items()}
-    return Capture(schedule, readouts, sizes, kept | padded, maps, [seeds[i] for i in samples.tolist()], reference,
+    return Capture(schedule, readouts, sizes, kept | padded, maps, [seeds[i] for i in chosen.places.numbers], reference,
                    keep)
-
-
-def _batches(passed: ForwardPass) -> dict[str, int]:
-    """How many entries each stream has, whose rows attend."""
-    return {site.rows: mixed.shape[0] for site, mixed in passed.mixed.items()}
 
 
 def _outside_the_graph(mixed: Mixed) -> Mixed:
@@ -150,8 +144,8 @@ def gradients(chosen: Chosen, mixed: Mapping[Site, Mixed], *, last: bool = False
                               *({stream} for stream in chosen.entries)]]
     groups = [group for group in groups if group]
     for number, group in enumerate(groups):
-        entries = chosen.entries_of(next(iter(group)).rows)
-        by_site |= _gradients_of_one_batch(chosen.scores, entries, group,
+        places = chosen.places_of(next(iter(group)).rows)
+        by_site |= _gradients_of_one_batch(chosen.scores, places, group,
                                            keep_graph=not last or number < len(groups) - 1)
     for site in mixed:
         if site.reaches_target and site not in by_site:
@@ -160,29 +154,20 @@ def gradients(chosen: Chosen, mixed: Mapping[Site, Mixed], *, last: bool = False
     return by_site
 
 
-def _gradients_of_one_batch(scores: Float[Tensor, " items"], entries: Int[Tensor, " items"],
+def _gradients_of_one_batch(scores: Float[Tensor, " items"], places: Places,
                             reached: Mapping[Site, Float[Tensor, "batch _heads _rows _any"]], *, keep_graph: bool,
                             ) -> dict[Site, Float[Tensor, "items _heads _rows _any"]]:
     """One backward for all items whose entries differ; items of one entry take turns in a batched one."""
-    turns = turns_of(entries)
-    shared = bool(turns.max() > 0)
-    weights = _one_per_turn(scores, turns) if shared else torch.ones_like(scores)
+    count = max(places.turns) + 1
+    turns = torch.tensor(places.turns, device=scores.device)
+    weights = (torch.nn.functional.one_hot(turns, count).T.to(scores.dtype) if count > 1 else torch.ones_like(scores))
     inside = [site for site, values in reached.items() if values.requires_grad]
-    found = torch.autograd.grad(scores, [reached[site] for site in inside], weights, is_grads_batched=shared,
+    found = torch.autograd.grad(scores, [reached[site] for site in inside], weights, is_grads_batched=count > 1,
                                 allow_unused=True, retain_graph=keep_graph) if inside else ()
-    taken = None if shared else Entries.of(entries, len(next(iter(reached.values()))))
-    return {site: gradient[turns, entries] if taken is None else _for_items(gradient, taken)
-            for site, gradient in zip(inside, found, strict=True) if gradient is not None}
 
+    def of_items(gradient: Tensor) -> Tensor:
+        if count > 1:
+            return gradient[turns, places.index]
+        return gradient if places.are_all(len(gradient)) else gradient[places.index]
 
-def _for_items(gradient: Tensor, entries: Entries) -> Tensor:
-    return gradient if entries.each else gradient[entries.index]
-
-
-def turns_of(samples: Int[Tensor, " items"]) -> Int[Tensor, " items"]:
-    """How many earlier items belong to the same sample: items of one turn share one backward."""
-    return (samples[:, None] == samples[None]).tril(-1).sum(dim=1)
-
-
-def _one_per_turn(scores: Float[Tensor, " items"], turns: Int[Tensor, " items"]) -> Float[Tensor, "turns items"]:
-    return torch.nn.functional.one_hot(turns).T.to(scores.dtype)
+    return {site: of_items(gradient) for site, gradient in zip(inside, found, strict=True) if gradient is not None}

@@ -132,9 +132,13 @@ def _maps(model: Model, run: list[_Run]) -> str:
     passed = run_forward(model.network, schedule, model.family.roots, lambda: model.described.run(inputs),
                          in_graph=True, rules=None)
     run.append(_Run(inputs, schedule, passed))
+    for site, mixed in passed.mixed.items():
+        if not (apart := mixed.departure()) <= 10 * _CLOSE[passed.outputs["logits"].dtype]:
+            raise MmxError(f"{site.module} mixes otherwise than by its map: the output is {apart:.1e} from map times "
+                           "values.")
     heads = sorted({found.shape[1] for found in passed.mixed.values()})
     return (f"{len(passed.mixed)} of {len(sites_of(schedule))}, {' or '.join(map(str, heads))} heads each; "
-            "every row sums to 1")
+            "every row sums to 1, and map times values is what each attention gives")
 
 
 @torch.no_grad()

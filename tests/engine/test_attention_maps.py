@@ -1,5 +1,7 @@
 """Maps that are made as they are read are those that a model keeps: one network, mixing in three ways, in float64."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -202,3 +204,14 @@ def test_checkpointed_layers_are_as_they_were_afterwards() -> None:
     network = Network(WAYS[0], "none", HEADS)
     captured(WAYS[0], "none", HEADS, [0], False, False, network, checkpoint=True)
     assert not any("forward" in vars(layer) for layer in network.layers)
+
+
+@pytest.mark.parametrize("mask", MASKS)
+def test_how_far_a_map_is_from_what_was_mixed_is_seen(mask: str) -> None:
+    network = Network(WAYS[0], mask, 2)
+    schedule: Schedule = ((Site("layers.0.mix", "text", "text"),),)
+    passed = run_forward(network, schedule, (), lambda: {"logits": network(torch.randn(2, TOKENS, WIDTH).double())},
+                         in_graph=False, rules=None)
+    [mixed] = passed.mixed.values()
+    assert mixed.departure() < 1e-12
+    assert replace(mixed, scale=0.5).departure() > 1e-3
