@@ -10,6 +10,7 @@ from mmx.bench.cases import CASES, Answering, Published
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
+Methods = Annotated[list[str] | None, typer.Option("--method", "-m", help="May be repeated (default: all).")]
 Rounds = Annotated[int | None, typer.Option(min=1, help="Rounds; every round runs everything once (default: 3, or 1).")]
 Threads = Annotated[int, typer.Option(min=1, help="CPU threads.")]
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
@@ -104,7 +105,7 @@ def perturb(
         help="May be repeated (default: both).")] = None,
     samples: Annotated[int, typer.Option(min=1, help="Samples that all methods are tested on.")] = 4,
     protocol: Annotated[str, typer.Option(help="iccv21 or clean.")] = "iccv21",
-    method: Annotated[list[str] | None, typer.Option("--method", "-m", help="May be repeated (default: all).")] = None,
+    method: Methods = None,
     at_once: Annotated[list[int] | None, typer.Option(
         min=1, help="Rows of the plain forwards that set the aim; may be repeated (default: 4, 16 and 64; on a GPU "
         "64, 256 and 1024).")] = None,
@@ -134,7 +135,7 @@ def perturb(
 def segment(
     model: Annotated[str, typer.Option(help="A detector: a folder or a name.")] = "shapes-detr",
     pictures: Annotated[int, typer.Option(min=1, help="Drawn scenes.")] = 24,
-    method: Annotated[list[str] | None, typer.Option("--method", "-m", help="May be repeated (default: all).")] = None,
+    method: Methods = None,
     at_once: Annotated[list[int] | None, typer.Option(
         min=1, help="Pictures of the plain forwards that set the aim; may be repeated (default: 1, 4 and 8).")] = None,
     rounds: Rounds = None,
