@@ -58,7 +58,7 @@ class Matrix(Protocol):
 
 
 class Readout(Protocol):
-    """Which row of a stream's relevance is read: a single one, or a mean of rows by weights."""
+    """Which row of a stream's relevance is read: a single one, or a sum of rows by weights."""
 
     @property
     def stream(self) -> str:
@@ -233,6 +233,8 @@ def propagate(
 ) -> Relevance:
     """Eq. 6 to 11 along the schedule, from R[x,x] = I and R[x,y] = 0.
 
+    Eq. 11, R[x,x] ← R[x,x] + Ā R[y,x], holds for whatever y carries: R[x,z] ← R[x,z] + Ā R[y,z] of a third stream z.
+
     Args:
         schedule: the model's sites, in steps that read the state from before the step.
         fused: eq. 5 of each site that matters to the target; a site that is absent adds nothing.
@@ -264,19 +266,25 @@ def propagate(
                     for stream in (site.rows, site.cols):
                         if isinstance(factor := within_cross(stream), Normalized):
                             left = left * ~factor.undefined(drop_undefined[stream])[:, None, None]
-                back = state.crosses.get((site.cols, site.rows))
-                to_self = None if back is None else fused[site].times(back.dense())
-                additions.append((site, left, within_cross(site.cols), to_self))
+                carried = {cols: fused[site].times(cross.dense())
+                           for (rows, cols), cross in state.crosses.items() if rows == site.cols}
+                additions.append((site, left, within_cross(site.cols), carried))
         for site in present:
             if site.is_self:
                 _attend(state, site.rows, fused[site])
-        for site, left, right, to_self in additions:
-            key = (site.rows, site.cols)
-            old = state.crosses.get(key)
-            state.crosses[key] = CrossRelevance(left, right) if old is None else old.add(left, right)
-            if to_self is not None:
-                state.selves[site.rows] = state.selves[site.rows].add(to_self)
+        for site, left, right, carried in additions:
+            _add(state, (site.rows, site.cols), left, right)
+            for cols, addition in carried.items():
+                if cols == site.rows:
+                    state.selves[cols] = state.selves[cols].add(addition)
+                else:
+                    _add(state, (site.rows, cols), addition, _IDENTITY)
     return state
+
+
+def _add(state: Relevance, key: tuple[str, str], left: Float[Tensor, "batch rows cols"], right: Factor) -> None:
+    old = state.crosses.get(key)
+    state.crosses[key] = CrossRelevance(left, right) if old is None else old.add(left, right)
 
 
 def _attend(state: Relevance, stream: str, fused: Matrix) -> None:

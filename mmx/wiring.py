@@ -1,8 +1,8 @@
 """A family's table applied to tensors: the model run, which tokens count, which rows explain, what is handed out."""
 
 from collections import defaultdict
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -32,8 +32,9 @@ def run(network: nn.Module, family: Family, inputs: Inputs) -> Outputs:
         CheckpointError: the model fails on the inputs, or its logits are not finite.
     """
     inputs = family.completed(inputs)
-    with family.around(network) if family.around else nullcontext():
+    with family.around(network) if family.around else nullcontext(), _answering(network, family.answers) as answered:
         found = _forward(network, inputs, family.arguments)
+    found = answered[-1] if answered else found
     outputs = family.outputs(found, network, inputs)
     if not torch.isfinite(outputs["logits"]).all():
         raise _not_finite(network, inputs, outputs["logits"].dtype)
@@ -52,6 +53,19 @@ def _forward(network: nn.Module, inputs: Inputs, arguments: Mapping[str, Any]) -
         raise CheckpointError(f"{type(network).__name__} fails on {given}: {' '.join(str(error).split()).rstrip('.')}.",
                               "Its config.json does not fit its weights, its tokenizer or its image processor.") \
             from error
+
+
+@contextmanager
+def _answering(network: nn.Module, module: str) -> Iterator[list[Any]]:
+    """The outputs of a module of the network, if one is named."""
+    found: list[Any] = []
+    handles = [network.get_submodule(module).register_forward_hook(
+        lambda _module, _inputs, output: found.append(output))] if module else []
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def _not_finite(network: nn.Module, inputs: Inputs, dtype: torch.dtype) -> MmxError:
@@ -192,7 +206,7 @@ def _readout(family: Family, read: Read, inputs: Inputs, outputs: Outputs, chose
         return Readout(read.stream, torch.zeros_like(entries), torch.cat(shares).to(entries.device, dtype))
     if read.row is None:
         assert chosen.positions is not None
-        return Readout(read.stream, chosen.positions)
+        return Readout(read.stream, chosen.positions, chosen.weights)
     if isinstance(read.row, int):
         return Readout(read.stream, torch.full_like(entries, read.row % size))
     return Readout(read.stream, read.row(inputs, outputs)[entries])
@@ -220,9 +234,10 @@ def handed_out(family: Family, rows: Rows, found: tuple[Readout, ...], inputs: I
 
 
 def _reached(schedule: Schedule) -> Mapping[str, list[str]]:
-    """The other streams that each one attends to."""
+    """The other streams that each one attends to, or that those attend to."""
     found: dict[str, list[str]] = defaultdict(list)
     for site in sites_of(schedule):
-        if not site.is_self and site.cols not in found[site.rows]:
-            found[site.rows].append(site.cols)
+        if not site.is_self:
+            found[site.rows] += [cols for cols in (site.cols, *found[site.cols])
+                                 if cols not in (site.rows, *found[site.rows])]
     return found

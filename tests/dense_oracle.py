@@ -41,7 +41,7 @@ def dense_start(sizes: Mapping[str, int]) -> Matrices:
 def dense_walk(schedule: Schedule, fused: Mapping[Site, Tensor], sizes: Mapping[str, int], *,
                normalize: bool = True, self_in_cross: bool = True,
                undefined_drops: Mapping[str, Tensor] | None = None) -> Matrices:
-    """Eq. 6, 7, 10 and 11 on full matrices; every site of a step reads `old`.
+    """Eq. 6, 7, 10 and 11 on full matrices, the last for every stream that the keys carry; all of a step read `old`.
 
     `undefined_drops`: the tokens (tokens,) bool whose 0/0 in eq. 8 makes eq. 10 add nothing at all.
     """
@@ -64,7 +64,9 @@ def dense_walk(schedule: Schedule, fused: Mapping[Site, Tensor], sizes: Mapping[
                 own, other = dense_normalize(own), dense_normalize(other)
             if not dropped:
                 relevance[s, q] = relevance[s, q] + (own.T @ map_ @ other if self_in_cross else map_)
-            relevance[s, s] = relevance[s, s] + map_ @ old[q, s]
+            for y in sizes:
+                if y != q:
+                    relevance[s, y] = relevance[s, y] + map_ @ old[q, y]
     return relevance
 
 

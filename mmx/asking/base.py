@@ -12,7 +12,7 @@ from torch import Tensor
 from mmx.arrays import Float, Int
 from mmx.capture import Chosen, Outputs
 from mmx.errors import UsageError, unknown_choice
-from mmx.results import Asked, Item, Prediction, check_fits
+from mmx.results import Asked, Item, Prediction, Words, check_fits
 
 RUNNERS_UP = 5
 
@@ -44,11 +44,15 @@ class Each:
 
 @dataclass(frozen=True)
 class Batch:
-    """Pictures that run together: what is asked of each, settled, which samples are its, and its width and height."""
+    """Pictures that run together: what is asked of each, settled, which samples are its, its width and height.
+
+    `answers` are what the model wrote of each, where it writes.
+    """
 
     asked: tuple[Asked, ...]
     samples: tuple[tuple[int, ...], ...]
     sizes_px: tuple[tuple[int, int], ...]
+    answers: tuple[Words, ...] = ()
 
     @cached_property
     def texts(self) -> tuple[str, ...]:

@@ -47,6 +47,7 @@ class Chosen:
         scores: the explained scores, in the graph.
         samples: the sample that each belongs to.
         positions: where in the readout's stream each is read; None where that follows from the inputs.
+        weights: of several rows that are read in the place of the one at its position, (items, rows).
         entries: of a stream whose batch is not the samples' (CLIP's texts), which entry each item is.
         targets: which class, answer or text is explained.
     """
@@ -56,12 +57,14 @@ class Chosen:
     positions: Int[Tensor, " items"] | None = None
     entries: Mapping[str, Int[Tensor, " items"]] = field(default_factory=dict)
     targets: Int[Tensor, " items"] | None = None
+    weights: Float[Tensor, "items _rows"] | None = None
 
     def __getitem__(self, items: Int[Tensor, " fewer"]) -> "Chosen":
         return Chosen(self.scores[items], self.samples[items],
                       None if self.positions is None else self.positions[items],
                       {stream: entries[items] for stream, entries in self.entries.items()},
-                      None if self.targets is None else self.targets[items])
+                      None if self.targets is None else self.targets[items],
+                      None if self.weights is None else self.weights[items])
 
     @cached_property
     def places(self) -> Places:
@@ -100,16 +103,17 @@ class Rows(Protocol):
 
 @dataclass(frozen=True)
 class Readout:
-    """Which row of a stream's relevance is read: the one at `index`, or a mean of rows by `weights`."""
+    """Which row of a stream's relevance is read: the one at `index`, or a sum by `weights`, of each or of all."""
 
     stream: str
     index: Int[Tensor, " items"]
-    weights: Float[Tensor, " rows"] | None = None
+    weights: Float[Tensor, " rows"] | Float[Tensor, "items rows"] | None = None
 
     def unit(self, size: int, dtype: torch.dtype) -> Float[Tensor, "items 1 {size}"]:
         """The row vector that reads it."""
         if self.weights is not None:
-            return self.weights.to(dtype).expand(len(self.index), 1, size)
+            weights = self.weights.to(dtype)
+            return weights.unsqueeze(1) if weights.dim() == 2 else weights.expand(len(self.index), 1, size)
         return torch.nn.functional.one_hot(self.index, size).to(dtype).unsqueeze(1)
 
     def take(self, matrix: Float[Tensor, "#items rows cols"]) -> Float[Tensor, "items cols"]:

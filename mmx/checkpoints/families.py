@@ -59,9 +59,9 @@ def check_problem(family: Family, config: Any, name: str) -> None:
 
 
 def check_answers(family: Family, name: str) -> None:
-    """Raises UsageError where the model `name` does not answer questions."""
-    if family.needs != "question" or "targets" not in family.score.takes:
-        raise UsageError(f"{name} {family.does}; this test is about answers to questions.",
+    """Raises UsageError where the model `name` does not choose among answers to questions."""
+    if family.needs != "question" or not isinstance(family.score, Classes):
+        raise UsageError(f"{name} {family.does}; this test is about answers to questions, out of a list that it has.",
                          "Name a model that answers: see 'mmx models'.")
 
 

@@ -64,8 +64,11 @@ def explain(
     method: Annotated[list[str] | None, methods_option("default: relevance")] = None,
     target: Annotated[list[str] | None, typer.Option(
         "--target", "-t", metavar="NAME", rich_help_panel=ASKED, autocompletion=complete_target,
-        help="The answer or class to explain, by text or index (default: the predicted one), or which of the --text; "
-        "may be repeated.")] = None,
+        help="The answer or class to explain, by text or index (default: the predicted one), which of the --text, or "
+        "which words of a written answer ('all': as a whole); may be repeated.")] = None,
+    answer: Annotated[str | None, typer.Option(
+        "--answer", metavar="TEXT", rich_help_panel=ASKED,
+        help="Of a model that writes its answers: explain this one in the place of its own.")] = None,
     text: Annotated[list[str] | None, typer.Option(
         "--text", metavar="TEXT", rich_help_panel=ASKED,
         help="Of a model that matches pictures and texts: a text; may be repeated.")] = None,
@@ -153,7 +156,7 @@ def explain(
         several = list(dict.fromkeys(question or [None]))
         asked = Asked("?" if questions is not None else several[0], tuple(dict.fromkeys(text or ())),
                       tuple(target or ()), threshold, tuple(query or ()), class_name,
-                      starts_by_stream(start_layer, start_layer_text))
+                      starts_by_stream(start_layer, start_layer_text), answer=answer)
         requests = gather_requests(images or [], several, questions, images_dir, asked.targets, recursive=recursive)
         names, memory = method or ["relevance"], parse_memory(max_memory)
         default = default_for(name for name, given in vars(asked).items() if given not in (None, (), {}))

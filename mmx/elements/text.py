@@ -88,7 +88,8 @@ class TextEncoder(Encoder):
         tokens, notes = tokens_of(self.tokenizer, text, **options)
         encoded = self.tokenizer(text, return_tensors="pt", return_token_type_ids=self._types,
                                  return_attention_mask=True, **options)
-        return Prepared({name: encoded[name][0] for name in self.declared.names}, (Words(text, tokens),), notes)
+        size = (len(tokens),) if self.declared.padding == "never" else ()
+        return Prepared({name: encoded[name][0] for name in self.declared.names}, (Words(text, tokens),), notes, size)
 
     def collate(self, prepared: Sequence[Prepared]) -> dict[str, Shaped[Tensor, "batch ..."]]:
         if self._fixed:

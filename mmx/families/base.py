@@ -25,7 +25,8 @@ class Text:
     Attributes:
         ask: what a user gives: a question about the picture, or texts that are matched with it.
         names: what the model's forward takes of the tokenizer's result, the ids first.
-        padding: to the longest of a batch, or always to the model's own length.
+        padding: to the longest of a batch, or always to the model's own length; or never, where the class attends to
+            padding: then only texts of one length run together.
         config: where in the config the text model's settings are, "" for the config itself.
         until: the output that says at which token each text ends; what follows does not count. Without, the
             attention mask says what counts.
@@ -36,7 +37,7 @@ class Text:
     ask: Literal["question", "texts"] = "question"
     part: str = "text"
     names: tuple[str, ...] = ("input_ids", "attention_mask", "token_type_ids")
-    padding: Literal["longest", "max_length"] = "longest"
+    padding: Literal["longest", "max_length", "never"] = "longest"
     config: str = ""
     until: str | None = None
 
@@ -96,7 +97,29 @@ class Regions:
         return (self.features, *((self.boxes,) if self.boxes else ()), self.mask, *self.constants)
 
 
-Input = Text | Pixels | Regions
+@dataclass(frozen=True)
+class Written:
+    """The answer that a model writes, token after token, behind a token that starts it.
+
+    Attributes:
+        config: where in the config the settings of the model that writes are, "" for the config itself.
+        start: name in the config of the token that starts it; `end`: of the one that ends it.
+    """
+
+    kind: ClassVar[str] = "written"
+    consists_of: ClassVar[str] = "words"
+    part: str = "answer"
+    names: tuple[str, ...] = ("decoder_input_ids", "decoder_attention_mask")
+    config: str = ""
+    start: str = "bos_token_id"
+    end: str = "eos_token_id"
+
+    @property
+    def mask(self) -> str:
+        return self.names[1]
+
+
+Input = Text | Pixels | Regions | Written
 
 
 # A score says which fields of `Asked` its models take beside what they need, and what can be given in words.
@@ -165,9 +188,21 @@ class Queries:
     choices: ClassVar[str] = "threshold, query and class say what is explained"
 
 
+@dataclass(frozen=True)
+class Tokens:
+    """A logit for each token that may follow each one of an answer, (batch, tokens, vocabulary); "ids" (batch, tokens)
+    are those of the answer: token p of them is scored at p - 1.
+    """
+
+    kind: ClassVar[str] = "tokens"
+    does: ClassVar[str] = "writes answers"
+    takes: ClassVar[frozenset[str]] = frozenset({"targets", "answer"})
+    choices: ClassVar[str] = "target says which words of the answer are explained"
+
+
 Labelled = Classes | Queries
 """Scores of what has names: answers or classes."""
-Score = Labelled | Pairs | Matches
+Score = Labelled | Pairs | Matches | Tokens
 
 
 @dataclass(frozen=True)
@@ -176,7 +211,7 @@ class Read:
 
     Attributes:
         row: its number; or a function of inputs and outputs that gives one for each entry of the stream's batch,
-            (entries,); or None where it is the row of the explained query.
+            (entries,); or None where it is the row of what is explained: a query's, or before a written token.
         weights: in its place, the weight of each part, shared out equally among its tokens.
         omits_itself: the token that is read gets no relevance of its own, as in the reference.
     """
@@ -253,6 +288,7 @@ class Family:
         tokens: what the tokens of a stream are, in order; a stream that is absent is one part of its own name.
         start_layers: by stream, the first layer that is read where none is asked for; -1 is the last one. A stream
             that is absent is read from its first layer on, and nothing else can be asked.
+        answers: the module whose output is read in the place of the model's, where that has less.
         outputs: what is read of the model's output; given that output, the network and the inputs.
         arguments: further arguments of forward.
         around: held while the model runs, given the network.
@@ -271,6 +307,7 @@ class Family:
     tokens: Mapping[str, tuple[Part, ...]] = field(default_factory=dict)
     model_type: str = ""
     start_layers: Mapping[str, int] = field(default_factory=dict)
+    answers: str = ""
     outputs: Callable[[Any, Any, Tensors], Tensors] = lambda found, network, inputs: {"logits": found.logits}
     arguments: Mapping[str, Any] = field(default_factory=dict)
     around: Callable[[Any], AbstractContextManager[Any]] | None = None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from importlib.metadata import version
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from torch import Tensor
@@ -16,10 +16,11 @@ from mmx.capture import Outputs
 from mmx.devices import quarter_of_gpu
 from mmx.elements import Encoder, Prepared
 from mmx.elements.base import Located
+from mmx.elements.written import WrittenEncoder
 from mmx.engine import Attribution, Described, attribute
 from mmx.images import alike
 from mmx.methods import Method
-from mmx.results import Asked, Explanation, Item, ModelInfo, Picture
+from mmx.results import Asked, Explanation, Item, ModelInfo, Picture, Words
 from mmx.version import __version__
 
 # A backward for one picture's target goes through the whole batch. On the CPU, where large pictures gain nothing by
@@ -53,6 +54,7 @@ class Parts:
 
     Attributes:
         pictures, texts: what makes inputs of pictures, and of a question or texts where the model takes any.
+        answers: what makes inputs of answers, where the model writes them.
         to_model: inputs on the model's device, floating ones in its dtype.
     """
 
@@ -61,12 +63,19 @@ class Parts:
     pictures: Encoder
     texts: Encoder | None
     to_model: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
+    answers: WrittenEncoder | None = None
     room: Room = field(default_factory=Room)
 
     def settled(self, asked: Asked) -> Asked:
         """What is asked in full."""
         starts = {**self.model.family.start_layers, **asked.start_layers}
         return replace(self.model.asking.settled(asked), start_layers=starts, regions=self.pictures.provider)
+
+    def text_sizes(self, asked: Asked) -> tuple[tuple[int, ...], ...]:
+        """What must be equal of the texts of pictures that run together."""
+        if self.texts is None or self.texts.declared.padding != "never":
+            return ()
+        return tuple(one.size for one in self.texts.prepare([text or "" for text in self.model.asking.texts_of(asked)]))
 
 
 def groups_of(parts: Parts, jobs: Sequence[Job], prepare: Callable[[Sequence[Picture]], list[Prepared]] | None = None,
@@ -85,7 +94,7 @@ def groups_of(parts: Parts, jobs: Sequence[Job], prepare: Callable[[Sequence[Pic
     prepared = [by_picture[_same(job.picture)] for job in settled]
     on_gpu = quarter_of_gpu(parts.info.device)
     pixels = on_gpu // _GPU_BYTES_A_PIXEL if on_gpu else _CPU_PIXELS
-    keys = [(one.size, tuple(sorted(job.asked.start_layers.items())))
+    keys = [(one.size, parts.text_sizes(job.asked), tuple(sorted(job.asked.start_layers.items())))
             for job, one in zip(settled, prepared, strict=True)]
     for together in alike(keys):
         size = prepared[together[0]].size
@@ -118,7 +127,9 @@ class Group:
     def batch(self) -> Batch:
         places = [place for place, _ in self.samples]
         own = [tuple(sample for sample, place in enumerate(places) if place == job) for job in range(len(self.jobs))]
-        return Batch(tuple(job.asked for job in self.jobs), tuple(own), tuple(job.picture.size for job in self.jobs))
+        answers = tuple(one.elements[0] for one in self.answers)
+        return Batch(tuple(job.asked for job in self.jobs), tuple(own), tuple(job.picture.size for job in self.jobs),
+                     cast("tuple[Words, ...]", answers))
 
     @cached_property
     def texts(self) -> list[Prepared]:
@@ -129,12 +140,31 @@ class Group:
         return self.parts.texts.prepare(self.batch.texts if shared else [text or "" for _, text in self.samples])
 
     @cached_property
-    def inputs(self) -> dict[str, Tensor]:
-        """What the model's forward takes."""
+    def _asked(self) -> dict[str, Tensor]:
+        """Pictures and texts."""
         found = self.parts.pictures.collate([self.pictures[place] for place, _ in self.samples])
         if self.parts.texts is not None:
             found |= self.parts.texts.collate(self.texts)
         return self.parts.to_model(found)
+
+    @cached_property
+    def answers(self) -> list[Prepared]:
+        """Of each sample of a model that writes them: as they are given, or else its own."""
+        encoder, given = self.parts.answers, [job.asked.answer for job in self.jobs]
+        if encoder is None:
+            return []
+        if None in given:
+            own = encoder.written(self.parts.model.network, self._asked)
+            return [written if answer is None else encoder.prepare([answer])[0]
+                    for answer, written in zip(given, own, strict=True)]
+        return encoder.prepare([answer or "" for answer in given])
+
+    @cached_property
+    def inputs(self) -> dict[str, Tensor]:
+        """What the model's forward takes."""
+        if self.parts.answers is None:
+            return self._asked
+        return {**self._asked, **self.parts.to_model(self.parts.answers.collate(self.answers))}
 
     def __getitem__(self, jobs: slice) -> "Group":
         return Group(self.parts, self.jobs[jobs], self.pictures[jobs])
@@ -172,6 +202,8 @@ class Group:
             shared.insert(0, self.parts.texts.located(self.texts[sample], self.inputs, found.outputs, sample))
         elif self.parts.texts is not None:
             own = [self._text(place, item.index, found.outputs) for _, item in answer.items]
+        if self.parts.answers is not None:
+            shared.append(self.parts.answers.located(self.answers[sample], self.inputs, found.outputs, sample))
         notes = tuple(dict.fromkeys([*warnings, *(note for one in shared for note in one.notes)]))
         return [Explanation(
             self.parts.info, name, (job.picture,), job.asked, {one.part: one.elements for one in shared},

@@ -32,12 +32,13 @@ class Options(TypedDict, total=False):
     class_name: str | None
     start_layer: int | None
     start_layer_text: int | None
+    answer: str | None
     max_memory: int | None
 
 
 def asked_of(target: Target = None, text: str | Sequence[str] = (), threshold: float | None = None,
              query: int | Sequence[int] | None = None, class_name: str | None = None, start_layer: int | None = None,
-             start_layer_text: int | None = None) -> Asked:
+             start_layer_text: int | None = None, answer: str | None = None) -> Asked:
     """All that is asked but the question."""
     if target is None:
         targets: tuple[str | int, ...] = ()
@@ -46,7 +47,7 @@ def asked_of(target: Target = None, text: str | Sequence[str] = (), threshold: f
     queries = () if query is None else tuple(map(int, query)) if isinstance(query, Iterable) else (int(query),)
     texts = tuple(dict.fromkeys((text,) if isinstance(text, str) else text))
     return Asked(None, texts, targets, threshold, queries, class_name,
-                 starts_by_stream(start_layer, start_layer_text))
+                 starts_by_stream(start_layer, start_layer_text), answer=answer)
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def rehearse(group: Group, methods: Sequence[Method], max_memory: int | None = N
 
 def _about(job: Job, group: Group) -> Job:
     example = group.parts.settled(group.parts.model.asking.example)
-    return replace(job, asked=replace(example, start_layers=job.asked.start_layers))
+    return replace(job, asked=replace(example, question=job.asked.question, start_layers=job.asked.start_layers))
 
 
 def _largest(one: Prepared) -> str:

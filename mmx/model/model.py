@@ -17,13 +17,14 @@ from mmx.capture.lrp import MissingRuleError
 from mmx.checkpoints import loading
 from mmx.elements import Context, Encoder, Given, beside_of, encoder_of
 from mmx.elements.labels import Labels
+from mmx.elements.written import WrittenEncoder
 from mmx.engine import Described, attribute
 from mmx.errors import UsageError
 from mmx.families.base import Family, Labelled, Pixels, Regions, Text
 from mmx.images import Source, open_picture
 from mmx.methods import Method, get_method
 from mmx.model.batching import Group, Job, Parts
-from mmx.model.calls import AnySource, Images, Names, Options, Pairs, Questions, Several, Target, asked_of
+from mmx.model.calls import AnySource, Images, Names, Options, Pairs, Questions, Several, asked_of
 from mmx.model.fitting import check_methods, fitting_methods
 from mmx.model.running import explain_jobs
 from mmx.perturbation.encoded import Perturbation, perturb
@@ -97,7 +98,8 @@ class Model:
         declared = list(zip(self.family.inputs, self.encoders, strict=True))
         pictures = next(encoder for one, encoder in declared if isinstance(one, Pixels | Regions))
         texts = next((encoder for one, encoder in declared if isinstance(one, Text)), None)
-        return Parts(self.described, self.info, pictures, texts, self.to_model)
+        answers = next((encoder for encoder in self.encoders if isinstance(encoder, WrittenEncoder)), None)
+        return Parts(self.described, self.info, pictures, texts, self.to_model, answers)
 
     def load_all(self) -> None:
         """Reads what else of the checkpoint is needed, so that a broken file is one error and not one per picture."""
@@ -185,11 +187,8 @@ class Model:
     def explain(self, image: Several[AnySource], question: Questions = None, *, method: str = "relevance",
                 **asked: Unpack[Options]) -> list[Explanation]: ...
 
-    def explain(self, image: Images, question: Questions = None, *, method: str = "relevance", target: Target = None,
-                text: str | Sequence[str] = (), threshold: float | None = None,
-                query: int | Sequence[int] | None = None, class_name: str | None = None,
-                start_layer: int | None = None, start_layer_text: int | None = None,
-                max_memory: int | None = None) -> Explanation | list[Explanation]:
+    def explain(self, image: Images, question: Questions = None, *, method: str = "relevance",
+                max_memory: int | None = None, **asked: Any) -> Explanation | list[Explanation]:
         """Why the model answers `question` about `image` as it does, or what it finds or sees there.
 
         Args:
@@ -199,6 +198,8 @@ class Model:
                 pictures, each question is about the picture in its place.
             target: of a model that answers or classifies: the answers or classes to explain, by text or index; None is
                 the predicted one. Of one that matches texts: those of them that are explained, by default all.
+                Of one that writes its answer: words of it, their numbers, or "all" for the whole; by default each.
+            answer: of a model that writes its answers: the one that is explained, in the place of its own.
             text: of a model that matches pictures and texts: the texts.
             threshold: of a model that finds objects: detections surer than this are explained (default 0.5).
             query: these object queries instead, however sure they are.
@@ -220,9 +221,8 @@ class Model:
             >>> {stream: scores.shape for stream, scores in item.scores.items()}
             {'text': (8,), 'image': (5,)}
         """
-        asked = asked_of(target, text, threshold, query, class_name, start_layer, start_layer_text)
         about = Pairs.of(image, question)
-        found = [one for [one] in self._explained(about, [method], asked, max_memory)]
+        found = [one for [one] in self._explained(about, [method], asked_of(**asked), max_memory)]
         return found if about.several else found[0]
 
     @overload
@@ -238,10 +238,8 @@ class Model:
                         **asked: Unpack[Options]) -> list[list[Explanation]]: ...
 
     def explain_methods(self, image: Images, question: Questions = None, methods: Names = ("relevance",), *,
-                        target: Target = None, text: str | Sequence[str] = (), threshold: float | None = None,
-                        query: int | Sequence[int] | None = None, class_name: str | None = None,
-                        start_layer: int | None = None, start_layer_text: int | None = None,
-                        max_memory: int | None = None) -> list[Explanation] | list[list[Explanation]]:
+                        max_memory: int | None = None,
+                        **asked: Any) -> list[Explanation] | list[list[Explanation]]:
         """The same by several methods, out of one run of the model: a list of them, or one for each result.
 
         A method that cannot run on this model leaves the others alone: their `left_out` says why.
@@ -258,9 +256,8 @@ class Model:
             >>> mmx.side_by_side(found).to_image().mode
             'RGB'
         """
-        asked = asked_of(target, text, threshold, query, class_name, start_layer, start_layer_text)
         about = Pairs.of(image, question)
-        found = self._explained(about, methods, asked, max_memory)
+        found = self._explained(about, methods, asked_of(**asked), max_memory)
         return found if about.several else found[0]
 
     def _explained(self, about: Pairs, methods: Sequence[str], asked: Asked,

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from mmx.arrays import Bool, Float, Int, Shaped
 from mmx.errors import UsageError
-from mmx.families.base import Family, Input, Pixels, Regions, Text
+from mmx.families.base import Family, Input, Pixels, Regions, Text, Written
 from mmx.reference import Reference
 from mmx.wiring import Inputs, patch_grid, run_without
 
@@ -43,8 +43,12 @@ class Removal:
         return self.family.reference
 
     @cached_property
-    def _by_part(self) -> dict[str, Input]:
-        return {one.part: one for one in self.family.inputs}
+    def _by_part(self) -> dict[str, Text | Pixels | Regions]:
+        found = {one.part: one for one in self.family.inputs if not isinstance(one, Written)}
+        if len(found) < len(self.family.inputs):
+            raise UsageError(f"{type(self.network).__name__} writes its answers: it has no list of them to be scored "
+                             "by.", "Load a model that chooses among answers.")
+        return found
 
     @property
     def things(self) -> dict[str, str]:

@@ -60,8 +60,9 @@ class Item:
     """One explained target.
 
     Attributes:
-        kind: "answer", "class", "text" or "detection".
-        index, label: which one it is: of answers, of classes, of the texts that were asked about.
+        kind: "answer", "class", "text", "detection" or "word".
+        index, label: which one it is: of answers, of classes, of the texts that were asked about; of words of an answer
+            that was written, its first token's place there, and 0 for the whole.
         score, unit: what the model says of it.
         scores: raw relevance by stream, finite and unscaled; empty where it was not explained.
         also: further measures of it by unit.
@@ -109,6 +110,7 @@ class Asked:
 
     Attributes:
         question: asked of a model that answers.
+        answer: of a model that writes its answers: the one that is explained; None is the model's own.
         texts: texts that are matched with the picture.
         targets: what is explained, by name or index; none is what the model predicts, or every text.
         threshold: detections surer than this are explained, or
@@ -126,18 +128,20 @@ class Asked:
     class_name: str | None = None
     start_layers: Mapping[str, int] = field(default_factory=dict)
     regions: str | None = None
+    answer: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """All but the question, which stands by itself in the JSON form."""
         return {"texts": list(self.texts), "targets": list(self.targets),
                 "threshold": self.threshold, "queries": list(self.queries), "class": self.class_name,
-                "start_layers": dict(self.start_layers), "regions": self.regions}
+                "start_layers": dict(self.start_layers), "regions": self.regions, "answer": self.answer}
 
     @classmethod
     def from_dict(cls, question: str | None, document: Mapping[str, Any]) -> "Asked":
         """What `to_dict` wrote. Raises LookupError or TypeError where it is something else."""
         return cls(question, tuple(document["texts"]), tuple(document["targets"]), document["threshold"],
-                   tuple(document["queries"]), document["class"], dict(document["start_layers"]), document["regions"])
+                   tuple(document["queries"]), document["class"], dict(document["start_layers"]), document["regions"],
+                   document.get("answer"))
 
 
 @dataclass(frozen=True)

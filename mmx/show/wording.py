@@ -152,9 +152,14 @@ def words_of(block: Block) -> list[Word]:
 def top_words(explanation: Explanation, item: Item, with_scores: bool = True) -> str:
     """ "ball 0.51, red 0.2"; says so where every score is 0, and is empty where no words were explained."""
     blocks = [block for block in explanation.blocks(item) if isinstance(block.element, Words)]
-    words = [word for block in blocks for word in words_of(block)]
+    several = len({block.stream for block in blocks}) > 1
+    return "; ".join(f"{block.stream}: {told}" if several else told
+                     for block in blocks for told in [_best_words(words_of(block), with_scores)])
+
+
+def _best_words(words: Sequence[Word], with_scores: bool) -> str:
     best = ranked(np.array([word.score for word in words]))
-    return _told([(words[index].text, words[index].score) for index in best], with_scores) if blocks else ""
+    return _told([(words[index].text, words[index].score) for index in best], with_scores)
 
 
 def top_regions(explanation: Explanation, item: Item, with_scores: bool = True) -> str:
