@@ -131,10 +131,11 @@ class Asked:
     answer: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """All but the question, which stands by itself in the JSON form."""
+        """All but the question, which stands by itself in the JSON form; an answer only where one was given."""
         return {"texts": list(self.texts), "targets": list(self.targets),
                 "threshold": self.threshold, "queries": list(self.queries), "class": self.class_name,
-                "start_layers": dict(self.start_layers), "regions": self.regions, "answer": self.answer}
+                "start_layers": dict(self.start_layers), "regions": self.regions,
+                **({} if self.answer is None else {"answer": self.answer})}
 
     @classmethod
     def from_dict(cls, question: str | None, document: Mapping[str, Any]) -> "Asked":
