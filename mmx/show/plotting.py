@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("png", "svg", "pdf")
 _SLACK = 1e-3  # of a pixel: a canvas is cut to whole ones
-_PACKED = 4  # of zlib's levels
+_PACKED = 1  # of zlib's levels, which with Z_RLE give the same
 _AT_ONCE = 64  # rows
 _UP = 2  # PNG's filter: of each pixel, how it differs from the one over it
 VECTOR_DENSITY = 3  # pixels of a picture for one of the sheet, where the sheet can be enlarged
@@ -84,7 +84,7 @@ def png_bytes(image: Image.Image) -> bytes:
     """The picture as a PNG file, RGB. Pillow tries every filter on every line, and takes thrice as long for files that
     are a tenth smaller."""
     pixels = np.asarray(image.convert("RGB")).reshape(image.height, -1)
-    packer, packed, above = zlib.compressobj(_PACKED), list[bytes](), np.zeros_like(pixels[:1])
+    packer, packed, above = zlib.compressobj(_PACKED, strategy=zlib.Z_RLE), list[bytes](), np.zeros_like(pixels[:1])
     for top in range(0, len(pixels), _AT_ONCE):
         rows = pixels[top:top + _AT_ONCE]
         lines = np.full((len(rows), 1 + rows.shape[1]), _UP, dtype=np.uint8)

@@ -48,7 +48,8 @@ def fitted(image: Image.Image, width: int, height: int, density: int = 1) -> Ima
     """A picture as large as fits, whatever its own size, times `density`."""
     factor = min(width / image.width, height / image.height)
     size = (density * max(1, round(image.width * factor)), density * max(1, round(image.height * factor)))
-    return image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+    filter_ = Image.Resampling.LANCZOS if factor * density < 1 else Image.Resampling.BICUBIC
+    return image.convert("RGB").resize(size, filter_)
 
 
 class Pictures:

@@ -151,10 +151,12 @@ def words_of(block: Block) -> list[Word]:
 
 def top_words(explanation: Explanation, item: Item, with_scores: bool = True) -> str:
     """ "ball 0.51, red 0.2"; says so where every score is 0, and is empty where no words were explained."""
-    blocks = [block for block in explanation.blocks(item) if isinstance(block.element, Words)]
-    several = len({block.stream for block in blocks}) > 1
-    return "; ".join(f"{block.stream}: {told}" if several else told
-                     for block in blocks for told in [_best_words(words_of(block), with_scores)])
+    by_stream: dict[str, list[Word]] = {}
+    for block in explanation.blocks(item):
+        if isinstance(block.element, Words):
+            by_stream.setdefault(block.stream, []).extend(words_of(block))
+    told = {stream: _best_words(words, with_scores) for stream, words in by_stream.items()}
+    return "; ".join(f"{stream}: {best}" if len(told) > 1 else best for stream, best in told.items())
 
 
 def _best_words(words: Sequence[Word], with_scores: bool) -> str:
