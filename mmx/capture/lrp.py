@@ -181,6 +181,14 @@ def _total(mode: RuleMode, args: tuple, kwargs: dict) -> Found:
     return (x,), rule
 
 
+def _pooled(mode: RuleMode, args: tuple, kwargs: dict) -> Found:
+    """A mean over the last axis, where one number is left of it."""
+    x, size = args[:2]
+    if size not in (1, (1,), [1]):
+        return (x,), None
+    return _total(mode, (x, -1), {})
+
+
 def _is_active(value: Any) -> bool:
     return isinstance(value, Tensor) and value.requires_grad
 
@@ -206,11 +214,12 @@ _RULES: dict[Callable, Callable[[RuleMode, tuple, dict], Found]] = {
     **dict.fromkeys(MATMULS, _matmul),
     **dict.fromkeys((torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__), _add),
     **dict.fromkeys((torch.sum, Tensor.sum, torch.mean, Tensor.mean), _total),
+    _F.adaptive_avg_pool1d: _pooled,
     **dict.fromkeys((torch.mul, Tensor.mul, Tensor.__mul__, Tensor.__rmul__), _product),
     **dict.fromkeys((torch.div, Tensor.div, Tensor.__truediv__), _quotient),
     **dict.fromkeys((_F.softmax, torch.softmax, Tensor.softmax, _F.layer_norm, torch.layer_norm, _F.dropout, _F.gelu,
                      _F.relu, torch.relu, Tensor.relu, torch.tanh, Tensor.tanh, _F.silu, torch.sigmoid,
-                     Tensor.sigmoid), _identity),
+                     Tensor.sigmoid, _F.normalize), _identity),
 }
 # Moving values about is linear with ones and zeros: the plain backward is the rule.
 _SHAPING = {
@@ -219,5 +228,5 @@ _SHAPING = {
     torch.squeeze, Tensor.flatten, torch.flatten, Tensor.clone, Tensor.to, Tensor.float, Tensor.double, torch.cat,
     Tensor.view_as, Tensor.chunk, torch.chunk, Tensor.split, torch.split, Tensor.unbind, torch.unbind,
     Tensor.requires_grad_, Tensor.index_select, torch.index_select, torch.gather, Tensor.gather, Tensor.type, Tensor.t,
-    torch.t, *(getattr(Tensor, name).__get__ for name in ("T", "mT")),
+    torch.t, _F.pad, torch.roll, Tensor.roll, *(getattr(Tensor, name).__get__ for name in ("T", "mT")),
 }

@@ -130,6 +130,7 @@ def test_relevance_of_several_targets_at_once_equals_one_by_one(block: Block) ->
     ("cumsum", lambda x: torch.cumsum(x, dim=1)),
     ("exp", lambda x: x.exp()),
     ("pow", lambda x: x.pow(2)),
+    ("adaptive_avg_pool1d", lambda x: nn.functional.adaptive_avg_pool1d(x, 2)),
     ("of a vector and a constant matrix", lambda x: x[0, 0] @ torch.ones(6, 6, dtype=torch.float64)),
 ])
 def test_a_function_without_a_rule_is_an_error_that_names_it(name: str, run) -> None:
@@ -188,7 +189,8 @@ def followed(run: Callable[[Tensor], Tensor], x: Tensor, relevance: Tensor, **mo
 @pytest.mark.parametrize(("run", "dims"), [
     (lambda x: x.mean(1), 1), (lambda x: x.mean(dim=-2), 1), (lambda x: torch.mean(x, 2, True), 2),
     (lambda x: x.mean(dim=(0, 2)), (0, 2)), (lambda x: x.mean(), (0, 1, 2)), (lambda x: x.sum(dim=1, keepdim=True), 1),
-    (lambda x: torch.sum(x, dim=[1, 2]), (1, 2)), (lambda x: x.sum(), (0, 1, 2))])
+    (lambda x: torch.sum(x, dim=[1, 2]), (1, 2)), (lambda x: x.sum(), (0, 1, 2)),
+    (lambda x: nn.functional.adaptive_avg_pool1d(x, 1), 2)])
 def test_a_sum_or_mean_gives_each_summand_its_share_by_value(run: Callable[[Tensor], Tensor],
                                                              dims: int | tuple[int, ...]) -> None:
     x = double(2, 3, 4)
@@ -199,6 +201,15 @@ def test_a_sum_or_mean_gives_each_summand_its_share_by_value(run: Callable[[Tens
     # The guard adds 1e-9 to a sum of order 1.
     torch.testing.assert_close(found, expected, rtol=1e-6, atol=0)
     torch.testing.assert_close(found.sum(dims, keepdim=True), relevance.reshape(total.shape), rtol=1e-6, atol=0)
+
+
+def test_values_that_are_padded_rolled_or_scaled_to_one_length_take_their_relevance_along() -> None:
+    x, relevance = double(2, 3, 4), double(2, 3, 4)
+    padded = nn.functional.pad(relevance, (1, 0, 0, 2), value=9.0)
+    torch.testing.assert_close(followed(lambda x: nn.functional.pad(x, (1, 0, 0, 2)), x, padded), relevance)
+    torch.testing.assert_close(followed(lambda x: torch.roll(x, (-1, 2), (1, 2)), x, relevance.roll((-1, 2), (1, 2))),
+                               relevance)
+    torch.testing.assert_close(followed(lambda x: nn.functional.normalize(x, dim=-1), x, relevance), relevance)
 
 
 def test_a_sum_of_zero_passes_nothing_on() -> None:
