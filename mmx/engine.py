@@ -92,7 +92,8 @@ def attribute(
     gradient_sites, lrp_sites = (_sites(methods, need, schedule, family) for need in ("gradient", "lrp"))
     rules = RuleMode(family.reference.conserve_in_linear) if lrp_sites else None
     passed = run_forward(model.network, schedule, family.roots, lambda: model.run(inputs),
-                         in_graph=bool(gradient_sites or lrp_sites), rules=rules, checkpoint=checkpoint)
+                         in_graph=bool(gradient_sites or lrp_sites), rules=rules, checkpoint=checkpoint,
+                         inputs=inputs)
     chosen = model.asking.choose(passed.outputs, target)
     sizes = passed.sizes
     valid = valid_tokens(family, family.completed(inputs), passed.outputs, sizes) if ignore_padding else {}

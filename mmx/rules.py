@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from mmx.arrays import Bool, Float, Int
-from mmx.schedule import Schedule, Site
+from mmx.schedule import Link, Schedule, Site
 
 
 def fuse_heads(attention: Float[Tensor, "#batch heads rows cols"],
@@ -198,20 +198,52 @@ class CrossRelevance:
             return CrossRelevance(self.left + left, right)
         return CrossRelevance(self.dense() + right.rows_times(left), _IDENTITY)
 
+    def rows_times(self, rows: Float[Tensor, "batch k rows"]) -> Float[Tensor, "batch k cols"]:
+        """rows · R[x,y]."""
+        return self.right.rows_times(rows @ self.left)
+
     def dense(self) -> Float[Tensor, "batch rows cols"]:
         """R[x,y] in full."""
         return self.right.rows_times(self.left)
 
 
+@dataclass(frozen=True)
+class Linked:
+    """A link that a walk went over.
+
+    Attributes:
+        rows: the stream that begins there.
+        shares: L, which shares out each of its tokens among the tokens of y that it is made of.
+        before: R[y,·] at the link, by stream.
+    """
+
+    rows: str
+    shares: Matrix
+    before: Mapping[str, SelfRelevance | CrossRelevance]
+
+
 @dataclass
 class Relevance:
-    """R[x,x] of every stream, `selves`, and R[x,y] of pairs, `crosses`, as a walk over the schedule leaves them."""
+    """R[x,x] of every stream, `selves`, and R[x,y] of pairs, `crosses`, as a walk over the schedule leaves them.
+
+    Where x begins with a link to y, of `links`, R[x,y] = R[x,x] · L · R[y,y], which is never multiplied out.
+    """
 
     selves: dict[str, SelfRelevance]
     crosses: dict[tuple[str, str], CrossRelevance] = field(default_factory=dict)
+    links: list[Linked] = field(default_factory=list)
+
+    def rows(self, readout: Readout, dtype: torch.dtype) -> dict[str, Float[Tensor, "items _cols"]]:
+        """What is read of R[readout's stream, ·], by stream, over links as well."""
+        found = {cols: self.row(readout, cols, dtype) for cols in self.selves}
+        for linked in reversed(self.links):
+            over = linked.shares.rows_times(found[linked.rows].unsqueeze(1))
+            for cols, relevance in linked.before.items():
+                found[cols] = found[cols] + relevance.rows_times(over).squeeze(1)
+        return found
 
     def row(self, readout: Readout, cols: str, dtype: torch.dtype) -> Float[Tensor, "items _cols"]:
-        """What is read of R[readout's stream, cols]."""
+        """What is read of R[readout's stream, cols] without links."""
         rows = readout.stream
         if rows == cols:
             return self.selves[rows].row(readout, dtype)
@@ -220,6 +252,11 @@ class Relevance:
             size = len(readout.index), self.selves[cols].size
             return torch.zeros(size, dtype=dtype, device=readout.index.device)
         return cross.right.rows_times(readout.take(cross.left).unsqueeze(1)).squeeze(1)
+
+    def go_over(self, link: Link, shares: Matrix) -> None:
+        """A stream begins with tokens that are made of another's."""
+        crosses = {cols: cross for (rows, cols), cross in self.crosses.items() if rows == link.cols}
+        self.links.append(Linked(link.rows, shares, {link.cols: self.selves[link.cols], **crosses}))
 
 
 def propagate(
@@ -230,6 +267,7 @@ def propagate(
     normalize: bool = True,
     self_in_cross: bool = True,
     drop_undefined: Mapping[str, Bool[Tensor, "batch _tokens"]] | None = None,
+    links: Mapping[Link, Matrix] | None = None,
 ) -> Relevance:
     """Eq. 6 to 11 along the schedule, from R[x,x] = I and R[x,y] = 0.
 
@@ -243,6 +281,7 @@ def propagate(
         drop_undefined: the tokens that count, by stream. With it, eq. 10 adds nothing at all
             where eq. 8 is 0/0 in one of their rows, as in the reference's DETR; without, such a row is a unit row.
         self_in_cross: without, eq. 10 is R[x,y] ← R[x,y] + Ā (the paper's ablation of self-attention).
+        links: L of every link of the schedule.
     """
     state = Relevance({stream: SelfRelevance(size) for stream, size in sizes.items()})
     normalized: dict[int, tuple[SelfRelevance, Factor]] = {}
@@ -257,6 +296,9 @@ def propagate(
         return normalized.setdefault(id(relevance), (relevance, Normalized(relevance)))[1]
 
     for step in schedule:
+        if isinstance(step, Link):
+            state.go_over(step, (links or {})[step])
+            continue
         present = [site for site in step if site in fused]
         additions = []
         for site in present:

@@ -1,10 +1,14 @@
 """Where a model's attention maps come from and in which order relevance flows through them.
 
-A family describes itself with nothing but this: streams of tokens, and the steps that mix them.
+A family describes itself with nothing but this: streams of tokens, the steps that mix them, and the links between them.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Told = Callable[[Any, Mapping[str, Any]], Any]
+"""From the network and what its forward is given to whole numbers, a tensor in the CPU's memory."""
 
 
 @dataclass(frozen=True)
@@ -15,6 +19,8 @@ class Site:
     `transformers` renames modules from time to time. Its output is the map itself or a tuple whose second item is.
     `layer_of` names the stream among whose layers it counts, where that is not its rows' own (a pooling head).
     `reaches_target` is False where no path leads from the map to the explained score, so no gradient is due.
+    `windows` tells the tokens of each window, (windows, width), -1 for padding, where tokens attend to their own window
+    alone: then the map is (batch x windows, heads, width, width), the windows of a sample one after another.
     """
 
     module: str
@@ -23,20 +29,40 @@ class Site:
     call: int = 0
     reaches_target: bool = True
     layer_of: str = ""
+    windows: Told | None = field(default=None, compare=False)
 
     @property
     def is_self(self) -> bool:
         return self.rows == self.cols
 
 
-Step = tuple[Site, ...]
-"""Sites that all read the state from before the step."""
+@dataclass(frozen=True)
+class Link:
+    """Tokens of `cols` become tokens of `rows` without attention, by a fixed linear map, as where 2 x 2 are merged.
+
+    It comes after the layers of `cols` and before those of `rows`. The relevance of a token of `rows` is shared out
+    equally among the tokens of `cols` that it is made of, whatever they weigh in it. That is mmx's own definition.
+
+    `into` tells the token of `rows` that each of `cols` becomes a part of, (batch or 1, tokens), -1 for none.
+    """
+
+    rows: str
+    cols: str
+    into: Told = field(compare=False)
+
+
+Step = tuple[Site, ...] | Link
+"""Sites that all read the state from before the step, or a link."""
 
 Schedule = tuple[Step, ...]
 
 
 def sites_of(schedule: Schedule) -> tuple[Site, ...]:
-    return tuple(site for step in schedule for site in step)
+    return tuple(site for step in schedule if not isinstance(step, Link) for site in step)
+
+
+def links_of(schedule: Schedule) -> tuple[Link, ...]:
+    return tuple(step for step in schedule if isinstance(step, Link))
 
 
 def last_site(schedule: Schedule, rows: str, cols: str) -> Site | None:
@@ -45,13 +71,23 @@ def last_site(schedule: Schedule, rows: str, cols: str) -> Site | None:
     return found[-1] if found else None
 
 
-def self_sites(schedule: Schedule, stream: str, before: Site | None = None) -> tuple[Site, ...]:
-    """The self-attention of one stream in order; with `before`, only what comes before that site's step."""
+def self_sites(schedule: Schedule, stream: str, before: Site | Link | None = None) -> tuple[Site, ...]:
+    """The self-attention of one stream in order; with `before`, only what comes before that link or site's step."""
     found: list[Site] = []
     for step in schedule:
-        if before is not None and before in step:
+        if before is not None and (step == before or (isinstance(step, tuple) and before in step)):
             break
-        found += [site for site in step if site.is_self and site.rows == stream]
+        found += [site for site in sites_of((step,)) if site.is_self and site.rows == stream]
+    return tuple(found)
+
+
+def reached(schedule: Schedule, stream: str) -> tuple[str, ...]:
+    """The streams that a stream attends to or whose tokens it is made of, and what those reach."""
+    found = [stream]
+    for rows in found:
+        sources = (*(site.cols for site in sites_of(schedule) if site.rows == rows),
+                   *(link.cols for link in links_of(schedule) if link.rows == rows))
+        found += [cols for cols in dict.fromkeys(sources) if cols not in found]
     return tuple(found)
 
 
@@ -64,5 +100,6 @@ def layers_of(schedule: Schedule, stream: str) -> tuple[Site, ...]:
 def from_layers(schedule: Schedule, starts: Mapping[str, int]) -> Schedule:
     """Without the layers of a stream before its layer `starts[stream]`; -1 is its last layer."""
     left_out = {site for stream, start in starts.items() for site in layers_of(schedule, stream)[:start]}
-    steps = (tuple(site for site in step if site not in left_out) for step in schedule)
+    steps = (step if isinstance(step, Link) else tuple(site for site in step if site not in left_out)
+             for step in schedule)
     return tuple(step for step in steps if step)

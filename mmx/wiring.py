@@ -1,6 +1,5 @@
 """A family's table applied to tensors: the model run, which tokens count, which rows explain, what is handed out."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -14,7 +13,7 @@ from mmx.capture.recording import silenced_calls
 from mmx.devices import is_out_of_memory
 from mmx.errors import CaptureError, CheckpointError, MmxError, UsageError
 from mmx.families.base import Family, Input, Part, Pixels, Read, Regions, Text
-from mmx.schedule import Schedule, from_layers, layers_of, sites_of
+from mmx.schedule import Schedule, from_layers, layers_of, reached
 
 Inputs = Mapping[str, Shaped[Tensor, "_batch ..."]]
 """What the model's forward takes."""
@@ -217,9 +216,8 @@ def handed_out(family: Family, rows: Rows, found: tuple[Readout, ...], inputs: I
     """What is given to users of a method's rows: the scores of each part that is asked with."""
     given = {one.part for one in family.inputs}
     scores: dict[str, Tensor] = {}
-    reached = _reached(schedule)
     for read, readout in zip(family.reads, found, strict=True):
-        for cols in dict.fromkeys((read.stream, *reached[read.stream])):
+        for cols in reached(schedule, read.stream):
             if (read.stream, cols) not in rows:
                 continue
             row = rows[read.stream, cols]
@@ -231,13 +229,3 @@ def handed_out(family: Family, rows: Rows, found: tuple[Readout, ...], inputs: I
                     scores[part.name] = row[:, start:start + count]
                 start += count
     return scores
-
-
-def _reached(schedule: Schedule) -> Mapping[str, list[str]]:
-    """The other streams that each one attends to, or that those attend to."""
-    found: dict[str, list[str]] = defaultdict(list)
-    for site in sites_of(schedule):
-        if not site.is_self:
-            found[site.rows] += [cols for cols in (site.cols, *found[site.cols])
-                                 if cols not in (site.rows, *found[site.rows])]
-    return found

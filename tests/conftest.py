@@ -17,8 +17,8 @@ SHARED = Path(__file__).parents[2] / "shared"
 # Results and masks_from_relevance look at shapes themselves, as users may give wrong ones.
 check_shapes([f"mmx.{room}" for room in (
     "asking", "capture.attention", "capture.choice", "capture.folding", "capture.lrp_rules", "capture.maps",
-    "capture.passes", "capture.recording", "elements", "engine", "methods", "metrics", "perturbation", "rules",
-    "wiring")])
+    "capture.matrices", "capture.passes", "capture.recording", "capture.windows", "elements", "engine", "methods",
+    "metrics", "perturbation", "rules", "wiring")])
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,11 +1,12 @@
 """The paper's equations a second time, slowly: loops and whole matrices of one sample, no code of mmx.rules."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
 
-from mmx.schedule import Schedule, Site
+from mmx.schedule import Link, Schedule, Site
 
 Matrices = dict[tuple[str, str], Tensor]
 
@@ -40,14 +41,19 @@ def dense_start(sizes: Mapping[str, int]) -> Matrices:
 
 def dense_walk(schedule: Schedule, fused: Mapping[Site, Tensor], sizes: Mapping[str, int], *,
                normalize: bool = True, self_in_cross: bool = True,
-               undefined_drops: Mapping[str, Tensor] | None = None) -> Matrices:
+               undefined_drops: Mapping[str, Tensor] | None = None,
+               links: Mapping[Link, Tensor] = MappingProxyType({})) -> Matrices:
     """Eq. 6, 7, 10 and 11 on full matrices, the last for every stream that the keys carry; all of a step read `old`.
 
     `undefined_drops`: the tokens (tokens,) bool whose 0/0 in eq. 8 makes eq. 10 add nothing at all.
+    `links`: the matrix (rows, cols) of each.
     """
     relevance = dense_start(sizes)
     for step in schedule:
         old = dict(relevance)
+        if isinstance(step, Link):
+            relevance |= {(step.rows, y): old[step.rows, y] + links[step] @ old[step.cols, y] for y in sizes}
+            continue
         for site in step:
             if site not in fused:
                 continue

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from mmx.arrays import Float, Shaped
+from mmx.capture.windows import Windows
 
 MATMULS = frozenset({torch.matmul, Tensor.matmul, Tensor.__matmul__, torch.bmm, Tensor.bmm})
 SDPA = torch.nn.functional.scaled_dot_product_attention
@@ -30,6 +31,7 @@ class Mixed:
         value, output: None of a map whose product with its values was not seen.
         mask: True where a row may look, or what is added; over all heads and rows where these axes are 1.
         causal: no row looks behind its own place.
+        windows: where tokens attend to their own window alone: each is an entry of the batch.
     """
 
     query: Float[Tensor, "batch heads rows width"] | None = None
@@ -40,10 +42,16 @@ class Mixed:
     mask: Shaped[Tensor, "#batch #heads #rows cols"] | None = None
     causal: bool = False
     scale: float = 1.0
+    windows: Windows | None = None
+
+    @property
+    def tokens(self) -> tuple[int, int]:
+        """Rows and columns of the streams."""
+        return self.shape[2:] if self.windows is None else (self.windows.size, self.windows.size)
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """Batch, heads, rows, cols."""
+        """Batch, heads, rows, cols, of each window where there are some."""
         if self.map is not None:
             batch, heads, rows, cols = self.map.shape
             return batch, heads, rows, cols

@@ -10,13 +10,22 @@ import torch
 from torch import Tensor
 
 from mmx.arrays import Float, Int, Shaped
+from mmx.capture.windows import Windows
 
 
 class Places:
     """Which entry of a batch each item belongs to, read from the device once."""
 
-    def __init__(self, index: Int[Tensor, " items"]) -> None:
-        self.index, self.numbers = index, tuple(index.tolist())
+    def __init__(self, index: Int[Tensor, " items"], numbers: tuple[int, ...] | None = None) -> None:
+        self.index, self.numbers = index, tuple(index.tolist()) if numbers is None else numbers
+
+    def within(self, windows: Windows | None) -> "Places":
+        """The same where each entry is as many as it has windows."""
+        if windows is None:
+            return self
+        each = range(windows.count)
+        index = self.index[:, None] * windows.count + torch.tensor(each, device=self.index.device)
+        return Places(index.flatten(), tuple(number * windows.count + one for number in self.numbers for one in each))
 
     @cached_property
     def turns(self) -> tuple[int, ...]:
@@ -27,6 +36,11 @@ class Places:
             found.append(before[number])
             before[number] += 1
         return tuple(found)
+
+    @cached_property
+    def turn_index(self) -> Int[Tensor, " items"]:
+        """The turns, on the device."""
+        return torch.tensor(self.turns, device=self.index.device)
 
     def are_all(self, count: int) -> bool:
         """Whether the items are the entries of a batch of `count`, in order."""

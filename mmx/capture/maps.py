@@ -10,6 +10,7 @@ from mmx.arrays import Bool, Float, Int, Shaped
 from mmx.capture.attention import Mixed, attention_rows, of_all_heads, row_blocks
 from mmx.capture.choice import Places
 from mmx.capture.lrp_rules import safe_divide
+from mmx.capture.windows import Windows
 
 
 class AttentionMap:
@@ -39,6 +40,11 @@ class AttentionMap:
         """Of maps that are there already."""
         index = torch.arange(len(attention), device=attention.device)
         return cls(Mixed(map=attention), Places(index), gradient, relevance)
+
+    @property
+    def windows(self) -> Windows | None:
+        """Where tokens attend to their own window alone; then each is an item of this map."""
+        return self._mixed.windows
 
     @property
     def has_gradient(self) -> bool:

@@ -7,16 +7,17 @@ from dataclasses import dataclass, field, fields, replace
 import torch
 from torch import Tensor, nn
 
-from mmx.arrays import Bool, Float, Shaped
+from mmx.arrays import Bool, Float, Int, Shaped
 from mmx.capture.attention import Mixed
 from mmx.capture.choice import Chosen, Places, Readout
 from mmx.capture.folding import Fold, Folded
 from mmx.capture.lrp import RuleMode
 from mmx.capture.maps import AttentionMap
+from mmx.capture.matrices import Shares, Windowed
 from mmx.capture.recording import recording
 from mmx.errors import CaptureError
 from mmx.reference import Reference
-from mmx.schedule import Schedule, Site
+from mmx.schedule import Link, Schedule, Site, links_of, sites_of
 
 Outputs = Mapping[str, Shaped[Tensor, "_batch ..."]]
 """What a forward gives: "logits", and what else a family reads."""
@@ -33,6 +34,7 @@ class Capture:
         seeds: a number for each item, for what is random.
         reference: where the reference treats this family otherwise.
         keep: what is folded is made once and kept.
+        links: the matrix of each.
     """
 
     schedule: Schedule
@@ -43,7 +45,8 @@ class Capture:
     seeds: Sequence[int]
     reference: Reference = field(default_factory=Reference)
     keep: bool = True
-    _folded: dict[tuple[Site, Fold], Folded] = field(default_factory=dict, init=False, repr=False)
+    links: Mapping[Link, Shares] = field(default_factory=dict)
+    _folded: dict[tuple[Site, Fold], Folded | Windowed] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -53,13 +56,23 @@ class Capture:
     def streams(self) -> tuple[str, ...]:
         return tuple(self.sizes)
 
-    def folded(self, site: Site, fold: Fold) -> Folded:
+    def folded(self, site: Site, fold: Fold) -> Folded | Windowed:
         """The map of a site with its heads in one; the same fold of it is one matrix, whoever asks."""
         if (site, fold) not in self._folded:
-            self._folded[site, fold] = Folded(self.maps[site], fold, self.keep)
+            map_ = self.maps[site]
+            found = Folded(map_, fold, self.keep)
+            self._folded[site, fold] = found if map_.windows is None else Windowed(found, map_.windows)
         return self._folded[site, fold]
 
-    def folded_where(self, has: Callable[[AttentionMap], bool], fold: Fold) -> dict[Site, Folded]:
+    def gradient_means(self, site: Site) -> Float[Tensor, "_items heads"]:
+        """Means of d score / d map over the tokens that count, of each head; all windows of an item are one map."""
+        map_, rows, cols = self.maps[site], self.valid[site.rows], self.valid[site.cols]
+        if (windows := map_.windows) is None:
+            return map_.gradient_sums() / (rows.sum(dim=1) * cols.sum(dim=1))[:, None]
+        inside = windows.split(rows.unsqueeze(1)).sum(dim=-1)
+        return windows.together(map_.gradient_sums()) / windows.together(inside**2)
+
+    def folded_where(self, has: Callable[[AttentionMap], bool], fold: Fold) -> dict[Site, Folded | Windowed]:
         """The same of all sites whose maps have something."""
         return {site: self.folded(site, fold) for site, map_ in self.maps.items() if has(map_)}
 
@@ -71,24 +84,34 @@ class ForwardPass:
     mixed: Mapping[Site, Mixed]
     outputs: Outputs
     rules: RuleMode | None
+    links: Mapping[Link, Int[Tensor, "_entries _cols"]] = field(default_factory=dict)
 
     @property
     def sizes(self) -> dict[str, int]:
         """Tokens of each stream."""
-        return {stream: size for site, found in self.mixed.items()
-                for stream, size in ((site.rows, found.shape[2]), (site.cols, found.shape[3]))}
+        linked = {link.cols: into.shape[1] for link, into in self.links.items()}
+        return linked | {stream: size for site, found in self.mixed.items()
+                         for stream, size in zip((site.rows, site.cols), found.tokens, strict=True)}
 
 
 def run_forward(network: nn.Module, schedule: Schedule, graph_roots: Sequence[str], forward: Callable[[], Outputs], *,
-                in_graph: bool, rules: RuleMode | None, checkpoint: bool = False) -> ForwardPass:
+                in_graph: bool, rules: RuleMode | None, checkpoint: bool = False,
+                inputs: Mapping[str, Tensor] | None = None) -> ForwardPass:
     """Runs the model once and checks every map; with `rules`, so that LRP can follow.
 
-    `checkpoint`: layers run again in every backward, for less memory; not with `rules`, which keep what they need.
+    Args:
+        checkpoint: layers run again in every backward, for less memory; not with `rules`, which keep what they need.
+        inputs: what windows and links are told by.
     """
     with (torch.set_grad_enabled(in_graph), rules or nullcontext(),
           recording(network, schedule, graph_roots, checkpoint=checkpoint and in_graph and rules is None) as record):
         outputs = forward()
-    return ForwardPass(record.of_sites(schedule), outputs, rules)
+    given = inputs or {}
+    windows = {site: site.windows(network, given) for site in sites_of(schedule) if site.windows is not None}
+    mixed = record.of_sites(schedule, windows)
+    device = next(iter(mixed.values())).reached.device
+    return ForwardPass(mixed, outputs, rules,
+                       {link: link.into(network, given).to(device) for link in links_of(schedule)})
 
 
 def capture_items(passed: ForwardPass, schedule: Schedule, chosen: Chosen, readouts: tuple[Readout, ...], *,
@@ -114,11 +137,17 @@ def capture_items(passed: ForwardPass, schedule: Schedule, chosen: Chosen, reado
     kept = {stream: torch.ones(len(samples), size, dtype=torch.bool, device=samples.device)
             for stream, size in sizes.items()}
     padded = {stream: mask[chosen.entries_of(stream)] for stream, mask in valid.items()}
-    maps = {site: AttentionMap(_outside_the_graph(mixed), chosen.places_of(site.rows), gradient.get(site),
-                               lrp.get(site), padded.get(site.rows), padded.get(site.cols))
-            for site, mixed in passed.mixed.items()}
+    maps = {}
+    for site, mixed in passed.mixed.items():
+        valid_rows, valid_cols = padded.get(site.rows), padded.get(site.cols)
+        if mixed.windows is not None:
+            valid_rows = valid_cols = mixed.windows.valid(valid_rows, len(samples))
+        maps[site] = AttentionMap(_outside_the_graph(mixed), chosen.places_of(site.rows).within(mixed.windows),
+                                  gradient.get(site), lrp.get(site), valid_rows, valid_cols)
+    links = {link: Shares(into if len(into) == 1 else into[chosen.entries_of(link.rows)], sizes[link.rows],
+                          next(iter(maps.values())).dtype) for link, into in passed.links.items()}
     return Capture(schedule, readouts, sizes, kept | padded, maps, [seeds[i] for i in chosen.places.numbers], reference,
-                   keep)
+                   keep, links)
 
 
 def _outside_the_graph(mixed: Mixed) -> Mixed:
@@ -139,7 +168,7 @@ def gradients(chosen: Chosen, mixed: Mapping[Site, Mixed], *, last: bool = False
         CaptureError: a map that should reach the target has no gradient; the message names its module.
     """
     by_site: dict[Site, Tensor] = {}
-    groups = [{site: one.reached for site, one in mixed.items() if site.rows in streams}
+    groups = [{site: one for site, one in mixed.items() if site.rows in streams}
               for streams in [{site.rows for site in mixed}.difference(chosen.entries),
                               *({stream} for stream in chosen.entries)]]
     groups = [group for group in groups if group]
@@ -154,20 +183,21 @@ def gradients(chosen: Chosen, mixed: Mapping[Site, Mixed], *, last: bool = False
     return by_site
 
 
-def _gradients_of_one_batch(scores: Float[Tensor, " items"], places: Places,
-                            reached: Mapping[Site, Float[Tensor, "batch _heads _rows _any"]], *, keep_graph: bool,
-                            ) -> dict[Site, Float[Tensor, "items _heads _rows _any"]]:
+def _gradients_of_one_batch(scores: Float[Tensor, " items"], places: Places, mixed: Mapping[Site, Mixed], *,
+                            keep_graph: bool) -> dict[Site, Float[Tensor, "_items _heads _rows _any"]]:
     """One backward for all items whose entries differ; items of one entry take turns in a batched one."""
     count = max(places.turns) + 1
-    turns = torch.tensor(places.turns, device=scores.device)
-    weights = (torch.nn.functional.one_hot(turns, count).T.to(scores.dtype) if count > 1 else torch.ones_like(scores))
-    inside = [site for site, values in reached.items() if values.requires_grad]
-    found = torch.autograd.grad(scores, [reached[site] for site in inside], weights, is_grads_batched=count > 1,
+    weights = (torch.nn.functional.one_hot(places.turn_index, count).T.to(scores.dtype) if count > 1
+               else torch.ones_like(scores))
+    inside = {site: one.reached for site, one in mixed.items() if one.reached.requires_grad}
+    found = torch.autograd.grad(scores, list(inside.values()), weights, is_grads_batched=count > 1,
                                 allow_unused=True, retain_graph=keep_graph) if inside else ()
 
-    def of_items(gradient: Tensor) -> Tensor:
+    def of_items(site: Site, gradient: Tensor) -> Tensor:
+        within = places.within(mixed[site].windows)
         if count > 1:
-            return gradient[turns, places.index]
-        return gradient if places.are_all(len(gradient)) else gradient[places.index]
+            return gradient[within.turn_index, within.index]
+        return gradient if within.are_all(len(gradient)) else gradient[within.index]
 
-    return {site: of_items(gradient) for site, gradient in zip(inside, found, strict=True) if gradient is not None}
+    return {site: of_items(site, gradient) for site, gradient in zip(inside, found, strict=True)
+            if gradient is not None}

@@ -5,9 +5,11 @@ stay out of the graph: it starts at the modules that a family names as its roots
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -15,8 +17,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint as run_again
 from torch.utils.hooks import RemovableHandle
 
-from mmx.arrays import Bool, Float
+from mmx.arrays import Bool, Float, Int
 from mmx.capture.attention import SDPA, Mixed, Watching
+from mmx.capture.windows import Windows
 from mmx.errors import CaptureError
 from mmx.schedule import Schedule, Site, sites_of
 
@@ -66,12 +69,14 @@ class Recording:
 
         return [module.register_forward_pre_hook(enter), module.register_forward_hook(leave)]
 
-    def of_sites(self, schedule: Schedule) -> dict[Site, Mixed]:
-        """One checked attention per site, still in the graph."""
+    def of_sites(self, schedule: Schedule,
+                 windows: Mapping[Site, Int[Tensor, "_windows _width"]] = MappingProxyType({})) -> dict[Site, Mixed]:
+        """One checked attention per site, still in the graph; `windows`: the tokens of each, of the sites with some."""
         found = {site: self._one(site) for site in sites_of(schedule)}
+        found |= {site: _windowed(site, found[site], tokens) for site, tokens in windows.items()}
         sizes: dict[str, int] = {}
         for site, one in found.items():
-            for stream, size in ((site.rows, one.shape[2]), (site.cols, one.shape[3])):
+            for stream, size in zip((site.rows, site.cols), one.tokens, strict=True):
                 if sizes.setdefault(stream, size) != size:
                     raise CaptureError(f"{site.module} has {size} {stream} tokens where others have {sizes[stream]}.")
         _check_row_sums(found)
@@ -87,6 +92,15 @@ class Recording:
                                "(batch, heads, rows, cols).")
         raise CaptureError(f"No attention map came out of {site.module} (call {site.call + 1}).",
                            "It neither gives one nor mixes by scaled_dot_product_attention.")
+
+
+def _windowed(site: Site, one: Mixed, tokens: Int[Tensor, "windows width"]) -> Mixed:
+    windows = Windows(tokens, one.reached.device)
+    batch, _, *rest = one.shape
+    if batch % windows.count or rest != [windows.width, windows.width]:
+        raise CaptureError(f"{site.module} attends in {batch} windows of {rest[0]} tokens, where {windows.count} a "
+                           f"picture of {windows.width} are expected.", "The family's file describes another model.")
+    return replace(one, windows=windows)
 
 
 def _check_row_sums(found: dict[Site, Mixed]) -> None:

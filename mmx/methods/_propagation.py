@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from mmx.methods.base import Rows
-from mmx.schedule import Site
+from mmx.schedule import Link, Site, links_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from mmx.arrays import Float
-    from mmx.capture import Block, Capture, Folded
+    from mmx.capture import Block, Capture, Folded, Windowed
     from mmx.rules import Matrix
 
+Within = Callable[[Link, "Tensor"], "Tensor"]
+"""Given a link and rows of the tokens of its cols at the link, (items, 1, tokens), rows of those where they began."""
 
-def fused_attention(capture: Capture) -> dict[Site, Folded]:
+
+def fused_attention(capture: Capture) -> dict[Site, Folded | Windowed]:
     """Eq. 5 at every site that has a path to the target."""
     return capture.folded_where(lambda map_: map_.has_gradient, _fused)
 
 
-def fused_lrp(capture: Capture) -> dict[Site, Folded]:
+def fused_lrp(capture: Capture) -> dict[Site, Folded | Windowed]:
     """Eq. 5 with the LRP relevance of the map in place of the map, as in transformer attribution."""
     return capture.folded_where(lambda map_: map_.has_relevance, _fused_lrp)
 
@@ -53,6 +56,20 @@ def propagated_rows(capture: Capture, fused: Mapping[Site, Matrix], *,
 
     drops = as_reference and capture.reference.drops_undefined_layers
     state = propagate(capture.schedule, fused, capture.sizes, normalize=normalize, self_in_cross=self_in_cross,
-                      drop_undefined=capture.valid if drops else None)
-    return {(readout.stream, cols): state.row(readout, cols, capture.dtype)
-            for readout in capture.readouts for cols in capture.streams}
+                      drop_undefined=capture.valid if drops else None, links=capture.links)
+    return {(readout.stream, cols): row for readout in capture.readouts
+            for cols, row in state.rows(readout, capture.dtype).items()}
+
+
+def over_links(capture: Capture, rows: Rows, within: Within = lambda link, row: row) -> Rows:
+    """Rows, and what each holds of tokens that are made of others, shared out equally among those.
+
+    `within`: what the layers of a link's cols make of it.
+    """
+    for link in reversed(links_of(capture.schedule)):
+        for readout in capture.readouts:
+            row = rows.get((readout.stream, link.rows))
+            if row is not None:
+                shared = within(link, capture.links[link].rows_times(row.unsqueeze(1))).squeeze(1)
+                rows[readout.stream, link.cols] = shared + rows.get((readout.stream, link.cols), 0)
+    return rows

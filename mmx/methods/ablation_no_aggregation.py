@@ -7,21 +7,22 @@ from typing import TYPE_CHECKING
 
 from mmx.methods._propagation import fused_attention
 from mmx.methods.base import Method, Rows
-from mmx.schedule import sites_of
+from mmx.schedule import Link, sites_of
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
     from mmx.arrays import Float
-    from mmx.capture import Capture, Folded, Readout
+    from mmx.capture import Capture, Readout
+    from mmx.rules import Matrix
 
 
 @dataclass(frozen=True)
 class _Product:
     """A product of maps, each perhaps transposed, of which only rows are ever read. No factors: the identity."""
 
-    factors: tuple[tuple[Folded, bool], ...] = ()
+    factors: tuple[tuple[Matrix, bool], ...] = ()
 
     @property
     def transposed(self) -> _Product:
@@ -48,6 +49,10 @@ def ablation_no_aggregation(capture: Capture) -> Rows:
     attended = {(site.rows, site.cols) for site in sites_of(capture.schedule)}
     for step in capture.schedule:
         before = dict(state)
+        if isinstance(step, Link):
+            shares = _Product(((capture.links[step], False),))
+            state |= {(step.rows, cols): shares @ old for (rows, cols), old in before.items() if rows == step.cols}
+            continue
         for site in step:
             if site not in fused:
                 continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mmx.methods._propagation import over_links
 from mmx.methods.base import Method, Rows, last_sites
 from mmx.schedule import Site
 
@@ -15,16 +16,15 @@ if TYPE_CHECKING:
 
 
 def attention_gradcam(capture: Capture) -> Rows:
-    return {(readout.stream, cols): _weighted(capture, site, readout)
-            for readout in capture.readouts for cols, site in last_sites(capture.schedule, readout.stream).items()}
+    return over_links(capture, {
+        (readout.stream, cols): _weighted(capture, site, readout)
+        for readout in capture.readouts for cols, site in last_sites(capture.schedule, readout.stream).items()})
 
 
 def _weighted(capture: Capture, site: Site, readout: Readout) -> Float[Tensor, "items cols"]:
-    map_ = capture.maps[site]
-    if not map_.has_gradient:
+    if not capture.maps[site].has_gradient:
         return readout.index.new_zeros(len(readout.index), capture.sizes[site.cols], dtype=capture.dtype)
-    entries = capture.valid[site.rows].sum(dim=1) * capture.valid[site.cols].sum(dim=1)
-    weights = map_.gradient_sums() / entries[:, None]
+    weights = capture.gradient_means(site)
 
     def weighted(block: Block) -> Float[Tensor, "items _rows _cols"]:
         return (block.attention * weights[:, :, None, None]).mean(dim=1).clamp(min=0)

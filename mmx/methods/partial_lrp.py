@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mmx.methods._propagation import over_links
 from mmx.methods.base import Method, Rows, last_sites
 from mmx.schedule import Site
 
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
 
 
 def partial_lrp(capture: Capture) -> Rows:
-    return {(readout.stream, cols): _read(capture, site, readout)
-            for readout in capture.readouts for cols, site in last_sites(capture.schedule, readout.stream).items()}
+    return over_links(capture, {
+        (readout.stream, cols): _read(capture, site, readout)
+        for readout in capture.readouts for cols, site in last_sites(capture.schedule, readout.stream).items()})
 
 
 def _read(capture: Capture, site: Site, readout: Readout) -> Float[Tensor, "items cols"]:

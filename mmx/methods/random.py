@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mmx.methods.base import Method, Rows
-from mmx.schedule import sites_of
+from mmx.schedule import reached
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,10 +15,9 @@ if TYPE_CHECKING:
 
 
 def random(capture: Capture) -> Rows:
-    attended = {(site.rows, site.cols): None for site in sites_of(capture.schedule)}
     return {(readout.stream, cols): _drawn(capture, readout, cols, number)
             for number, cols in enumerate(capture.streams)
-            for readout in capture.readouts if (readout.stream, cols) in attended}
+            for readout in capture.readouts if cols in reached(capture.schedule, readout.stream)}
 
 
 def _drawn(capture: Capture, readout: Readout, stream: str,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mmx.methods._propagation import mean_over_heads
+from mmx.methods._propagation import mean_over_heads, over_links
 from mmx.methods.base import Method, Rows, last_sites
 
 if TYPE_CHECKING:
@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
 
 def raw_attention(capture: Capture) -> Rows:
-    return {(readout.stream, cols): readout.of(capture.folded(site, mean_over_heads))
-            for readout in capture.readouts for cols, site in last_sites(capture.schedule, readout.stream).items()}
+    return over_links(capture, {
+        (readout.stream, cols): readout.of(capture.folded(site, mean_over_heads))
+        for readout in capture.readouts for cols, site in last_sites(capture.schedule, readout.stream).items()})
 
 
 METHOD = Method(

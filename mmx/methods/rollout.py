@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mmx.methods._propagation import mean_over_heads
+from mmx.methods._propagation import mean_over_heads, over_links
 from mmx.methods.base import Method, Rows, last_sites
-from mmx.schedule import Site, self_sites
+from mmx.schedule import Link, Site, self_sites
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from mmx.arrays import Float
-    from mmx.capture import Block, Capture, Folded
+    from mmx.capture import Block, Capture, Folded, Windowed
 
 
 def rollout(capture: Capture) -> Rows:
@@ -31,10 +31,14 @@ def rollout(capture: Capture) -> Rows:
                 across = capture.folded(site, mean_over_heads).rows_times(column.mT)
                 rolled = _through(across, _layers(capture, self_sites(capture.schedule, cols, before=site)))
             rows[readout.stream, cols] = rolled.squeeze(1)
-    return rows
+
+    def within(link: Link, row: Float[Tensor, "items 1 size"]) -> Float[Tensor, "items 1 size"]:
+        return _through(row, _layers(capture, self_sites(capture.schedule, link.cols, before=link)))
+
+    return over_links(capture, rows, within)
 
 
-def _layers(capture: Capture, sites: tuple[Site, ...]) -> list[Folded]:
+def _layers(capture: Capture, sites: tuple[Site, ...]) -> list[Folded | Windowed]:
     """Mean over heads of A, plus I, of each site, rows divided by their sums; first layer first."""
     fold = _normalized if capture.reference.rollout_normalizes else _mixed
     return [capture.folded(site, fold) for site in sites]
@@ -50,7 +54,7 @@ def _normalized(block: Block) -> Float[Tensor, "items _rows _cols"]:
     return row_normalize(_mixed(block))
 
 
-def _through(row: Float[Tensor, "items 1 size"], layers: list[Folded]) -> Float[Tensor, "items 1 size"]:
+def _through(row: Float[Tensor, "items 1 size"], layers: list[Folded | Windowed]) -> Float[Tensor, "items 1 size"]:
     """row · J with J = layer_L … layer_1."""
     for layer in reversed(layers):
         row = layer.rows_times(row)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mmx.methods._propagation import fused_lrp
+from mmx.methods._propagation import fused_lrp, over_links
 from mmx.methods.base import Method, Rows, last_sites
-from mmx.schedule import self_sites
+from mmx.schedule import Link, self_sites
 
 if TYPE_CHECKING:
     from mmx.capture import Capture
@@ -16,6 +16,11 @@ def transformer_attribution(capture: Capture) -> Rows:
     from mmx.rules import SelfRelevance
 
     fused = fused_lrp(capture)
+
+    def of_layers(stream: str, before: Link | None = None) -> SelfRelevance:
+        layers = (fused[site] for site in self_sites(capture.schedule, stream, before) if site in fused)
+        return SelfRelevance(capture.sizes[stream], tuple(layers))
+
     rows: Rows = {}
     for readout in capture.readouts:
         for cols, last in last_sites(capture.schedule, readout.stream).items():
@@ -23,9 +28,8 @@ def transformer_attribution(capture: Capture) -> Rows:
                 unreached = readout.index.new_zeros(len(readout.index), capture.sizes[cols], dtype=capture.dtype)
                 rows[readout.stream, cols] = readout.of(fused[last]) if last in fused else unreached
                 continue
-            layers = tuple(fused[site] for site in self_sites(capture.schedule, cols) if site in fused)
-            rows[readout.stream, cols] = SelfRelevance(capture.sizes[cols], layers).row(readout, capture.dtype)
-    return rows
+            rows[readout.stream, cols] = of_layers(cols).row(readout, capture.dtype)
+    return over_links(capture, rows, lambda link, row: of_layers(link.cols, link).rows_times(row))
 
 
 METHOD = Method(

@@ -130,7 +130,7 @@ class _Run:
 def _maps(model: Model, run: list[_Run]) -> str:
     inputs, schedule = model.small_inputs(), model.family.schedule(model.network.config)
     passed = run_forward(model.network, schedule, model.family.roots, lambda: model.described.run(inputs),
-                         in_graph=True, rules=None)
+                         in_graph=True, rules=None, inputs=inputs)
     run.append(_Run(inputs, schedule, passed))
     for site, mixed in passed.mixed.items():
         if not (apart := mixed.departure()) <= 10 * _CLOSE[passed.outputs["logits"].dtype]:

@@ -7,9 +7,9 @@ import torch
 from dense_oracle import dense_fuse, dense_row_normalize, dense_start, dense_walk
 from torch import Tensor
 
-from mmx.capture import AttentionMap, Folded, Readout
+from mmx.capture import AttentionMap, Folded, Readout, Shares
 from mmx.rules import Relevance, fuse_heads, propagate, row_normalize
-from mmx.schedule import Schedule, Site
+from mmx.schedule import Link, Schedule, Site, from_layers, links_of, reached, sites_of
 
 SIZES = {"text": 4, "image": 5, "query": 3}
 Fused = dict[Site, Tensor]
@@ -50,7 +50,7 @@ def random_fused(schedule: Schedule, batch: int = 2, seed: int = 0, zero_rows: b
     """Non-negative maps; by default token 1 of each stream never attends within it, so that R - I has a zero row."""
     generator = torch.Generator().manual_seed(seed)
     fused = {}
-    for site in (site for step in schedule for site in step):
+    for site in sites_of(schedule):
         fused[site] = torch.rand(batch, SIZES[site.rows], SIZES[site.cols], generator=generator, dtype=torch.float64)
         fused[site] = (fused[site] - 0.3).clamp(min=0) * 0.3
         if zero_rows and site.is_self:
@@ -93,6 +93,89 @@ def test_a_row_that_is_0_over_0_drops_the_whole_addition_where_it_is_asked_for(n
                            undefined_drops={stream: mask[sample] for stream, mask in valid.items()})
         for (rows, cols), want in dense.items():
             torch.testing.assert_close(matrix(state, rows, cols, 2)[sample], want, atol=1e-12, rtol=0)
+
+
+INTO = torch.tensor([[0, 0, 1, 2, -1]])
+MERGE = Link("query", "image", lambda _network, _inputs: INTO)
+MERGE_AGAIN = Link("text", "query", lambda _network, _inputs: torch.tensor([[3, 0, 3]]))
+LINKED = {
+    "a link": (*schedule_of("image<image", "image<image"), MERGE, *schedule_of("query<query", "query<query")),
+    "what attended before": (*schedule_of("text<text", "image<text text<image", "image<image"), MERGE,
+                             *schedule_of("query<query")),
+    "a link at once": (MERGE, *schedule_of("query<query")),
+    "a link after a link": (*schedule_of("image<image"), MERGE, *schedule_of("query<query"), MERGE_AGAIN,
+                            *schedule_of("text<text", "text<text"))}
+
+
+def dense_shares(into: Tensor, rows: int) -> Tensor:
+    """Row by row, an equal part of one for each token that it is made of."""
+    matrix = torch.zeros(rows, len(into), dtype=torch.float64)
+    for row in range(rows):
+        parts = [token for token, one in enumerate(into.tolist()) if one == row]
+        for token in parts:
+            matrix[row, token] = 1 / len(parts)
+    return matrix
+
+
+def shares(schedule: Schedule) -> dict[Link, Shares]:
+    return {link: Shares(link.into(None, {}), SIZES[link.rows], torch.float64) for link in links_of(schedule)}
+
+
+def test_the_matrix_of_a_link_is_the_dense_one() -> None:
+    for into, rows in ((torch.tensor([[0, 0, 1, 2, -1], [3, -1, 0, 3, 3]]), 4), (INTO, 3)):
+        found, want = Shares(into, rows, torch.float64), torch.stack([dense_shares(one, rows) for one in into])
+        left, right = torch.randn(2, 6, rows).double(), torch.randn(2, 5, 6).double()
+        assert found.shape == want.shape
+        torch.testing.assert_close(found.dense(), want, atol=1e-15, rtol=0)
+        torch.testing.assert_close(found.sums(), want.sum(dim=-1), atol=1e-15, rtol=0)
+        torch.testing.assert_close(found.rows_times(left), left @ want, atol=1e-14, rtol=0)
+        torch.testing.assert_close(found.times(right), want @ right, atol=1e-14, rtol=0)
+        index = torch.tensor([2, 0])
+        torch.testing.assert_close(found.rows_at(index), want.expand(2, -1, -1)[range(2), index], atol=1e-15, rtol=0)
+
+
+@pytest.mark.parametrize("name", LINKED)
+def test_relevance_over_links_is_that_of_whole_matrices(name: str) -> None:
+    schedule = LINKED[name]
+    fused = random_fused(schedule)
+    state = walked(schedule, fused, SIZES, links=shares(schedule))
+    dense = [dense_walk(schedule, {site: values[sample] for site, values in fused.items()}, SIZES,
+                        links={link: dense_shares(link.into(None, {})[0], SIZES[link.rows])
+                               for link in links_of(schedule)}) for sample in range(2)]
+    last = links_of(schedule)[-1].rows
+    for index in range(SIZES[last]):
+        found = state.rows(Readout(last, torch.full((2,), index)), torch.float64)
+        assert found.keys() == SIZES.keys()
+        for cols, rows in found.items():
+            want = torch.stack([one[last, cols][index] for one in dense])
+            torch.testing.assert_close(rows, want, atol=1e-12, rtol=0)
+
+
+def test_what_attends_to_merged_tokens_goes_on_to_what_they_are_made_of() -> None:
+    schedule = (*schedule_of("image<image"), MERGE, *schedule_of("query<query", "text<query"))
+    fused = random_fused(schedule)
+    dense = [dense_walk(schedule, {site: values[sample] for site, values in fused.items()}, SIZES,
+                        links={MERGE: dense_shares(INTO[0], 3)}) for sample in range(2)]
+    found = walked(schedule, fused, SIZES, links=shares(schedule)).rows(Readout("text", torch.tensor([2, 0])),
+                                                                        torch.float64)
+    for sample, index in enumerate((2, 0)):
+        merged = dense[sample]["text", "query"][index]
+        torch.testing.assert_close(found["query"][sample], merged, atol=1e-12, rtol=0)
+        torch.testing.assert_close(found["image"][sample], merged @ dense_shares(INTO[0], 3) @
+                                   dense[sample]["image", "image"], atol=1e-12, rtol=0)
+
+
+def test_what_a_stream_reaches_is_what_it_attends_to_and_what_that_is_made_of() -> None:
+    assert reached(LINKED["what attended before"], "query") == ("query", "image", "text")
+    assert reached(LINKED["a link after a link"], "text") == ("text", "query", "image")
+    assert reached(LINKED["a link after a link"], "query") == ("query", "image")
+    assert reached(LXMERT, "text") == ("text", "image")
+    assert reached(DETR, "image") == ("image",)
+
+
+def test_links_stay_where_layers_are_left_out() -> None:
+    schedule = LINKED["a link after a link"]
+    assert from_layers(schedule, {"image": 1, "query": -1}) == schedule[1:]
 
 
 def test_samples_read_rows_of_their_own() -> None:

@@ -1,0 +1,84 @@
+"""Matrices that are never made in full: of a stream that attends within windows, and of a link between streams."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from mmx.arrays import Float, Int
+from mmx.capture.folding import Folded
+from mmx.capture.windows import Windows
+
+
+class Windowed:
+    """The matrix of a stream whose tokens attend within windows, (items, tokens, tokens): zero between windows.
+
+    Args:
+        blocks: of each window of each item.
+    """
+
+    def __init__(self, blocks: Folded, windows: Windows) -> None:
+        self._blocks, self._windows = blocks, windows
+        self.shape = (blocks.shape[0] // windows.count, windows.size, windows.size)
+
+    def dense(self) -> Float[Tensor, "items tokens tokens"]:
+        """The matrix, which is far larger than its blocks."""
+        one = self._blocks.sums()
+        return self.rows_times(torch.eye(self.shape[1], dtype=one.dtype, device=one.device).repeat(self.shape[0], 1, 1))
+
+    def rows_at(self, index: Int[Tensor, " items"]) -> Float[Tensor, "items tokens"]:
+        """One row of each item."""
+        places, here = self._windows.row_of_each(index)
+        return self._windows.joined(self._blocks.rows_at(places).unsqueeze(1) * here).squeeze(1)
+
+    def rows_times(self, rows: Float[Tensor, "items k tokens"]) -> Float[Tensor, "items k tokens"]:
+        """rows · matrix."""
+        return self._windows.joined(self._blocks.rows_times(self._windows.split(rows)))
+
+    def times(self, columns: Float[Tensor, "items tokens k"]) -> Float[Tensor, "items tokens k"]:
+        """matrix · columns."""
+        return self._windows.joined(self._blocks.times(self._windows.split(columns.mT).mT).mT).mT
+
+    def sums(self) -> Float[Tensor, "#items tokens"]:
+        """Sums of rows."""
+        return self._windows.joined(self._blocks.sums().unsqueeze(1)).squeeze(1)
+
+
+class Shares:
+    """The matrix of a link, (items, rows, cols): each row is shared out equally among the tokens it is made of.
+
+    Args:
+        into: the row that each token of the columns is a part of, -1 for none.
+        rows: how many there are.
+        dtype: of the numbers.
+    """
+
+    def __init__(self, into: Int[Tensor, "#items cols"], rows: int, dtype: torch.dtype) -> None:
+        self._into = torch.where(into < 0, rows, into)
+        ones = torch.ones(into.shape, dtype=dtype, device=into.device)
+        parts = ones.new_zeros(len(into), rows + 1).scatter_add(1, self._into, ones)
+        self._share = (1 / parts).gather(1, self._into)
+        self.shape = (len(into), rows, into.shape[1])
+
+    def dense(self) -> Float[Tensor, "#items rows cols"]:
+        """The matrix."""
+        return self.rows_times(torch.eye(self.shape[1], dtype=self._share.dtype, device=self._share.device)
+                               .repeat(self.shape[0], 1, 1))
+
+    def rows_at(self, index: Int[Tensor, " items"]) -> Float[Tensor, "items cols"]:
+        """One row of each item."""
+        return self._share * (self._into == index[:, None])
+
+    def rows_times(self, rows: Float[Tensor, "items k rows"]) -> Float[Tensor, "items k cols"]:
+        """rows · matrix."""
+        places = self._into.unsqueeze(1).expand(len(rows), rows.shape[1], -1)
+        return pad(rows, (0, 1)).gather(2, places) * self._share.unsqueeze(1)
+
+    def times(self, columns: Float[Tensor, "items cols k"]) -> Float[Tensor, "items rows k"]:
+        """matrix · columns."""
+        shared = columns * self._share.unsqueeze(-1)
+        total = shared.new_zeros(len(shared), self.shape[1] + 1, shared.shape[2])
+        return total.scatter_add(1, self._into.unsqueeze(-1).expand_as(shared), shared)[:, :-1]
+
+    def sums(self) -> Float[Tensor, "#items rows"]:
+        """Sums of rows: 1, or 0 of a row that is made of nothing."""
+        return self.times(torch.ones_like(self._share).unsqueeze(-1)).squeeze(-1)
