@@ -158,7 +158,8 @@ def patch_grid(one: Pixels, pixel_values: Float[Tensor, "batch channels height w
     """Rows and columns of the patches of pictures, by the config's patch size."""
     size = config_at(config, one.config).patch_size
     height, width = (size, size) if isinstance(size, int) else size
-    return pixel_values.shape[-2] // height, pixel_values.shape[-1] // width
+    down, across = pixel_values.shape[-2:]
+    return (-(-down // height), -(-across // width)) if one.pads else (down // height, across // width)
 
 
 def grid_of(pixel_values: Float[Tensor, "batch channels height width"], cells: int) -> tuple[int, int]:

@@ -106,7 +106,7 @@ class PixelEncoder(Encoder):
         return Prepared(tensors, (patches,), size=tuple(pixels.shape))
 
     def _covered(self, part: Box, pixels: Float[Tensor, "channels height width"], rows: int, columns: int) -> Box:
-        """Without what is left over at the right and below where a side is no multiple of the patches'."""
+        """Without what is left over, or with what is padded, where a side is no multiple of the patches'."""
         height, width = pair(self._vision.patch_size)
         left, top, right, bottom = part
         if (rows * height, columns * width) != tuple(pixels.shape[-2:]):

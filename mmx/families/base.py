@@ -54,6 +54,7 @@ class Pixels:
         config: where in the config the vision model's settings are, "" for the config itself.
         takes_mask: forward takes `pixel_mask` too.
         any_size: the model takes pictures of other sizes than `image_size`, and its grid with them.
+        pads: a picture is padded to whole patches at the right and below; without, what is left over is not seen.
         cells: the output whose axis 1 has the grid's cells, where they are a backbone's and not the config's patches.
     """
 
@@ -63,6 +64,7 @@ class Pixels:
     config: str = ""
     takes_mask: bool = False
     any_size: bool = False
+    pads: bool = False
     cells: str | None = None
 
     @property
