@@ -12,7 +12,7 @@ from mmx.arrays import Float, Int
 from mmx.asking.base import RUNNERS_UP, Answer, Asking, Batch, Each, index_of
 from mmx.capture import Chosen, Outputs
 from mmx.errors import UsageError, unknown_choice
-from mmx.results import DEFAULT_THRESHOLD, Asked, Item, Prediction
+from mmx.results import DEFAULT_THRESHOLD, Asked, Item, Prediction, Unit
 
 _SHOWN = 100
 
@@ -27,6 +27,11 @@ class Keep:
 
 class QueriesAsked(Asking):
     noun: ClassVar = "detection"
+
+    @property
+    def unit(self) -> Unit:
+        """What a detection's score is."""
+        return self.score.unit
 
     @property
     def any_target(self) -> object:
@@ -59,8 +64,8 @@ class QueriesAsked(Asking):
 
         Items of `Keep` are in order of pictures, then of queries; there may be none.
         """
-        logits = outputs["logits"]
-        best = logits[..., :-1].argmax(-1)
+        logits = class_logits(outputs["logits"], self.unit)
+        best = logits.argmax(-1)
         if target is None or isinstance(target, Keep):
             target = Each([target or Keep()] * len(logits))
         if not isinstance(target, Each):
@@ -68,7 +73,7 @@ class QueriesAsked(Asking):
         items: list[Tensor] = []
         for sample, one in enumerate(target.of_each):
             if isinstance(one, Keep):
-                kept = kept_queries(logits[sample], one)
+                kept = kept_queries(outputs["logits"][sample], one, self.unit)
                 pairs = torch.stack([kept, best[sample, kept]], 1)
             else:
                 pairs = torch.tensor([(query, int(best[sample, query]) if label is None else label)
@@ -81,7 +86,7 @@ class QueriesAsked(Asking):
         assert chosen.positions is not None and chosen.targets is not None
         asked = batch.asked[picture]
         [sample] = batch.samples[picture]
-        shares = class_shares(outputs["logits"][sample]).cpu()
+        shares = class_shares(outputs["logits"][sample], self.unit).cpu()
         boxes = boxes_xyxy_px(outputs["boxes"][sample], batch.sizes_px[picture])
         places = (chosen.samples == sample).nonzero().flatten().tolist()
         surest, labels = shares.max(-1)
@@ -95,9 +100,9 @@ class QueriesAsked(Asking):
               boxes: Float[Tensor, "queries 4"]) -> Item:
         left, top, right, bottom = boxes[query].tolist()
         best = shares[query].topk(min(RUNNERS_UP, shares.shape[1])).indices.tolist()
-        return Item(self.noun, label, self._name(label), float(shares[query, label]), "softmax", query=query,
+        return Item(self.noun, label, self._name(label), float(shares[query, label]), self.unit, query=query,
                     box_xyxy_px=(left, top, right, bottom), predictions=tuple(
-                        Prediction(one, self._name(one), float(shares[query, one]), "softmax") for one in best))
+                        Prediction(one, self._name(one), float(shares[query, one]), self.unit) for one in best))
 
     def _target(self, asked: Asked) -> Keep | list[tuple[int, int | None]]:
         label = None if asked.class_name is None else self._class_index(asked.class_name)
@@ -110,7 +115,7 @@ class QueriesAsked(Asking):
         return str(self.subject.labels()[label])
 
     def _checked_query(self, query: int) -> int:
-        count = self.subject.config.num_queries
+        count = self.score.queries(self.subject.config)
         if not 0 <= query < count:
             raise UsageError(f"There is no query {query}; {self.subject.name} has {count} (0 to {count - 1}).")
         return int(query)
@@ -124,22 +129,27 @@ class QueriesAsked(Asking):
         return index
 
 
-def kept_queries(logits: Float[Tensor, "queries classes_and_none"], keep: Keep) -> Int[Tensor, " items"]:
-    """Queries of one picture to keep, out of logits whose last class is no object.
+def kept_queries(logits: Float[Tensor, "queries _classes"], keep: Keep, unit: Unit) -> Int[Tensor, " items"]:
+    """Queries of one picture to keep.
 
-    The score is the largest class probability beside "no object"; it must be over the threshold, as in the
-    reference.
+    The score is the largest class probability; it must be over the threshold, as in the reference.
     """
-    score, label = class_shares(logits.detach()).max(-1)
+    score, label = class_shares(logits.detach(), unit).max(-1)
     kept = score > keep.threshold
     if keep.label is not None:
         kept &= label == keep.label
     return kept.nonzero().flatten()
 
 
-def class_shares(logits: Float[Tensor, "*queries classes_and_none"]) -> Float[Tensor, "*queries classes"]:
-    """The probability of each class out of logits, the last for no object."""
-    return logits.float().softmax(-1)[..., :-1]
+def class_shares(logits: Float[Tensor, "*queries _classes"], unit: Unit) -> Float[Tensor, "*queries classes"]:
+    """The probability of each class: its share beside "no object" in a softmax, or one of its own in a sigmoid."""
+    logits = logits.float()
+    return logits.sigmoid() if unit == "sigmoid" else class_logits(logits.softmax(-1), unit)
+
+
+def class_logits(logits: Float[Tensor, "*queries _classes"], unit: Unit) -> Float[Tensor, "*queries classes"]:
+    """Without the last one, for no object, that a softmax has."""
+    return logits if unit == "sigmoid" else logits[..., :-1]
 
 
 def boxes_xyxy_px(boxes_cxcywh: Float[Tensor, "queries 4"], size_px: tuple[int, int]) -> Float[Tensor, "queries 4"]:
@@ -163,8 +173,8 @@ def _check(pair: object, queries: int, classes: int) -> None:
     query, chosen = pair
     if not 0 <= int(query) < queries:
         raise UsageError(f"There is no query {query}; the model has {queries} (0 to {queries - 1}).")
-    if chosen is not None and not 0 <= int(chosen) < classes - 1:
-        raise UsageError(f"There is no class {chosen}; the model has {classes - 1} (0 to {classes - 2}).")
+    if chosen is not None and not 0 <= int(chosen) < classes:
+        raise UsageError(f"There is no class {chosen}; the model has {classes} (0 to {classes - 1}).")
 
 
 ASKING = QueriesAsked

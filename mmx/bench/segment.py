@@ -2,19 +2,21 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from torch import Tensor
 
 import mmx
-from mmx.asking.queries import Keep, kept_queries
+from mmx.asking.queries import Keep, class_logits, kept_queries
 from mmx.bench.floor import floor, plain_forward
 from mmx.bench.subjects import Backward, Subject
 from mmx.bench.tables import Printer, megabytes, ratio, seconds
 from mmx.bench.timing import interleaved
 from mmx.capture import Outputs
 from mmx.model import Model
+from mmx.results import Unit
 from mmx.shapes.coco import ANNOTATIONS, write_coco
 from mmx.studies.masks import MaskProtocol
 from mmx.studies.segment.study import segment
@@ -53,13 +55,14 @@ class Scenes:
         segment(self.model, self.folder, self.folder / ANNOTATIONS, methods=methods, protocol=protocol)
 
     def _subject(self, inputs: dict[str, Tensor]) -> Subject:
-        return Subject(self.model.info.name, self.model.described, inputs, 0, backwards=_kept)
+        return Subject(self.model.info.name, self.model.described, inputs, 0,
+                       backwards=partial(_kept, self.model.asking.score.unit))
 
 
-def _kept(outputs: Outputs) -> list[Backward]:
+def _kept(unit: Unit, outputs: Outputs) -> list[Backward]:
     [logits] = outputs["logits"]
-    queries = kept_queries(logits, Keep())
-    return [Backward.each(logits[queries, :-1].max(dim=1).values)] if len(queries) else []
+    queries = kept_queries(logits, Keep(), unit)
+    return [Backward.each(class_logits(logits, unit)[queries].max(dim=1).values)] if len(queries) else []
 
 
 def bench_segment(name: str, methods: Sequence[str], pictures: int, at_once: Sequence[int], rounds: int, device: str,

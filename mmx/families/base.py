@@ -180,7 +180,13 @@ class Matches:
 
 @dataclass(frozen=True)
 class Queries:
-    """A logit for each object query and class, the last one for no object, and "boxes" (batch, queries, 4) cxcywh."""
+    """A logit for each object query and class, (batch, queries, classes), and "boxes" (batch, queries, 4) cxcywh.
+
+    Attributes:
+        unit: what the logits become: "softmax" over the classes and a last one for no object; or "sigmoid", where each
+            class stands for itself and there is no such last one.
+        queries: how many there are, by the config.
+    """
 
     kind: ClassVar[str] = "queries"
     noun: ClassVar[str] = "class"
@@ -188,6 +194,8 @@ class Queries:
     does: ClassVar[str] = "finds objects"
     takes: ClassVar[frozenset[str]] = frozenset({"threshold", "queries", "class_name"})
     choices: ClassVar[str] = "threshold, query and class say what is explained"
+    unit: str = "softmax"
+    queries: Callable[[Any], int] = lambda config: config.num_queries
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,11 @@ from transformers import DetrConfig
 
 from mmx.asking import Subject
 from mmx.asking.base import Each
-from mmx.asking.queries import Keep, QueriesAsked, kept_queries
+from mmx.asking.queries import Keep, QueriesAsked, class_shares, kept_queries
 from mmx.errors import UsageError
+from mmx.families.base import Queries
 from mmx.families.detr import FAMILY
+from mmx.results import Asked
 from mmx.schedule import sites_of
 from mmx.wiring import grid_of, readouts, valid_tokens
 
@@ -35,10 +37,33 @@ def test_the_schedule_is_the_encoder_and_then_each_decoder_layer_twice() -> None
     (Keep(), [0, 2]), (Keep(0.45), [0, 2, 3]), (Keep(0.0), [0, 1, 2, 3]), (Keep(0.95), []), (Keep(0.0, 1), [1, 2, 3]),
     (Keep(0.6, 1), [2]), (Keep(0.6, 0), [0])])
 def test_kept_detections(keep: Keep, queries: list[int]) -> None:
-    assert kept_queries(ONE[0], keep).tolist() == queries
+    assert kept_queries(ONE[0], keep, "softmax").tolist() == queries
     chosen = ASKING.choose({"logits": ONE}, keep)
     assert chosen.positions is not None
     assert (chosen.samples.tolist(), chosen.positions.tolist()) == ([0] * len(queries), queries)
+
+
+EACH_BY_ITSELF = QueriesAsked(Queries(unit="sigmoid", queries=lambda config: config.num_queries + 1), ASKING.subject)
+BOTH = torch.tensor([[(0.7, 0.6), (0.1, 0.3), (0.2, 0.9)]]).logit()
+
+
+@pytest.mark.parametrize(("keep", "queries", "classes"), [
+    (None, [0, 2], [0, 1]), (Keep(0.25), [0, 1, 2], [0, 1, 1]), (Keep(0.65, 1), [2], [1]), (Keep(0.95), [], [])])
+def test_with_a_sigmoid_the_last_class_is_one_like_the_others(keep: Keep | None, queries: list[int],
+                                                              classes: list[int]) -> None:
+    chosen = EACH_BY_ITSELF.choose({"logits": BOTH}, keep)
+    assert chosen.positions is not None
+    assert (chosen.positions.tolist(), chosen.targets.tolist()) == (queries, classes)
+    assert torch.equal(chosen.scores, BOTH[0, queries, classes])
+    torch.testing.assert_close(class_shares(BOTH, "sigmoid"), BOTH.sigmoid())
+    with pytest.raises(UsageError, match=r"There is no class 2; the model has 2 \(0 to 1\)"):
+        EACH_BY_ITSELF.choose({"logits": BOTH}, (0, 2))
+
+
+def test_there_are_as_many_queries_as_the_family_reads_off_the_config() -> None:
+    assert EACH_BY_ITSELF.settled(Asked(queries=(4,))).queries == (4,)
+    with pytest.raises(UsageError, match=r"There is no query 5; tiny has 5 \(0 to 4\)"):
+        EACH_BY_ITSELF.settled(Asked(queries=(5,)))
 
 
 @pytest.mark.parametrize("target", [Keep(0.6), Each([Keep(0.6), Keep(0.6)])], ids=["for all", "for each"])

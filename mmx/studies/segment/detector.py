@@ -14,7 +14,7 @@ from mmx.methods import Method
 from mmx.model.batching import Group, Job
 from mmx.model.running import attributions
 from mmx.reference import ReferenceSizes, edges_of, reference_size
-from mmx.results import Asked, Patches, Picture
+from mmx.results import Asked, Patches, Picture, Unit
 from mmx.studies.models import Model
 
 __all__ = ["Detector", "Found", "reference_size", "with_reference_sizes"]
@@ -41,8 +41,6 @@ class Found:
 
 
 FOR_PHOTOGRAPHS = "facebook/detr-resnet-50"
-UNIT = "softmax"
-"""Of a detection's score."""
 
 
 class Detector:
@@ -71,6 +69,11 @@ class Detector:
         return self.model.info.device == "cpu"
 
     @property
+    def unit(self) -> Unit:
+        """Of a detection's score."""
+        return self.model.asking.score.unit
+
+    @property
     def labels(self) -> Mapping[int, str]:
         """Names of its classes, by number."""
         return dict(enumerate(self.model.labels))
@@ -89,7 +92,8 @@ class Detector:
 def _found(group: Group, place: int, attribution: Attribution) -> Found:
     outputs, chosen = attribution.outputs, attribution.chosen
     [sample] = group.batch.samples[place]
-    scores, labels = class_shares(outputs["logits"][sample]).cpu().max(-1)
+    unit = group.parts.model.asking.score.unit
+    scores, labels = class_shares(outputs["logits"][sample], unit).cpu().max(-1)
     located = group.located(place, outputs)
     [grid] = located.elements
     assert isinstance(grid, Patches)

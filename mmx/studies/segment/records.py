@@ -23,7 +23,7 @@ from mmx.results import Picture
 from mmx.studies.masks import MaskProtocol, masks_from_relevance
 from mmx.studies.runs import Fault, Numbered, Record
 from mmx.studies.segment.data import NOTES_ON_TURNS, open_annotated
-from mmx.studies.segment.detector import UNIT, Detector, Found
+from mmx.studies.segment.detector import Detector, Found
 
 DEFAULT_METHODS: dict[MaskProtocol, tuple[str, ...]] = {"iccv21": ("ours_no_lrp",), "clean": ("relevance",)}
 
@@ -58,7 +58,7 @@ class Segmentation:
             for method in self.methods}
         left, top, right, bottom = found.boxes_xyxy_px.T
         return {"id": image.id, "image_hash": picture.sha256, "height": image.height, "width": image.width,
-                "scores": found.scores.tolist(), "unit": UNIT, "indices": found.labels.tolist(),
+                "scores": found.scores.tolist(), "unit": self.detector.unit, "indices": found.labels.tolist(),
                 "boxes_xywh_px": torch.stack([left, top, right - left, bottom - top], 1).tolist(),
                 "kept": found.kept.tolist(), "masks": masks}
 

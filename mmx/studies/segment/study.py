@@ -68,7 +68,7 @@ def segment(model: Model, images: str | Path | None = None, annotations: str | P
         annotations: their COCO instances file.
         methods: by name; "all" for all of them. None is relevance, in "iccv21" with the reference's accidents.
         protocol: "iccv21" is what the paper's code does; "clean" makes finer masks, only of what is kept.
-        threshold: detections whose score, a softmax probability, is above it get a mask.
+        threshold: detections whose score, a probability, is above it get a mask.
         limit: this many pictures, the first by id, or as many drawn by `seed`.
         strict: refuses a file in which an annotation cannot be used; else it is left out, with a warning.
         batch_size: pictures of one size that run through the model at once in "clean", at most.
