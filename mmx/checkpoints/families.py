@@ -3,8 +3,9 @@
 from functools import cache
 from typing import Any
 
+from mmx.checkpoints.refused import refusal
 from mmx.errors import CheckpointError, UsageError, plural, shown_value
-from mmx.families.base import UNIT_OF_PROBLEM, Classes, Family, Labelled, Pixels, Regions
+from mmx.families.base import UNIT_OF_PROBLEM, Classes, Family, Labelled, Pixels, Queries, Regions
 from mmx.registry import offered, offered_names
 
 
@@ -25,22 +26,36 @@ def family_of(config: Any, name: str) -> tuple[str, Family, str]:
     """Name, family and architecture of the checkpoint `name` with this config.
 
     Raises:
-        UsageError: there is none, with those that there are.
+        UsageError: there is none, with the reason where that is known, or else with those that there are.
     """
     named = architectures_of(config)
     for architecture in named:
         found = family_of_architecture(architecture)
         if found is not None:
             return *found, architecture
+    for architecture in named:
+        if (refused := refusal(architecture)) is not None:
+            raise UsageError(f"{name} is {_one(architecture)}, which cannot be explained: it {refused.reason}.",
+                             f"Load another, such as {published_for(refused.instead)}.")
     alike = tuple((key, family) for key, family in all_families() if family.model_type == config.model_type)
     if alike and not named:
         return *alike[0], alike[0][1].architectures[0]
-    what = f"is a {named[0]}" if named else f"is of model type '{config.model_type}'"
+    what = f"is {_one(named[0])}" if named else f"is of model type '{config.model_type}'"
     raise UsageError(f"{name} {what}, which mmx has no family for.", _known(alike or all_families()))
 
 
 def family_of_architecture(architecture: str) -> tuple[str, Family] | None:
     return next(((key, family) for key, family in all_families() if architecture in family.architectures), None)
+
+
+def _one(architecture: str) -> str:
+    return f"{'an' if architecture[0] in 'AEIOU' else 'a'} {architecture}"
+
+
+def published_for(field: str) -> str:
+    """The published checkpoint that is named to who asks by this field of `Asked`."""
+    return next(one.name for _, family in all_families() for one in family.checkpoints
+                if "/" in one.name and field in one.default_for)
 
 
 def _known(families: tuple[tuple[str, Family], ...]) -> str:
@@ -66,12 +81,10 @@ def check_answers(family: Family, name: str) -> None:
 
 
 def check_detects(family: Family, name: str) -> None:
-    """Raises UsageError where the model `name` finds no objects."""
-    if "queries" not in family.score.takes:
-        known = [one.name for _, other in all_families() if "queries" in other.score.takes
-                 for one in other.checkpoints if "/" in one.name]
-        raise UsageError(f"{name} {family.does}; only a detector can be scored by masks.",
-                         f"Load one, such as {known[0]}.")
+    """Raises UsageError where the model `name` finds no objects of classes that it has itself."""
+    if not isinstance(family.score, Queries):
+        raise UsageError(f"{name} {family.does}; only a detector of classes can be scored by masks.",
+                         f"Load one, such as {published_for('queries')}.")
 
 
 def check_given(family: Family, name: str, regions: object, features: object, answers: object,

@@ -248,7 +248,7 @@ def test_images_need_annotations(mmx: Command, tiny_detector: Path, data: Path) 
 
 def test_a_model_that_finds_nothing_is_refused(score: Command, tiny_lxmert: Path) -> None:
     outcome = score("--model", tiny_lxmert)
-    assert outcome.code == 2 and "answers questions; only a detector can be scored by masks" in outcome.error
+    assert outcome.code == 2 and "answers questions; only a detector of classes can be scored by masks" in outcome.error
 
 
 def test_annotations_of_other_things_are_refused(score: Command, data: Path) -> None:
