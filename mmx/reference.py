@@ -23,6 +23,7 @@ class Reference:
         rollout_normalizes: its rollout divides the rows of A + I by their sums; where it does not, a row is
             2^layers as large and its shape is the same.
         drops_undefined_layers: where eq. 8 and 9 are 0/0 in any row, the whole addition of eq. 10 is dropped.
+        sizes_pictures: it sizes pictures itself, a pixel otherwise at times than the model's own image processor.
         steps: the shares that its perturbation test removes, by modality.
         padded_words_count: padding of the text counts as words to remove.
         unmasks_regions: where regions are removed, padded ones that stay are looked at like any other.
@@ -32,6 +33,7 @@ class Reference:
     conserve_in_linear: bool = False
     rollout_normalizes: bool = True
     drops_undefined_layers: bool = False
+    sizes_pictures: bool = False
     steps: Mapping[str, tuple[float, ...]] = field(
         default_factory=lambda: {"text": LXMERT_STEPS, "image": LXMERT_STEPS})
     padded_words_count: bool = True

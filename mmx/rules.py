@@ -36,6 +36,11 @@ class Matrix(Protocol):
         """Items, rows, cols."""
         ...
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of its numbers."""
+        ...
+
     def rows_at(self, index: Int[Tensor, " items"]) -> Float[Tensor, "items cols"]:
         """One row of each item."""
         ...

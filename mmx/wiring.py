@@ -1,5 +1,6 @@
 """A family's table applied to tensors: the model run, which tokens count, which rows explain, what is handed out."""
 
+import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -198,18 +199,24 @@ def readouts(family: Family, inputs: Inputs, outputs: Outputs, chosen: Chosen, s
 def _readout(family: Family, read: Read, inputs: Inputs, outputs: Outputs, chosen: Chosen, size: int,
              config: object) -> Readout:
     entries = chosen.entries_of(read.stream)
-    if read.weights is not None:
-        shares = [torch.full((count,), read.weights.get(part.name, 0.0) / max(1, count), dtype=torch.float64,
-                             device="cpu")
-                  for part, count in _sizes(family, read.stream, size, inputs, config)]
-        dtype = torch.promote_types(chosen.scores.dtype, torch.float32)
-        return Readout(read.stream, torch.zeros_like(entries), torch.cat(shares).to(entries.device, dtype))
     if read.row is None:
         assert chosen.positions is not None
-        return Readout(read.stream, chosen.positions, chosen.weights)
-    if isinstance(read.row, int):
-        return Readout(read.stream, torch.full_like(entries, read.row % size))
-    return Readout(read.stream, read.row(inputs, outputs)[entries])
+        before = itertools.takewhile(lambda sized: sized[0].name != read.part,
+                                      _sizes(family, read.stream, size, inputs, config) if read.part else ())
+        index = chosen.positions + sum(count for _, count in before)
+    elif isinstance(read.row, int):
+        index = torch.full_like(entries, read.row % size)
+    else:
+        index = read.row(inputs, outputs)[entries]
+    if read.weights is None:
+        return Readout(read.stream, index, chosen.weights if read.row is None else None)
+    shares = [torch.full((count,), read.weights.get(part.name, 0.0) / max(1, count), dtype=torch.float64, device="cpu")
+              for part, count in _sizes(family, read.stream, size, inputs, config)]
+    dtype = torch.promote_types(chosen.scores.dtype, torch.float32)
+    weights = torch.cat(shares).to(entries.device, dtype)[None]
+    if read.row is None:
+        weights = weights + nn.functional.one_hot(index, size) * (1 - sum(read.weights.values()))
+    return Readout(read.stream, index, weights)
 
 
 def handed_out(family: Family, rows: Rows, found: tuple[Readout, ...], inputs: Inputs, schedule: Schedule,

@@ -106,6 +106,11 @@ class Rows(Protocol):
         """Items, rows, cols."""
         ...
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of its numbers."""
+        ...
+
     def rows_at(self, index: Int[Tensor, " items"]) -> Float[Tensor, "items cols"]:
         """One row of each item."""
         ...
@@ -121,13 +126,12 @@ class Readout:
 
     stream: str
     index: Int[Tensor, " items"]
-    weights: Float[Tensor, " rows"] | Float[Tensor, "items rows"] | None = None
+    weights: Float[Tensor, "*#items rows"] | None = None
 
     def unit(self, size: int, dtype: torch.dtype) -> Float[Tensor, "items 1 {size}"]:
         """The row vector that reads it."""
         if self.weights is not None:
-            weights = self.weights.to(dtype)
-            return weights.unsqueeze(1) if weights.dim() == 2 else weights.expand(len(self.index), 1, size)
+            return self.weights.to(dtype).expand(len(self.index), size).unsqueeze(1)
         return torch.nn.functional.one_hot(self.index, size).to(dtype).unsqueeze(1)
 
     def take(self, matrix: Float[Tensor, "#items rows cols"]) -> Float[Tensor, "items cols"]:
@@ -140,5 +144,5 @@ class Readout:
     def of(self, matrix: Rows) -> Float[Tensor, "items cols"]:
         """The same of a matrix that makes its rows as they are read."""
         if self.weights is not None:
-            return matrix.rows_times(self.unit(matrix.shape[1], self.weights.dtype)).squeeze(1)
+            return matrix.rows_times(self.unit(matrix.shape[1], matrix.dtype)).squeeze(1)
         return matrix.rows_at(self.index)

@@ -25,6 +25,11 @@ class Folded:
         items, _, rows, cols = map_.shape
         self.shape = (items, rows, cols)
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of its numbers."""
+        return self._map.dtype
+
     @cached_property
     def _kept(self) -> Float[Tensor, "#items rows cols"]:
         parts = [torch.nn.functional.pad(part, (0, self.shape[2] - part.shape[2])) for _, part in self._made()]

@@ -222,12 +222,15 @@ class Read:
     Attributes:
         row: its number; or a function of inputs and outputs that gives one for each entry of the stream's batch,
             (entries,); or None where it is the row of what is explained: a query's, or before a written token.
-        weights: in its place, the weight of each part, shared out equally among its tokens.
+        part: in which queries are counted, of a stream that has other tokens too.
+        weights: in its place, the weight of each part, shared out equally among its tokens; beside a query's row, which
+            then has the rest of 1.
         omits_itself: the token that is read gets no relevance of its own, as in the reference.
     """
 
     stream: str
     row: int | Callable[[Tensors, Tensors], Any] | None = 0
+    part: str = ""
     weights: Mapping[str, float] | None = None
     omits_itself: bool = False
 

@@ -35,12 +35,14 @@ def state_of(network: nn.Module) -> tuple:
 @contextmanager
 def with_maps(network: PreTrainedModel) -> Iterator[None]:
     """The class makes its attention maps itself, where it can go without."""
-    before = network.config._attn_implementation
+    configs = [(module.config, module.config._attn_implementation) for module in network.modules()
+               if hasattr(module, "config")]
     network.set_attn_implementation("eager")
     try:
         yield
     finally:
-        network.set_attn_implementation(before)
+        for config, before in configs:  # a backbone may know no other than the one that it has
+            config._attn_implementation = before
 
 
 @contextmanager

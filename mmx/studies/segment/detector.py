@@ -16,6 +16,7 @@ from mmx.model.running import attributions
 from mmx.reference import ReferenceSizes, edges_of, reference_size
 from mmx.results import Asked, Patches, Picture, Unit
 from mmx.studies.models import Model
+from mmx.wiring import Inputs
 
 __all__ = ["Detector", "Found", "reference_size", "with_reference_sizes"]
 
@@ -104,18 +105,26 @@ def _found(group: Group, place: int, attribution: Attribution) -> Found:
         rows = by_part[located.part][items].cpu() if by_part else torch.zeros(0, len(grid))
         rows = rows if located.shown is None or not by_part else rows[:, located.shown]
         maps[name] = rows.reshape(-1, grid.rows, grid.columns)
-    mask = group.inputs["pixel_mask"][sample]
     return Found(scores, labels, boxes_xyxy_px(outputs["boxes"][sample], group.batch.sizes_px[place]),
-                 chosen.positions[items].cpu(), maps, (int(mask[:, 0].sum()), int(mask[0].sum())))
+                 chosen.positions[items].cpu(), maps, _input_size(group.inputs, sample))
+
+
+def _input_size(inputs: Inputs, sample: int) -> tuple[int, int]:
+    if "pixel_mask" not in inputs:
+        height, width = inputs["pixel_values"].shape[-2:]
+        return height, width
+    mask = inputs["pixel_mask"][sample]
+    return int(mask[:, 0].sum()), int(mask[0].sum())
 
 
 def with_reference_sizes(model: Model) -> Model:
-    """The same model, whose pictures are sized as the reference sizes them; one with a fixed size stays as it is.
+    """The same model, whose pictures are sized as the reference sizes those of its family, where it does.
+
+    One with a fixed size stays as it is.
 
     Both scale the short side, within a limit for the long one; the reference rounds the scaled short side before it
     takes the long one from it, so some pictures come out a pixel smaller than transformers makes them.
     """
     processor = model.parts.pictures.processor
-    if not getattr(processor, "do_resize", False) or edges_of(processor) is None:
-        return model
-    return model.with_processor(ReferenceSizes(processor))
+    resizes = model.family.reference.sizes_pictures and getattr(processor, "do_resize", False)
+    return model.with_processor(ReferenceSizes(processor)) if resizes and edges_of(processor) else model
