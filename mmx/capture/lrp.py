@@ -80,7 +80,7 @@ class _Ruled(torch.autograd.Function):
         ctx.mode, ctx.rule, ctx.count = mode, rule, len(inputs)
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(output)
-        return output.view_as(output)
+        return output.detach()  # no view of it: models may write into what they made themselves
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor | None) -> tuple:
@@ -154,6 +154,23 @@ def _matmul(mode: RuleMode, args: tuple, kwargs: dict) -> Found:
     return (active,), rule
 
 
+def _einsum(mode: RuleMode, args: tuple, kwargs: dict) -> Found:
+    """Of two activations where it is the product of one and the other's transpose, as "...pd,...qd->...pq" is."""
+    equation, *factors = args
+    given, _, result = equation.replace(" ", "").partition("->")
+    of_a, _, of_b = given.partition(",")
+    same_axes = len(result) > 1 and of_a[:-1] == result[:-1] and of_b == f"{result[:-2]}{result[-1]}{of_a[-1]}"
+    if not (same_axes and all(map(_is_active, factors))):
+        return tuple(one for one in factors if _is_active(one)), _refuse(f"torch.einsum('{equation}') of such factors")
+    a, b = factors
+
+    def rule(relevance: Tensor, output: Tensor) -> tuple[Tensor, Tensor]:
+        to_a, to_b = matmul_rule(relevance, output, a, b.mT)
+        return to_a, to_b.mT
+
+    return (a, b), rule
+
+
 def _attention(mode: RuleMode, args: tuple, kwargs: dict) -> Found:
     """The map and the values have half each, and of the map's half the queries and keys again half each."""
     given = [args[i] if len(args) > i else kwargs[name] for i, name in enumerate(("query", "key", "value"))]
@@ -212,13 +229,14 @@ _RULES: dict[Callable, Callable[[RuleMode, tuple, dict], Found]] = {
     _F.linear: _linear,
     SDPA: _attention,
     **dict.fromkeys(MATMULS, _matmul),
+    torch.einsum: _einsum,
     **dict.fromkeys((torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__), _add),
     **dict.fromkeys((torch.sum, Tensor.sum, torch.mean, Tensor.mean), _total),
     _F.adaptive_avg_pool1d: _pooled,
     **dict.fromkeys((torch.mul, Tensor.mul, Tensor.__mul__, Tensor.__rmul__), _product),
     **dict.fromkeys((torch.div, Tensor.div, Tensor.__truediv__), _quotient),
     **dict.fromkeys((_F.softmax, torch.softmax, Tensor.softmax, _F.layer_norm, torch.layer_norm, _F.dropout, _F.gelu,
-                     _F.relu, torch.relu, Tensor.relu, torch.tanh, Tensor.tanh, _F.silu, torch.sigmoid,
+                     _F.relu, torch.relu, Tensor.relu, _F.elu, torch.tanh, Tensor.tanh, _F.silu, torch.sigmoid,
                      Tensor.sigmoid, _F.normalize), _identity),
 }
 # Moving values about is linear with ones and zeros: the plain backward is the rule.
@@ -228,5 +246,6 @@ _SHAPING = {
     torch.squeeze, Tensor.flatten, torch.flatten, Tensor.clone, Tensor.to, Tensor.float, Tensor.double, torch.cat,
     Tensor.view_as, Tensor.chunk, torch.chunk, Tensor.split, torch.split, Tensor.unbind, torch.unbind,
     Tensor.requires_grad_, Tensor.index_select, torch.index_select, torch.gather, Tensor.gather, Tensor.type, Tensor.t,
-    torch.t, _F.pad, torch.roll, Tensor.roll, *(getattr(Tensor, name).__get__ for name in ("T", "mT")),
+    torch.t, _F.pad, torch.roll, Tensor.roll, torch.where, Tensor.where, torch.masked_fill, Tensor.masked_fill,
+    torch.broadcast_to, Tensor.broadcast_to, *(getattr(Tensor, name).__get__ for name in ("T", "mT")),
 }

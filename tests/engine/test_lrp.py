@@ -243,6 +243,55 @@ def test_what_a_constant_matrix_repeats_of_an_activation_is_summed_up() -> None:
     torch.testing.assert_close(found, expected)
 
 
+def test_an_einsum_is_the_product_that_it_writes_of_several_targets_too() -> None:
+    x, relevance = double(2, 5, 4), double(2, 5, 3)
+    found = followed(lambda x: torch.einsum("...pd,...qd->...pq", x, x[:, :3]), x, relevance)
+    expected = followed(lambda x: x @ x[:, :3].mT, x, relevance)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+    x = x.requires_grad_()
+    with RuleMode() as mode:
+        output = torch.einsum("bpd,bqd->bpq", x, 2 * x[:, :3])
+    with mode.following_relevance():
+        (both,) = torch.autograd.grad(output, x, torch.stack([relevance, 2 * relevance]), is_grads_batched=True)
+    torch.testing.assert_close(2 * both[0], both[1])
+
+
+@pytest.mark.parametrize(("name", "run"), [
+    (r"einsum\('bpd,bqd->bpq'\)", lambda x: torch.einsum("bpd,bqd->bpq", x, x.detach())),
+    (r"einsum\('bpd,bpd->bp'\)", lambda x: torch.einsum("bpd,bpd->bp", x, x)),
+    (r"einsum\('bpd->bp'\)", lambda x: torch.einsum("bpd->bp", x))])
+def test_an_einsum_of_anything_else_has_no_rule(name: str, run: Callable[[Tensor], Tensor]) -> None:
+    x = double(1, 2, 6)
+    with pytest.raises(CaptureError, match=name):
+        followed(run, x, torch.ones_like(run(x)))
+
+
+@pytest.mark.parametrize("run", [
+    lambda x: torch.where(x.detach() > 0, torch.finfo(x.dtype).min, x),
+    lambda x: x.masked_fill(x.detach() > 0, 0)])
+def test_what_is_overwritten_has_no_relevance_and_the_rest_keeps_its_own(run: Callable[[Tensor], Tensor]) -> None:
+    x, relevance = double(2, 3, 4), double(2, 3, 4)
+    torch.testing.assert_close(followed(run, x, relevance), relevance * (x <= 0))
+
+
+def test_a_model_may_write_into_what_it_made(block: Block) -> None:
+    """As heads for boxes add their offsets: its value and gradient are right, and relevance goes elsewhere or fails."""
+    x = double(1, 3, 6).requires_grad_()
+    with RuleMode() as mode:
+        output = block(x)
+        boxes = nn.functional.linear(output, torch.ones(4, 6, dtype=torch.float64))
+        boxes[..., :2] += 1
+        boxes += 1
+    plain = nn.functional.linear(block(x), torch.ones(4, 6, dtype=torch.float64)) + torch.tensor([2, 2, 1, 1])
+    torch.testing.assert_close(boxes, plain)
+    torch.testing.assert_close(torch.autograd.grad(boxes.sum(), x, retain_graph=True),
+                               torch.autograd.grad(plain.sum(), x))
+    with mode.following_relevance():
+        assert torch.autograd.grad(output.sum(), x, retain_graph=True)[0].any()
+        with pytest.raises(CaptureError, match="add_"):
+            torch.autograd.grad(boxes.sum(), x)
+
+
 def test_a_function_without_a_rule_beside_the_path_does_no_harm(block: Block) -> None:
     x = double(1, 2, 6).requires_grad_()
     with RuleMode() as mode:
