@@ -28,7 +28,8 @@ from mmx.schedule import Site, sites_of
 
 # Every step of these classes is in float64.
 EXACT = 1e-9
-UNITS = {"tiny_detr": "softmax", "tiny_yolos": "softmax", "tiny_conditional_detr": "sigmoid"}
+UNITS = {"tiny_detr": "softmax", "tiny_yolos": "softmax", "tiny_conditional_detr": "sigmoid",
+         "tiny_table_transformer": "softmax"}
 QUERY = 4
 
 
