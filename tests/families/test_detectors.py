@@ -28,8 +28,8 @@ from mmx.schedule import Site, sites_of
 
 # Every step of these classes is in float64.
 EXACT = 1e-9
-UNITS = {"tiny_detr": "softmax", "tiny_yolos": "softmax", "tiny_conditional_detr": "sigmoid",
-         "tiny_table_transformer": "softmax"}
+UNITS = {"tiny_detr": "softmax", "tiny_detr_segmentation": "softmax", "tiny_table_transformer": "softmax",
+         "tiny_conditional_detr": "sigmoid", "tiny_yolos": "softmax"}
 QUERY = 4
 
 
@@ -188,6 +188,18 @@ def test_the_layer_that_yolos_is_read_from_can_be_chosen(tiny_yolos: Path) -> No
     matrices = dense_walk(((last,),), fused, sizes_of(maps))
     found = model.attribute(inputs, target=(2, 1), start_layer=-1)["image"][0]
     close(found, read(maps, matrices, 2, logits.shape[1]), EXACT)
+
+
+def test_the_masks_of_a_detr_for_segmentation_change_nothing_and_are_not_made(tiny_detr_segmentation: Path) -> None:
+    model = mmx.load(tiny_detr_segmentation)
+    inputs, calls = model.encode(picture()), list[int]()
+    handle = model.network.mask_head.output_conv.register_forward_hook(lambda *_: calls.append(1))
+    model.attribute(inputs, target=(QUERY, None))
+    assert not calls
+    with torch.no_grad():
+        assert model.network(**inputs).pred_masks.shape[1] == 6
+    assert calls
+    handle.remove()
 
 
 @pytest.mark.parametrize("name", UNITS)
