@@ -75,6 +75,11 @@ class Readout(Protocol):
         """The row of each item."""
         ...
 
+    @property
+    def omits_identity(self) -> bool:
+        """Whether R - I is read."""
+        ...
+
     def unit(self, size: int, dtype: torch.dtype) -> Float[Tensor, "items 1 {size}"]:
         """The row vector that reads it."""
         ...
@@ -126,11 +131,13 @@ class SelfRelevance:
     def row(self, readout: Readout, dtype: torch.dtype) -> Float[Tensor, "items {self.size}"]:
         """What is read of R: of the last factor, no more than that row is made."""
         unit = readout.unit(self.size, dtype)
-        if not self.factors:
-            return self.rows_times(unit).squeeze(1)
-        last = readout.of(self.factors[-1]).unsqueeze(1)
-        before = SelfRelevance(self.size, self.factors[:-1], self.added)
-        return (unit + (last + before.deviation_rows(unit + last))).squeeze(1)
+        if self.factors:
+            last = readout.of(self.factors[-1]).unsqueeze(1)
+            before = SelfRelevance(self.size, self.factors[:-1], self.added)
+            deviation = last + before.deviation_rows(unit + last)
+        else:
+            deviation = self.deviation_rows(unit)
+        return (deviation if readout.omits_identity else unit + deviation).squeeze(1)
 
     def deviation(self) -> Float[Tensor, "batch {self.size} {self.size}"]:
         """R − I in full."""

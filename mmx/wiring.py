@@ -209,14 +209,14 @@ def _readout(family: Family, read: Read, inputs: Inputs, outputs: Outputs, chose
     else:
         index = read.row(inputs, outputs)[entries]
     if read.weights is None:
-        return Readout(read.stream, index, chosen.weights if read.row is None else None)
+        return Readout(read.stream, index, chosen.weights if read.row is None else None, read.omits_identity)
     shares = [torch.full((count,), read.weights.get(part.name, 0.0) / max(1, count), dtype=torch.float64, device="cpu")
               for part, count in _sizes(family, read.stream, size, inputs, config)]
     dtype = torch.promote_types(chosen.scores.dtype, torch.float32)
     weights = torch.cat(shares).to(entries.device, dtype)[None]
     if read.row is None:
         weights = weights + nn.functional.one_hot(index, size) * (1 - sum(read.weights.values()))
-    return Readout(read.stream, index, weights)
+    return Readout(read.stream, index, weights, read.omits_identity)
 
 
 def handed_out(family: Family, rows: Rows, found: tuple[Readout, ...], inputs: Inputs, schedule: Schedule,

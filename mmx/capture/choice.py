@@ -122,11 +122,15 @@ class Rows(Protocol):
 
 @dataclass(frozen=True)
 class Readout:
-    """Which row of a stream's relevance is read: the one at `index`, or a sum by `weights`, of each or of all."""
+    """Which row of a stream's relevance is read: the one at `index`, or a sum by `weights`, of each or of all.
+
+    With `omits_identity` it is the row of R - I.
+    """
 
     stream: str
     index: Int[Tensor, " items"]
     weights: Float[Tensor, "*#items rows"] | None = None
+    omits_identity: bool = False
 
     def unit(self, size: int, dtype: torch.dtype) -> Float[Tensor, "items 1 {size}"]:
         """The row vector that reads it."""

@@ -231,6 +231,8 @@ class Read:
         weights: in its place, the weight of each part, shared out equally among its tokens; beside a query's row, which
             then has the rest of 1.
         omits_itself: the token that is read gets no relevance of its own, as in the reference.
+        omits_identity: of relevance, R - I is read: else a token that is shown itself has 1 from the start, beside
+            which nothing is seen.
     """
 
     stream: str
@@ -238,6 +240,7 @@ class Read:
     part: str = ""
     weights: Mapping[str, float] | None = None
     omits_itself: bool = False
+    omits_identity: bool = False
 
 
 @dataclass(frozen=True)

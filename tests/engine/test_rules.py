@@ -195,6 +195,16 @@ def test_a_readout_by_weights_is_that_mean_of_the_rows(cols: str) -> None:
     torch.testing.assert_close(found, want, atol=1e-14, rtol=0)
 
 
+@pytest.mark.parametrize("fused", [random_fused(LXMERT), {}], ids=["maps", "no maps"])
+def test_a_readout_without_the_identity_is_that_row_of_r_minus_i(fused: Fused) -> None:
+    """Of each item by weights of its own."""
+    weights = torch.tensor([[0.5, 0, 0.5, 0], [0, 0.25, 0, 0.75]], dtype=torch.float64)
+    state = walked(LXMERT, fused, SIZES)
+    found = state.row(Readout("text", torch.tensor([2, 3]), weights, omits_identity=True), "text", torch.float64)
+    whole = matrix(state, "text", "text", 2) - torch.eye(SIZES["text"], dtype=torch.float64)
+    torch.testing.assert_close(found, (weights.unsqueeze(1) @ whole).squeeze(1), atol=1e-14, rtol=0)
+
+
 def test_a_readout_takes_the_same_of_a_matrix_as_its_unit_row() -> None:
     matrices = random_fused(LXMERT, batch=2)[LXMERT[0][0]]
     for readout in (Readout("text", torch.tensor([3, 1])),
