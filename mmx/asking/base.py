@@ -12,7 +12,7 @@ from torch import Tensor
 from mmx.arrays import Float, Int
 from mmx.capture import Chosen, Outputs
 from mmx.errors import UsageError, unknown_choice
-from mmx.results import Asked, Item, Prediction, Words, check_fits
+from mmx.results import Asked, Box, Item, Prediction, Words, check_fits
 
 RUNNERS_UP = 5
 
@@ -44,14 +44,18 @@ class Each:
 
 @dataclass(frozen=True)
 class Batch:
-    """Pictures that run together: what is asked of each, settled, which samples are its, its width and height.
+    """Pictures that run together.
 
-    `answers` are what the model wrote of each, where it writes.
+    Attributes:
+        asked: what is asked of each, settled.
+        samples: which samples are its.
+        shown_xyxy_px: the part of it that the model is shown, in its own pixels.
+        answers: what the model wrote of it, where it writes.
     """
 
     asked: tuple[Asked, ...]
     samples: tuple[tuple[int, ...], ...]
-    sizes_px: tuple[tuple[int, int], ...]
+    shown_xyxy_px: tuple[Box, ...]
     answers: tuple[Words, ...] = ()
 
     @cached_property
@@ -122,10 +126,16 @@ class Asking(ABC):
         """The text of each sample that is run for a picture; None where a sample is the picture alone."""
         return (asked.question,)
 
-    @property
-    def shares_texts(self) -> bool:
-        """Whether all pictures of a batch are matched with all of its texts, which then belong to no sample."""
-        return False
+    def shared_texts(self, batch: Batch) -> tuple[str, ...] | None:
+        """The texts that run, where all pictures of a batch are matched with all of them; None where each sample's do.
+
+        Such texts belong to no sample.
+        """
+        return None
+
+    def text_entry(self, batch: Batch, picture: int, number: int) -> int:
+        """Where that text of a picture is among all that run."""
+        return batch.samples[picture][number]
 
     @abstractmethod
     def target(self, batch: Batch) -> object:

@@ -15,9 +15,11 @@ from mmx.results import Asked, Item, Prediction, Unit
 class PairsAsked(Asking):
     noun: ClassVar = "text"
 
-    @property
-    def shares_texts(self) -> bool:
-        return True
+    def shared_texts(self, batch: Batch) -> tuple[str, ...]:
+        return batch.texts
+
+    def text_entry(self, batch: Batch, picture: int, number: int) -> int:
+        return batch.places(picture)[number]
 
     def settled(self, asked: Asked) -> Asked:
         return chosen_texts(asked)

@@ -12,7 +12,7 @@ from mmx.arrays import Float, Int
 from mmx.asking.base import RUNNERS_UP, Answer, Asking, Batch, Each, index_of
 from mmx.capture import Chosen, Outputs
 from mmx.errors import UsageError, unknown_choice
-from mmx.results import DEFAULT_THRESHOLD, Asked, Item, Prediction, Unit
+from mmx.results import DEFAULT_THRESHOLD, Asked, Box, Item, Prediction, Unit
 
 _SHOWN = 100
 
@@ -43,7 +43,7 @@ class QueriesAsked(Asking):
 
     def settled(self, asked: Asked) -> Asked:
         """The threshold that holds, the class by its own name, each query once."""
-        name = None if asked.class_name is None else str(self.subject.labels()[self._class_index(asked.class_name)])
+        name = None if asked.class_name is None else self.names(asked)[self._class_index(asked)]
         if asked.queries:
             if asked.threshold is not None:
                 raise UsageError("A query is explained however sure it is: no threshold fits it.",
@@ -56,8 +56,16 @@ class QueriesAsked(Asking):
     def counts(self, asked: Asked) -> bool:
         return bool(asked.queries)
 
+    def names(self, asked: Asked) -> Sequence[str]:
+        """What may be found, of a picture that is asked so."""
+        return self.subject.labels()
+
+    def columns(self, batch: Batch, picture: int) -> Sequence[int] | None:
+        """Of the logits, those that are about a picture, in the order of its names; None where all are."""
+        return None
+
     def target(self, batch: Batch) -> object:
-        return Each([self._target(one) for one in batch.asked])
+        return Each([self._target(asked, self.columns(batch, place)) for place, asked in enumerate(batch.asked)])
 
     def choose(self, outputs: Outputs, target: object) -> Chosen:
         """`target`: (query, class or None for the predicted one), a list of them, or `Keep`; None is `Keep()`.
@@ -84,35 +92,29 @@ class QueriesAsked(Asking):
 
     def answer(self, outputs: Outputs, chosen: Chosen, batch: Batch, picture: int) -> Answer:
         assert chosen.positions is not None and chosen.targets is not None
-        asked = batch.asked[picture]
+        asked, names = batch.asked[picture], self.names(batch.asked[picture])
         [sample] = batch.samples[picture]
+        columns = self.columns(batch, picture)
         shares = class_shares(outputs["logits"][sample], self.unit).cpu()
-        boxes = boxes_xyxy_px(outputs["boxes"][sample], batch.sizes_px[picture])
+        shares = shares if columns is None else shares[:, columns]
+        found = _Found(names, shares, boxes_xyxy_px(outputs["boxes"][sample], batch.shown_xyxy_px[picture]), self.unit)
         places = (chosen.samples == sample).nonzero().flatten().tolist()
         surest, labels = shares.max(-1)
         queries = [int(chosen.positions[place]) for place in places]
         order = range(len(places)) if asked.queries else sorted(range(len(places)), key=lambda i: -surest[queries[i]])
-        items = [(places[i], self._item(queries[i], int(chosen.targets[places[i]]), shares, boxes)) for i in order]
+        targets = [int(chosen.targets[place]) for place in places]
+        targets = targets if columns is None else [columns.index(target) for target in targets]
+        items = [(places[i], found.item(self.noun, queries[i], targets[i])) for i in order]
         others = [query for query in surest.argsort(descending=True).tolist() if query not in queries][:RUNNERS_UP]
-        return Answer(tuple(items), (), tuple(self._item(one, int(labels[one]), shares, boxes) for one in others))
+        return Answer(tuple(items), (), tuple(found.item(self.noun, one, int(labels[one])) for one in others))
 
-    def _item(self, query: int, label: int, shares: Float[Tensor, "queries classes"],
-              boxes: Float[Tensor, "queries 4"]) -> Item:
-        left, top, right, bottom = boxes[query].tolist()
-        best = shares[query].topk(min(RUNNERS_UP, shares.shape[1])).indices.tolist()
-        return Item(self.noun, label, self._name(label), float(shares[query, label]), self.unit, query=query,
-                    box_xyxy_px=(left, top, right, bottom), predictions=tuple(
-                        Prediction(one, self._name(one), float(shares[query, one]), self.unit) for one in best))
-
-    def _target(self, asked: Asked) -> Keep | list[tuple[int, int | None]]:
-        label = None if asked.class_name is None else self._class_index(asked.class_name)
+    def _target(self, asked: Asked, columns: Sequence[int] | None) -> Keep | list[tuple[int, int | None]]:
+        label = None if asked.class_name is None else self._class_index(asked)
+        label = label if label is None or columns is None else columns[label]
         if asked.queries:
             return [(query, label) for query in asked.queries]
         assert asked.threshold is not None
         return Keep(asked.threshold, label)
-
-    def _name(self, label: int) -> str:
-        return str(self.subject.labels()[label])
 
     def _checked_query(self, query: int) -> int:
         count = self.score.queries(self.subject.config)
@@ -120,13 +122,36 @@ class QueriesAsked(Asking):
             raise UsageError(f"There is no query {query}; {self.subject.name} has {count} (0 to {count - 1}).")
         return int(query)
 
-    def _class_index(self, name: str) -> int:
-        labels = self.subject.labels()
-        index = index_of(name, labels)
+    def _class_index(self, asked: Asked) -> int:
+        assert asked.class_name is not None
+        names = self.names(asked)
+        index = index_of(asked.class_name, names)
         if index is None:
-            names = list(dict.fromkeys(one for one in labels if one != "N/A"))
-            raise unknown_choice(f"'{name}' is not a class of {self.subject.name}.", name, "classes", names, _SHOWN)
+            raise self.unknown(asked.class_name, names)
         return index
+
+    def unknown(self, name: str, names: Sequence[str]) -> UsageError:
+        """What is said of a class that is none of them."""
+        shown = list(dict.fromkeys(one for one in names if one != "N/A"))
+        return unknown_choice(f"'{name}' is not a class of {self.subject.name}.", name, "classes", shown, _SHOWN)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """All that was found in a picture, on the CPU."""
+
+    names: Sequence[str]
+    shares: Float[Tensor, "queries classes"]
+    boxes: Float[Tensor, "queries 4"]
+    unit: Unit
+
+    def item(self, kind: str, query: int, label: int) -> Item:
+        left, top, right, bottom = self.boxes[query].tolist()
+        best = self.shares[query].topk(min(RUNNERS_UP, self.shares.shape[1])).indices.tolist()
+        own, *predictions = (Prediction(one, str(self.names[one]), float(self.shares[query, one]), self.unit)
+                             for one in (label, *best))
+        return Item(kind, own.index, own.label, own.score, own.unit, query=query,
+                    box_xyxy_px=(left, top, right, bottom), predictions=tuple(predictions))
 
 
 def kept_queries(logits: Float[Tensor, "queries _classes"], keep: Keep, unit: Unit) -> Int[Tensor, " items"]:
@@ -152,9 +177,12 @@ def class_logits(logits: Float[Tensor, "*queries _classes"], unit: Unit) -> Floa
     return logits if unit == "sigmoid" else logits[..., :-1]
 
 
-def boxes_xyxy_px(boxes_cxcywh: Float[Tensor, "queries 4"], size_px: tuple[int, int]) -> Float[Tensor, "queries 4"]:
-    """Boxes in shares of the picture as corners in its pixels, on the CPU."""
-    return box_convert(boxes_cxcywh, "cxcywh", "xyxy").float().cpu() * torch.tensor([*size_px, *size_px])
+def boxes_xyxy_px(boxes_cxcywh: Float[Tensor, "queries 4"], shown_xyxy_px: Box) -> Float[Tensor, "queries 4"]:
+    """Boxes in shares of what the model is shown, as corners in the picture's pixels, on the CPU."""
+    left, top, right, bottom = shown_xyxy_px
+    size, start = (right - left, bottom - top), (left, top)
+    return box_convert(boxes_cxcywh, "cxcywh", "xyxy").float().cpu() * torch.tensor([*size, *size]) + torch.tensor(
+        [*start, *start])
 
 
 def _each(target: object, shape: Sequence[int]) -> Each:

@@ -46,11 +46,11 @@ def _body(results: Sequence[Explanation]) -> tuple[str, list[Table | Text]]:
     asked = first.asked
     if asked.question is not None:
         return asked.question, [_facts(first, alone), *([] if alone else [_methods(results)])]
-    if asked.texts:
-        return wording.counted(first), [_texts(first, with_words=alone)]
     if asked.threshold is not None or asked.queries:
         others = Text(f"surest   {one_line(plain(wording.surest_others(first)))}")
-        return wording.counted(first), [_detections(first) if len(first) else others]
+        return wording.counted(first), [_detections(first, with_words=alone) if len(first) else others]
+    if asked.texts:
+        return wording.counted(first), [_texts(first, with_words=alone)]
     return wording.in_words(first.predictions[0]), [_classes(first)]
 
 
@@ -84,12 +84,15 @@ def _methods(results: Sequence[Explanation]) -> Table:
     return table
 
 
-def _detections(found: Explanation) -> Table:
-    """The same by every method: what they tell apart is on pictures."""
-    table = _table("query", "class", "score", "box in pixels")
+def _detections(found: Explanation, with_words: bool) -> Table:
+    """The same by every method, but for words: what they tell apart is on pictures."""
+    with_words = with_words and bool(found.asked.texts)
+    table = _table("query", "text" if found.asked.texts else "class", "score", "box in pixels",
+                   *(["words"] if with_words else []))
     for item in found:
         box = ", ".join(f"{side:.0f}" for side in item.box_xyxy_px or ())
-        table.add_row(str(item.query), Text(one_line(item.label), "bold"), _score(item, item.unit), box)
+        table.add_row(str(item.query), Text(one_line(item.label), "bold"), _score(item, item.unit), box,
+                      *([plain(wording.top_words(found, item))] if with_words else []))
     return table
 
 

@@ -57,4 +57,5 @@ _OBJECTS = (Sample(5029, "five things"), Sample(5268, "two triangles and more"),
 
 def samples_for(asking: Asking) -> Sequence[Sample]:
     """Those that have what a model needs to be asked."""
-    return _OBJECTS if "queries" in asking.fields else _NEEDING[asking.subject.needs]
+    needs = asking.subject.needs
+    return _OBJECTS if needs is None and "queries" in asking.fields else _NEEDING[needs]

@@ -14,7 +14,7 @@ from mmx.arrays import Bool, Shaped
 from mmx.capture import Outputs
 from mmx.checkpoints.loading import Source
 from mmx.errors import UsageError
-from mmx.results import Asked, Element
+from mmx.results import Asked, Box, Element
 from mmx.wiring import Inputs
 
 
@@ -47,12 +47,14 @@ class Prepared:
         elements: what its tokens are, as far as that is known before the model runs.
         notes: what a reader must know.
         size: what must be equal where several run together.
+        part_xyxy_px: the part of a picture that the model is shown, whole patches or not; None is all of it.
     """
 
     tensors: Mapping[str, Shaped[Tensor, "..."]]
     elements: tuple[Element, ...]
     notes: tuple[str, ...] = ()
     size: tuple[int, ...] = ()
+    part_xyxy_px: Box | None = None
 
 
 @dataclass(frozen=True)

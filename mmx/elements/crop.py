@@ -1,6 +1,7 @@
 """Which part of a picture an image processor leaves for a model to see, in the picture's own pixels."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
@@ -34,7 +35,7 @@ class Crop:
 
     def part(self, size: tuple[int, int]) -> Box:
         """Of a picture of `size` (width, height). Raises CheckpointError where it cannot be told."""
-        return shown_part(self._processor, size) if self._is_arithmetic else self._by_size(size)
+        return self._by_size(size) if self._arithmetic is None else self._arithmetic(self._processor, size)
 
     def _by_size(self, size: tuple[int, int]) -> Box:
         if size not in self._measured:
@@ -42,15 +43,16 @@ class Crop:
         return self._measured[size]
 
     @cached_property
-    def _is_arithmetic(self) -> bool:
+    def _arithmetic(self) -> Callable[[Any, tuple[int, int]], Box] | None:
         """Processors crop by settings of their own as well: ConvNext's crop_pct, LeViT's 256 / 224."""
-        try:
-            expected = shown_part(self._processor, _TRIED)
-        except CheckpointError:
-            return False
         box, pixel = measured_part(self._encode, _TRIED, self._within_mask)
-        return all(abs(one - other) <= _CLOSE * pixel[side % 2]
-                   for side, (one, other) in enumerate(zip(expected, box, strict=True)))
+        for by_settings in (shown_part, square_part):
+            with suppress(CheckpointError):
+                expected = by_settings(self._processor, _TRIED)
+                if all(abs(one - other) <= _CLOSE * pixel[side % 2]
+                       for side, (one, other) in enumerate(zip(expected, box, strict=True))):
+                    return by_settings
+        return None
 
 
 def measured_part(encode: Encode, size: tuple[int, int], within_mask: bool = False
@@ -145,6 +147,11 @@ def shown_part(processor: Any, size: tuple[int, int]) -> Box:
     left, top = (first * whole / side for first, whole, side in zip(start, size, resized, strict=True))
     across, down = (kept * whole / side for kept, whole, side in zip(crop, size, resized, strict=True))
     return left, top, left + across, top + down
+
+
+def square_part(processor: Any, size: tuple[int, int]) -> Box:
+    """The part of a picture that is padded to a square, at the right or below."""
+    return 0, 0, max(size), max(size)
 
 
 def _resized(processor: Any, size: tuple[int, int]) -> tuple[int, int]:

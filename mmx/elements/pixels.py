@@ -97,13 +97,13 @@ class PixelEncoder(Encoder):
             tensors["pixel_mask"] = mask.to(pixels.dtype)
         part = self._crop.part(picture.size)
         if self.declared.cells is not None:
-            return Prepared(tensors, (Patches(0, 0, part),), size=tuple(pixels.shape))
+            return Prepared(tensors, (Patches(0, 0, part),), size=tuple(pixels.shape), part_xyxy_px=part)
         rows, columns = patch_grid(self.declared, pixels[None], self.context.config)
         if not rows * columns:
             raise CheckpointError(f"The image processor of {self._whose} makes pictures of {_size_of(pixels)} pixels, "
                                   "smaller than one patch of the model.", "Look at size in preprocessor_config.json.")
         patches = Patches(rows, columns, self._covered(part, pixels, rows, columns))
-        return Prepared(tensors, (patches,), size=tuple(pixels.shape))
+        return Prepared(tensors, (patches,), size=tuple(pixels.shape), part_xyxy_px=part)
 
     def _covered(self, part: Box, pixels: Float[Tensor, "channels height width"], rows: int, columns: int) -> Box:
         """Without what is left over, or with what is padded, where a side is no multiple of the patches'."""

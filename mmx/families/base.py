@@ -15,7 +15,7 @@ from mmx.schedule import Schedule, Site, Step
 
 __all__ = [
     "FORMER_END", "UNIT_OF_PROBLEM", "Checkpoint", "Classes", "Family", "Input", "Labelled", "Matches", "Names",
-    "Pairs", "Part", "Pixels", "Queries", "Read", "Regions", "Score", "Tensors", "Text", "layers"]
+    "Pairs", "Part", "Pixels", "Queries", "Read", "Regions", "Score", "Tensors", "Text", "TextQueries", "layers"]
 
 Tensors = Mapping[str, Any]
 """name → tensor, batched: what a model's forward takes, or what is read of its output"""
@@ -215,9 +215,28 @@ class Tokens:
     choices: ClassVar[str] = "target says which words of the answer are explained"
 
 
+@dataclass(frozen=True)
+class TextQueries:
+    """A logit for each object query and text, (batch, queries, texts), and "boxes" as of `Queries`.
+
+    Every picture is looked over for all texts of its batch, and the towers meet in the score alone: the batch of the
+    text stream has all texts for the first picture, then all for the second.
+
+    Attributes:
+        unit, queries: as of `Queries`.
+    """
+
+    kind: ClassVar[str] = "text_queries"
+    does: ClassVar[str] = "finds what texts say"
+    takes: ClassVar[frozenset[str]] = frozenset({"texts", "threshold", "queries", "class_name"})
+    choices: ClassVar[str] = "threshold, query and class say what is explained"
+    unit: str = "sigmoid"
+    queries: Callable[[Any], int] = lambda config: config.num_queries
+
+
 Labelled = Classes | Queries
 """Scores of what has names: answers or classes."""
-Score = Labelled | Pairs | Matches | Tokens
+Score = Labelled | Pairs | Matches | TextQueries | Tokens
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from importlib.metadata import version
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -124,20 +124,26 @@ class Group:
                 for text in self.parts.model.asking.texts_of(job.asked)]
 
     @cached_property
-    def batch(self) -> Batch:
+    def _batch(self) -> Batch:
+        """Without what the model has yet to write."""
         places = [place for place, _ in self.samples]
         own = [tuple(sample for sample, place in enumerate(places) if place == job) for job in range(len(self.jobs))]
-        answers = tuple(one.elements[0] for one in self.answers)
-        return Batch(tuple(job.asked for job in self.jobs), tuple(own), tuple(job.picture.size for job in self.jobs),
-                     cast("tuple[Words, ...]", answers))
+        shown = [one.part_xyxy_px or (0.0, 0.0, *job.picture.size)
+                 for one, job in zip(self.pictures, self.jobs, strict=True)]
+        return Batch(tuple(job.asked for job in self.jobs), tuple(own), tuple(shown))
+
+    @cached_property
+    def batch(self) -> Batch:
+        return replace(self._batch, answers=tuple(words for one in self.answers for words in one.elements
+                                                   if isinstance(words, Words)))
 
     @cached_property
     def texts(self) -> list[Prepared]:
         """Of each sample, or of each text that all pictures share."""
         if self.parts.texts is None:
             return []
-        shared = self.parts.model.asking.shares_texts
-        return self.parts.texts.prepare(self.batch.texts if shared else [text or "" for _, text in self.samples])
+        shared = self.parts.model.asking.shared_texts(self._batch)
+        return self.parts.texts.prepare([text or "" for _, text in self.samples] if shared is None else shared)
 
     @cached_property
     def _asked(self) -> dict[str, Tensor]:
@@ -216,8 +222,7 @@ class Group:
     def _text(self, place: int, number: int, outputs: Outputs) -> Located:
         """The text of that number of a job."""
         assert self.parts.texts is not None
-        shared = self.parts.model.asking.shares_texts
-        entry = self.batch.places(place)[number] if shared else self.batch.samples[place][number]
+        entry = self.parts.model.asking.text_entry(self.batch, place, number)
         return self.parts.texts.located(self.texts[entry], self.inputs, outputs, entry)
 
 

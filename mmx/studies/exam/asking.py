@@ -91,13 +91,16 @@ def objects(model: Model, methods: Sequence[Method], scenes: Sequence[int]) -> I
             yield Verdict(picture, scene.things[index].shape, False, (index,), np.zeros((0, 4)), {})
 
 
-_EXAMS: dict[str, Exam] = {"question": questions, "texts": captions, "queries": objects, "targets": largest}
-"""By what can be asked, the first that fits."""
+_EXAMS: dict[tuple[str, ...], Exam] = {
+    ("question",): questions, ("texts", "targets"): captions, ("queries",): objects, ("targets",): largest}
+"""By what is asked: the first whose fields can be asked, and are all that must be."""
 
 
 def exam_of(model: Model) -> Exam:
     """Raises UsageError where there is none for what the model can be asked."""
-    found = [exam for field, exam in _EXAMS.items() if field in model.asking.fields]
+    needs = model.asking.subject.needs
+    found = [exam for fields, exam in _EXAMS.items()
+             if model.asking.fields.issuperset(fields) and needs in (None, *fields)]
     if not found:
         raise UsageError(f"There is no exam on drawn scenes for what {model.info.name} does.")
     return found[0]

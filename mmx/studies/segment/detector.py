@@ -105,7 +105,7 @@ def _found(group: Group, place: int, attribution: Attribution) -> Found:
         rows = by_part[located.part][items].cpu() if by_part else torch.zeros(0, len(grid))
         rows = rows if located.shown is None or not by_part else rows[:, located.shown]
         maps[name] = rows.reshape(-1, grid.rows, grid.columns)
-    return Found(scores, labels, boxes_xyxy_px(outputs["boxes"][sample], group.batch.sizes_px[place]),
+    return Found(scores, labels, boxes_xyxy_px(outputs["boxes"][sample], group.batch.shown_xyxy_px[place]),
                  chosen.positions[items].cpu(), maps, _input_size(group.inputs, sample))
 
 
