@@ -46,7 +46,7 @@ def rehearse(group: Group, methods: Sequence[Method], max_memory: int | None = N
 
 
 def _about(job: Job, group: Group) -> Job:
-    example = group.parts.settled(group.parts.model.asking.example)
+    example = group.parts.settled(replace(group.parts.model.asking.example, texts=job.asked.texts))
     return replace(job, asked=replace(example, question=job.asked.question, start_layers=job.asked.start_layers))
 
 
