@@ -66,10 +66,10 @@ class Mixed:
         mask = self.mask if self.mask is None or self.mask.shape[2] == 1 else self.mask[:, :, rows]
         return attention_rows(self.query[:, :, rows], key, self.scale, mask, rows.start if self.causal else None)
 
-    def departure(self) -> float:
-        """How far map · value is from the output at most, beside its largest entry; 0 where either is not known."""
+    def departure(self) -> float | None:
+        """How far map · value is from the output at most, beside its largest entry; None where either is not known."""
         if self.value is None or self.output is None:
-            return 0.0
+            return None
         heads, rows = self.shape[1:3]
         map_ = self.map
         if map_ is None:

@@ -132,13 +132,17 @@ def _maps(model: Model, run: list[_Run]) -> str:
     passed = run_forward(model.network, schedule, model.family.roots, lambda: model.described.run(inputs),
                          in_graph=True, rules=None, inputs=inputs)
     run.append(_Run(inputs, schedule, passed))
-    for site, mixed in passed.mixed.items():
-        if not (apart := mixed.departure()) <= 10 * _CLOSE[passed.outputs["logits"].dtype]:
+    departures = {site: apart for site, mixed in passed.mixed.items() if (apart := mixed.departure()) is not None}
+    for site, apart in departures.items():
+        if not apart <= 10 * _CLOSE[passed.outputs["logits"].dtype]:
             raise MmxError(f"{site.module} mixes otherwise than by its map: the output is {apart:.1e} from map times "
                            "values.")
     heads = sorted({found.shape[1] for found in passed.mixed.values()})
+    unseen = len(passed.mixed) - len(departures)
+    product = (f"of {unseen} the product with the values is not seen" if unseen
+               else "map times values is what each attention gives")
     return (f"{len(passed.mixed)} of {len(sites_of(schedule))}, {' or '.join(map(str, heads))} heads each; "
-            "every row sums to 1, and map times values is what each attention gives")
+            f"every row sums to 1, and {product}")
 
 
 @torch.no_grad()

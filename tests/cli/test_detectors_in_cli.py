@@ -31,6 +31,16 @@ def test_queries_are_explained_by_every_method(find: Command, tmp_path: Path, na
     assert [len(list((tmp_path / "out").glob(f"scene*{end}"))) for end in (".html", ".methods.png")] == [1, 1]
 
 
+def test_a_product_that_is_not_seen_is_not_said_to_be_right(mmx: Command, tiny_table_transformer: Path,
+                                                            tiny_yolos: Path) -> None:
+    """Table Transformer multiplies its maps before it gives them away."""
+    told = []
+    for folder in (tiny_table_transformer, tiny_yolos):
+        findings = json.loads(mmx("models", "check", folder, "--json").out)["findings"]
+        told += [one["told"].partition(", and ")[2] for one in findings if one["what"] == "attention maps"]
+    assert told == ["of 6 the product with the values is not seen", "map times values is what each attention gives"]
+
+
 def test_sigmoids_are_told_as_such(find: Command, tmp_path: Path) -> None:
     find("tiny_conditional_detr", "--threshold", "0.1", "--html")
     found = report(tmp_path)
