@@ -210,12 +210,13 @@ def _readout(family: Family, read: Read, inputs: Inputs, outputs: Outputs, chose
         index = read.row(inputs, outputs)[entries]
     if read.weights is None:
         return Readout(read.stream, index, chosen.weights if read.row is None else None, read.omits_identity)
-    shares = [torch.full((count,), read.weights.get(part.name, 0.0) / max(1, count), dtype=torch.float64, device="cpu")
+    of_parts = read.weights(config) if callable(read.weights) else read.weights
+    shares = [torch.full((count,), of_parts.get(part.name, 0.0) / max(1, count), dtype=torch.float64, device="cpu")
               for part, count in _sizes(family, read.stream, size, inputs, config)]
     dtype = torch.promote_types(chosen.scores.dtype, torch.float32)
     weights = torch.cat(shares).to(entries.device, dtype)[None]
     if read.row is None:
-        weights = weights + nn.functional.one_hot(index, size) * (1 - sum(read.weights.values()))
+        weights = weights + nn.functional.one_hot(index, size) * (1 - sum(of_parts.values()))
     return Readout(read.stream, index, weights, read.omits_identity)
 
 

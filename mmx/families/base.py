@@ -247,8 +247,8 @@ class Read:
         row: its number; or a function of inputs and outputs that gives one for each entry of the stream's batch,
             (entries,); or None where it is the row of what is explained: a query's, or before a written token.
         part: in which queries are counted, of a stream that has other tokens too.
-        weights: in its place, the weight of each part, shared out equally among its tokens; beside a query's row, which
-            then has the rest of 1.
+        weights: in its place, the weight of each part, shared out equally among its tokens, or a function of the config
+            that gives them; beside a query's row, which then has the rest of 1.
         omits_itself: the token that is read gets no relevance of its own, as in the reference.
         omits_identity: of relevance, R - I is read: else a token that is shown itself has 1 from the start, beside
             which nothing is seen.
@@ -257,7 +257,7 @@ class Read:
     stream: str
     row: int | Callable[[Tensors, Tensors], Any] | None = 0
     part: str = ""
-    weights: Mapping[str, float] | None = None
+    weights: Mapping[str, float] | Callable[[Any], Mapping[str, float]] | None = None
     omits_itself: bool = False
     omits_identity: bool = False
 
