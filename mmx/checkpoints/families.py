@@ -1,5 +1,8 @@
 """Which family a checkpoint is of, by the `transformers` class that its config names."""
 
+import re
+from collections.abc import Sequence
+from difflib import SequenceMatcher, get_close_matches
 from functools import cache
 from typing import Any
 
@@ -7,6 +10,10 @@ from mmx.checkpoints.refused import refusal
 from mmx.errors import CheckpointError, UsageError, plural, shown_value
 from mmx.families.base import UNIT_OF_PROBLEM, Classes, Family, Labelled, Pixels, Queries, Regions
 from mmx.registry import offered, offered_names
+
+_MOST_NAMED = 4
+_HEAD = re.compile(r"For[A-Z]\w+$")
+"""What a class does, in its name."""
 
 
 @cache
@@ -40,8 +47,7 @@ def family_of(config: Any, name: str) -> tuple[str, Family, str]:
     alike = tuple((key, family) for key, family in all_families() if family.model_type == config.model_type)
     if alike and not named:
         return *alike[0], alike[0][1].architectures[0]
-    what = f"is {_one(named[0])}" if named else f"is of model type '{config.model_type}'"
-    raise UsageError(f"{name} {what}, which mmx has no family for.", _known(alike or all_families()))
+    raise _unexplained(name, config.model_type, named[0] if named else None, [family for _, family in alike])
 
 
 def family_of_architecture(architecture: str) -> tuple[str, Family] | None:
@@ -58,8 +64,25 @@ def published_for(field: str) -> str:
                 if "/" in one.name and field in one.default_for)
 
 
-def _known(families: tuple[tuple[str, Family], ...]) -> str:
-    return f"It explains: {', '.join(one for _, family in families for one in family.architectures)}."
+def _unexplained(name: str, model_type: object, architecture: str | None, alike: Sequence[Family]) -> UsageError:
+    """The error for a class without a family, with those that come nearest: of its type, or with the same task."""
+    what = f"is of model type '{model_type}'" if architecture is None else f"is {_one(architecture)}"
+    own = ", ".join(one for family in alike for one in family.architectures)
+    return UsageError(f"{name} {what}, which mmx has no family for.",
+                      f"It explains: {own}." if own else _nearest(architecture or ""))
+
+
+def _nearest(architecture: str) -> str:
+    families = [family for _, family in all_families()]
+    known = [one for family in families for one in family.architectures]
+    head = _HEAD.search(architecture)
+    found = [one for one in known if head and one.endswith(head[0])]
+    found.sort(key=lambda one: -SequenceMatcher(None, architecture, one).ratio())
+    found = found[:_MOST_NAMED] or get_close_matches(architecture, known, _MOST_NAMED, cutoff=0.7)
+    if found:
+        return f"It explains {len(known)} classes, such as {', '.join(found)}: see 'mmx models'."
+    *does, last = dict.fromkeys(family.does for family in families)
+    return f"It explains what {', '.join(does)} or {last}: see 'mmx models'."
 
 
 def check_problem(family: Family, config: Any, name: str) -> None:
