@@ -1,7 +1,7 @@
 """A family's table applied to tensors: the model run, which tokens count, which rows explain, what is handed out."""
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -32,8 +32,9 @@ def run(network: nn.Module, family: Family, inputs: Inputs) -> Outputs:
         CheckpointError: the model fails on the inputs, or its logits are not finite.
     """
     inputs = family.completed(inputs)
+    arguments = {**family.arguments, **_resizing(family, network.config, inputs)}
     with family.around(network) if family.around else nullcontext(), _answering(network, family.answers) as answered:
-        found = _forward(network, inputs, family.arguments)
+        found = _forward(network, inputs, arguments)
     found = answered[-1] if answered else found
     outputs = family.outputs(found, network, inputs)
     if not torch.isfinite(outputs["logits"]).all():
@@ -154,13 +155,30 @@ def config_at(config: Any, path: str) -> Any:
     return getattr(config, path) if path else config
 
 
+def pair(size: int | Sequence[int]) -> tuple[int, int]:
+    """Height and width of what a config has as one number or as two."""
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
+
+
 def patch_grid(one: Pixels, pixel_values: Float[Tensor, "batch channels height width"],
                config: Any) -> tuple[int, int]:
     """Rows and columns of the patches of pictures, by the config's patch size."""
-    size = config_at(config, one.config).patch_size
-    height, width = (size, size) if isinstance(size, int) else size
+    height, width = pair(config_at(config, one.config).patch_size)
     down, across = pixel_values.shape[-2:]
     return (-(-down // height), -(-across // width)) if one.pads else (down // height, across // width)
+
+
+def can_resize(one: Pixels, config: Any) -> bool:
+    """Whether position embeddings can be interpolated: transformers takes those of a square grid for granted."""
+    vision = config_at(config, one.config)
+    height, width = pair(vision.image_size)
+    return one.resized_by is not None and height == width and isinstance(vision.patch_size, int)
+
+
+def _resizing(family: Family, config: Any, inputs: Inputs) -> dict[str, bool]:
+    """The argument without which a model takes no pictures of another size than its config's."""
+    return {one.resized_by: True for one in family.inputs if isinstance(one, Pixels) and one.resized_by
+            and tuple(inputs["pixel_values"].shape[-2:]) != pair(config_at(config, one.config).image_size)}
 
 
 def grid_of(pixel_values: Float[Tensor, "batch channels height width"], cells: int) -> tuple[int, int]:

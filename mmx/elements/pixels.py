@@ -18,7 +18,7 @@ from mmx.elements.crop import Crop
 from mmx.errors import CheckpointError
 from mmx.images import open_picture
 from mmx.results import Box, Patches, Picture
-from mmx.wiring import Inputs, cells_shown, config_at, patch_grid
+from mmx.wiring import Inputs, can_resize, cells_shown, config_at, pair, patch_grid
 
 _USUAL_SIZE = (64, 96)
 _ENOUGH = 224
@@ -103,7 +103,14 @@ class PixelEncoder(Encoder):
             raise CheckpointError(f"The image processor of {self._whose} makes pictures of {_size_of(pixels)} pixels, "
                                   "smaller than one patch of the model.", "Look at size in preprocessor_config.json.")
         patches = Patches(rows, columns, self._covered(part, pixels, rows, columns))
-        return Prepared(tensors, (patches,), size=tuple(pixels.shape), part_xyxy_px=part)
+        return Prepared(tensors, (patches,), self._resized(pixels), tuple(pixels.shape), part)
+
+    def _resized(self, pixels: Float[Tensor, "channels height width"]) -> tuple[str, ...]:
+        """A note where position embeddings are interpolated."""
+        if self.declared.resized_by is None or (size := pair(self._vision.image_size)) == tuple(pixels.shape[-2:]):
+            return ()
+        return (f"the model is shown {_size_of(pixels)} pixels, its config says {size[0]} x {size[1]}: its position "
+                "embeddings are interpolated",)
 
     def _covered(self, part: Box, pixels: Float[Tensor, "channels height width"], rows: int, columns: int) -> Box:
         """Without what is left over, or with what is padded, where a side is no multiple of the patches'."""
@@ -122,7 +129,7 @@ class PixelEncoder(Encoder):
         if not torch.isfinite(pixels).all():
             raise CheckpointError(f"{said} whose numbers are not finite (NaN or infinite).",
                                   "Look at image_mean and image_std in its preprocessor_config.json.")
-        if self.declared.any_size:
+        if self.declared.any_size or can_resize(self.declared, self.context.config):
             return
         height, width = pair(self._vision.image_size)
         if tuple(pixels.shape[-2:]) != (height, width):
@@ -160,11 +167,6 @@ def _check_sides(processor: Any, name: str) -> None:
             if side is not None and not (isinstance(side, int | float) and 0 < side <= _LONGEST_SIDE):
                 raise CheckpointError(f"The image processor of {name} has {what} {side!r} in its {setting}.",
                                       f"In its preprocessor_config.json it must be from 1 to {_LONGEST_SIDE} pixels.")
-
-
-def pair(size: int | Sequence[int]) -> tuple[int, int]:
-    """Height and width of what a config has as one number or as two."""
-    return (size, size) if isinstance(size, int) else (size[0], size[1])
 
 
 ENCODER = PixelEncoder

@@ -60,6 +60,7 @@ class Pixels:
         takes_mask: forward takes `pixel_mask` too.
         any_size: the model takes pictures of other sizes than `image_size`, and its grid with them.
         pads: a picture is padded to whole patches at the right and below; without, what is left over is not seen.
+        resized_by: forward's argument with which it does, where it interpolates its position embeddings for that.
         cells: the output whose axis 1 has the grid's cells, where they are a backbone's and not the config's patches.
     """
 
@@ -70,6 +71,7 @@ class Pixels:
     takes_mask: bool = False
     any_size: bool = False
     pads: bool = False
+    resized_by: str | None = None
     cells: str | None = None
 
     @property

@@ -27,7 +27,7 @@ def _seen(config: Any) -> Schedule:
 _RETRIEVAL = Family(
     architectures=("BlipForImageTextRetrieval",),
     score=Matches(),
-    inputs=(Pixels(config="vision_config"),
+    inputs=(Pixels(config="vision_config", resized_by="interpolate_pos_encoding"),
             Text(ask="texts", names=("input_ids", "attention_mask"), config="text_config")),
     schedule=_seen,
     roots=("vision_model.embeddings", "text_encoder.embeddings"),

@@ -23,7 +23,7 @@ FAMILY = Family(
     architectures=("CLIPModel",),
     model_type="clip",
     score=Pairs(),
-    inputs=(Pixels(config="vision_config"),
+    inputs=(Pixels(config="vision_config", resized_by="interpolate_pos_encoding"),
             Text(ask="texts", names=("input_ids",), config="text_config", until="ends")),
     schedule=lambda config: (
         *layers("vision_model.encoder.layers.{}.self_attn", "image", config.vision_config.num_hidden_layers),

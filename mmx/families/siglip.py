@@ -12,7 +12,7 @@ FAMILY = Family(
     architectures=("SiglipModel",),
     model_type="siglip",
     score=Pairs(unit="sigmoid"),
-    inputs=(Pixels(config="vision_config"),
+    inputs=(Pixels(config="vision_config", resized_by="interpolate_pos_encoding"),
             Text(ask="texts", names=("input_ids",), padding="max_length", config="text_config")),
     schedule=lambda config: (
         *layers("vision_model.encoder.layers.{}.self_attn", "image", config.vision_config.num_hidden_layers),

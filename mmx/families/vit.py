@@ -11,7 +11,7 @@ FAMILY = Family(
     architectures=("ViTForImageClassification",),
     model_type="vit",
     score=Classes(),
-    inputs=(Pixels(),),
+    inputs=(Pixels(resized_by="interpolate_pos_encoding"),),
     schedule=lambda config: tuple(layers("vit.layers.{}.attention", "image", config.num_hidden_layers)),
     roots=("vit.embeddings",),
     tokens={"image": (Part("cls", 1), Part("image"))},

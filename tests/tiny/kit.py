@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from transformers import BertTokenizer
+from transformers import BertTokenizer, PreTrainedModel, ViTImageProcessor
 
 
 def draw_weights(network: nn.Module, seed: int, gain: float = 2.0) -> None:
@@ -17,6 +17,19 @@ def draw_weights(network: nn.Module, seed: int, gain: float = 2.0) -> None:
                 weights.copy_(noise * gain / weights[0].numel() ** 0.5)
             else:
                 weights.add_(0.2 * noise)
+
+
+SMALL = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 24}
+"""A transformer."""
+ANIMALS = {"id2label": {0: "cat", 1: "dog", 2: "red circle"}, "label2id": {"cat": 0, "dog": 1, "red circle": 2}}
+"""Three classes."""
+
+
+def save_classifier(folder: Path, network: PreTrainedModel, seed: int) -> None:
+    """A classifier with weights anew, that is shown whole pictures of 24 x 24 pixels."""
+    draw_weights(network, seed)
+    network.save_pretrained(folder)
+    ViTImageProcessor(size={"height": 24, "width": 24}).save_pretrained(folder)
 
 
 def save_words(folder: Path, words: list[str]) -> int:

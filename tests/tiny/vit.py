@@ -5,6 +5,8 @@ from pathlib import Path
 import torch
 from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessor
 
+from tiny.kit import ANIMALS, SMALL, draw_weights
+
 
 def tiny_vit(folder: Path) -> None:
     """A random ViT with five classes, two of one name, that takes pictures of 24 x 36 pixels in patches of 12."""
@@ -16,3 +18,11 @@ def tiny_vit(folder: Path) -> None:
                        initializer_range=0.5)
     ViTForImageClassification(config).save_pretrained(folder)
     ViTImageProcessor(size={"height": 24, "width": 36}).save_pretrained(folder)
+
+
+def tiny_vit_resized(folder: Path) -> None:
+    """A random ViT for pictures of 24 x 24 pixels with a processor that makes them 40 x 32."""
+    network = ViTForImageClassification(ViTConfig(**SMALL, **ANIMALS, image_size=24, patch_size=8))
+    draw_weights(network, seed=20)
+    network.save_pretrained(folder)
+    ViTImageProcessor(size={"height": 40, "width": 32}).save_pretrained(folder)
