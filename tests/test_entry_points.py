@@ -14,12 +14,13 @@ _FAMILY = '''
 from mmx.families.base import Classes, Family, Part, Pixels, Read, layers
 
 FAMILY = Family(
-    architectures=("DeiTForImageClassification",),
+    architectures=("PvtForImageClassification",),
     score=Classes(),
     inputs=(Pixels(),),
-    schedule=lambda config: tuple(layers("deit.layers.{}.attention", "image", config.num_hidden_layers)),
-    roots=("deit.embeddings",),
-    tokens={"image": (Part("cls", 1), Part("distilled", 1), Part("image"))},
+    schedule=lambda config: tuple(
+        layers("pvt.encoder.block.0.{}.attention.self.dropout", "image", config.depths[0])),
+    roots=("pvt.encoder.patch_embeddings.0",),
+    tokens={"image": (Part("cls", 1), Part("image"))},
     reads=(Read("image"),),
 )
 '''
@@ -63,39 +64,40 @@ def say(folder: Path, code: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def deit(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random checkpoint of a class that mmx has no family for."""
+def pvt(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random checkpoint of a class that mmx has no family for; of one stage, its patches attend to all of them."""
     import torch
-    from transformers import DeiTConfig, DeiTForImageClassification, DeiTImageProcessor
+    from transformers import PvtConfig, PvtForImageClassification, ViTImageProcessor
 
-    folder = tmp_path_factory.mktemp("checkpoints") / "tiny-deit"
+    folder = tmp_path_factory.mktemp("checkpoints") / "tiny-pvt"
     torch.manual_seed(0)
-    DeiTForImageClassification(DeiTConfig(
-        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24, image_size=24, patch_size=8,
-        initializer_range=0.5, num_labels=3)).save_pretrained(folder)
-    DeiTImageProcessor(size={"height": 24, "width": 24}, do_center_crop=False).save_pretrained(folder)
+    PvtForImageClassification(PvtConfig(
+        num_encoder_blocks=1, depths=[2], sequence_reduction_ratios=[1], hidden_sizes=[16], patch_sizes=[8],
+        strides=[8], num_attention_heads=[2], mlp_ratios=[2], image_size=24, patch_size=8, initializer_range=0.5,
+        num_labels=3)).save_pretrained(folder)
+    ViTImageProcessor(size={"height": 24, "width": 24}).save_pretrained(folder)
     return folder
 
 
-def test_without_the_package_its_checkpoint_has_no_family(deit: Path) -> None:
-    with pytest.raises(UsageError, match="is a DeiTForImageClassification, which mmx has no family for"):
-        mmx.load(deit)
+def test_without_the_package_its_checkpoint_has_no_family(pvt: Path) -> None:
+    with pytest.raises(UsageError, match="is a PvtForImageClassification, which mmx has no family for"):
+        mmx.load(pvt)
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory, deit: Path) -> list[str]:
+def told(tmp_path_factory: pytest.TempPathFactory, pvt: Path) -> list[str]:
     """What a process says that has such a package, which claims names of mmx's own beside."""
     folder = site(tmp_path_factory.mktemp("site"), """
 [mmx.families]
-deit = theirs.deit:FAMILY
-vit = theirs.deit:FAMILY
-visual-bert = theirs.deit:FAMILY
+pvt = theirs.pvt:FAMILY
+vit = theirs.pvt:FAMILY
+visual-bert = theirs.pvt:FAMILY
 
 [mmx.methods]
 strongest-head = theirs.strongest:METHOD
 relevance = theirs.strongest:METHOD
 raw-attention = theirs.strongest:METHOD
-""", deit=_FAMILY, strongest=_METHOD)
+""", pvt=_FAMILY, strongest=_METHOD)
     return say(folder, f"""
 import mmx
 from mmx.checkpoints.families import all_families
@@ -106,7 +108,7 @@ print(*[method.name for method in all_methods()])
 for key, family in all_families():
     print(key, *family.architectures, end=" ")
 print()
-model = mmx.load({str(deit)!r})
+model = mmx.load({str(pvt)!r})
 print(model.info.family, model.info.architecture)
 image = Image.effect_noise((30, 20), 80).convert("RGB")
 for name in ("strongest_head", "relevance"):
@@ -123,14 +125,14 @@ def test_a_method_of_another_package_is_listed_and_loaded(told: list[str]) -> No
 
 def test_a_family_of_another_package_explains_by_a_method_of_another_package(told: list[str]) -> None:
     _, _, families, info, *explained = told
-    assert "deit DeiTForImageClassification" in families
-    assert info == "deit DeiTForImageClassification"
+    assert "pvt PvtForImageClassification" in families
+    assert info == "pvt PvtForImageClassification"
     assert explained == ["strongest-head (9,) True", "relevance (9,) True"]
 
 
 def test_the_name_of_a_built_in_stays_its_own(told: list[str]) -> None:
     _, loaded, families, *_ = told
-    assert families.count("DeiTForImageClassification") == 1
+    assert families.count("PvtForImageClassification") == 1
     assert "vit ViTForImageClassification" in families
     assert "visual_bert VisualBertForQuestionAnswering" in families
     assert [loaded.split().count(name) for name in ("strongest-head", "relevance", "raw-attention")] == [1, 1, 1]
