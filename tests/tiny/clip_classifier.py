@@ -16,4 +16,5 @@ def tiny_clip_classifier(folder: Path) -> None:
 
 def tiny_metaclip_2_classifier(folder: Path) -> None:
     """The same of MetaCLIP 2."""
-    save_classifier(folder, MetaClip2ForImageClassification(MetaClip2Config(vision_config=_TOWER, **ANIMALS)), 27)
+    save_classifier(folder, MetaClip2ForImageClassification(MetaClip2Config(
+        vision_config=_TOWER, text_config={"bos_token_id": 0, "eos_token_id": 1}, **ANIMALS)), 27)
