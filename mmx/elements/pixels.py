@@ -60,8 +60,8 @@ class PixelEncoder(Encoder):
         return Crop(self.processor, self._encoded, within_mask=self.declared.cells is not None)
 
     def load(self) -> str:
-        self._prepared(open_picture(Image.new("RGB", _TRIED)))
-        return type(self.processor).__name__
+        found = self._prepared(open_picture(Image.new("RGB", _TRIED)))
+        return "; ".join([type(self.processor).__name__, *found.notes])
 
     def prepare(self, given: Sequence[Picture]) -> list[Prepared]:
         return [self._prepared(picture) for picture in given]

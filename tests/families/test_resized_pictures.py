@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 import mmx
 from mmx.model import Model
+from mmx.model.inspection import inspect
 
 ASKED = {"tiny_vit_resized": {"target": "dog"}, "tiny_clip": {"text": ["red", "circle"]},
          "tiny_siglip": {"text": ["a red circle", "zebra"]}, "tiny_blip": {"text": ["a red circle", "zebra"]}}
@@ -68,3 +69,11 @@ def test_logits_are_those_of_the_class_with_its_argument(request: pytest.Fixture
         found = model.network(**inputs, interpolate_pos_encoding=True, return_dict=True)
     logits = next(found[key] for key in ("logits", "logits_per_image", "itm_score") if key in found)
     assert torch.equal(model.described.run(inputs)["logits"], logits)
+
+
+def test_a_look_over_tells_of_it(tiny_vit_resized: Path, tiny_vit_msn: Path) -> None:
+    about = [{one.what: one for one in inspect(str(folder))}["image processor"]
+             for folder in (tiny_vit_resized, tiny_vit_msn)]
+    assert [(one.works, one.told) for one in about] == [
+        (True, "ViTImageProcessor; the model is shown 40 x 32 pixels, its config says 24 x 24: its position embeddings "
+               "are interpolated"), (True, "ViTImageProcessor")]
