@@ -32,6 +32,6 @@ def _family(architecture: str, model_type: str, model: str, checkpoint: Checkpoi
 
 FAMILY = (
     _family("BeitForImageClassification", "beit", "beit",
-            Checkpoint("microsoft/beit-base-patch16-224", "photographs (ImageNet)", 350, "Apache-2.0")),
+            Checkpoint("microsoft/beit-base-patch16-224", "photographs (ImageNet)", 346, "Apache-2.0")),
     _family("Data2VecVisionForImageClassification", "data2vec-vision", "data2vec_vision",
-            Checkpoint("facebook/data2vec-vision-base-ft1k", "photographs (ImageNet)", 350, "Apache-2.0")))
+            Checkpoint("facebook/data2vec-vision-base-ft1k", "photographs (ImageNet)", 346, "Apache-2.0")))
