@@ -252,8 +252,8 @@ class Read:
         weights: in its place, the weight of each part, shared out equally among its tokens, or a function of the config
             that gives them; beside a query's row, which then has the rest of 1.
         omits_itself: the token that is read gets no relevance of its own, as in the reference.
-        omits_identity: of relevance, R - I is read: else a token that is shown itself has 1 from the start, beside
-            which nothing is seen.
+        omits_identity: of relevance, R - I is read. A token that is shown itself has 1 from the start, and in a mean of
+            rows each has the same, far more than attention adds where tokens are many: beside it nothing is seen.
     """
 
     stream: str

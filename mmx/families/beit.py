@@ -24,7 +24,7 @@ def _family(architecture: str, model_type: str, model: str, checkpoint: Checkpoi
         schedule=lambda config: tuple(layers(sites, "image", config.num_hidden_layers)),
         roots=(f"{model}.embeddings",),
         tokens={"image": (Part("cls", 1), Part("image"))},
-        reads=(Read("image", weights=_read, identity=False),),
+        reads=(Read("image", weights=_read, omits_identity=True),),
         start_layers={"image": 0},
         checkpoints=(checkpoint,),
     )

@@ -13,6 +13,6 @@ FAMILY = Family(
         layers("vision_model.encoder.layers.{}.self_attn", "image", config.vision_config.num_hidden_layers)),
     roots=("vision_model.pre_layrnorm",),
     tokens={"image": (Part("cls", 1), Part("image"))},
-    reads=(Read("image", weights={"image": 1.0}, identity=False),),
+    reads=(Read("image", weights={"image": 1.0}, omits_identity=True),),
     start_layers={"image": 0},
 )

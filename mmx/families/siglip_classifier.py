@@ -12,6 +12,6 @@ FAMILY = Family(
     schedule=lambda config: tuple(
         layers("vision_model.encoder.layers.{}.self_attn", "image", config.vision_config.num_hidden_layers)),
     roots=("vision_model.embeddings",),
-    reads=(Read("image", weights={"image": 1.0}, identity=False),),
+    reads=(Read("image", weights={"image": 1.0}, omits_identity=True),),
     start_layers={"image": 0},
 )
