@@ -2,11 +2,14 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from mmx.errors import CheckpointError, shown_path, shown_value
+from mmx.checkpoints import openclip
+from mmx.errors import CheckpointError, MmxError, shown_path, shown_value
+
+T = TypeVar("T")
 
 SAVE_ANEW = "Get the checkpoint again, or save it anew with save_pretrained."
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
@@ -29,17 +32,40 @@ def read_json(path: Path) -> Any:
         raise CheckpointError(f"{shown_path(path)} cannot be read: {error}.", SAVE_ANEW) from error
 
 
+def is_open_clip(folder: Path) -> bool:
+    """Whether it is in open_clip's format alone: the config.json that timm puts beside it is none of transformers'."""
+    own = folder / "config.json"
+    if not (folder / openclip.CONFIG).is_file():
+        return False
+    found = read_json(own) if own.is_file() else {}
+    return isinstance(found, dict) and "model_type" not in found
+
+
+def of_open_clip(name: str, folder: Path, told: Callable[[Any, str], T]) -> T:
+    """What `told` says of the settings of a checkpoint in open_clip's format. CheckpointError where they are none."""
+    path = folder / openclip.CONFIG
+    found = read_json(path)
+    try:
+        return told(found, name)
+    except MmxError:
+        raise
+    except Exception as error:  # whatever settings without sense lead to
+        raise CheckpointError(f"{shown_path(path)} is no config of open_clip's: {type(error).__name__} "
+                              f"{' '.join(str(error).split())}.", "Get the checkpoint again.") from error
+
+
 def plain_config(name: str, folder: Path) -> dict[str, Any]:
-    """What the config.json of the checkpoint `name` holds.
+    """What the config.json of the checkpoint `name` holds, or would hold.
 
     Raises:
         CheckpointError: there is none, it cannot be read, or nobody could build what it describes.
+        UsageError: it is in open_clip's format, and transformers has no class for it.
     """
-    path = folder / "config.json"
+    path = folder / (openclip.CONFIG if is_open_clip(folder) else "config.json")
     if not path.is_file():
         raise CheckpointError(f"{name} has no config.json.",
                               what_it_is(folder) or "Is it a folder written by save_pretrained?")
-    found = read_json(path)
+    found = of_open_clip(name, folder, openclip.config) if path.name == openclip.CONFIG else read_json(path)
     if not isinstance(found, dict):
         raise CheckpointError(f"{shown_path(path)} is no config of a checkpoint.", SAVE_ANEW)
     for part in (found, *(one for one in found.values() if isinstance(one, dict))):
@@ -72,6 +98,8 @@ def processor_settings(name: str, folder: Path) -> tuple[Path, Mapping[str, Any]
     for path, content in found:
         if path.name == PROCESSOR_FILES[0]:
             return path, content
+    if is_open_clip(folder):
+        return folder / openclip.CONFIG, of_open_clip(name, folder, openclip.processor)
     raise CheckpointError(
         f"{name} has no preprocessor_config.json, which says how it is shown pictures.",
         "Save it there with the image processor's save_pretrained, or take that of the checkpoint that it was "
@@ -93,12 +121,14 @@ def weight_files(name: str, folder: Path) -> list[Path]:
     """
     for index in sorted(folder.glob(f"*{_INDEX}")):  # any of them: which one is taken is not ours to decide
         _check_index(index)
-    first = next((folder / file for file in _WEIGHTS if (folder / file).is_file()), None)
-    explicit = read_json(folder / "config.json").get("transformers_weights")
+    foreign = is_open_clip(folder)
+    files = openclip.WEIGHTS if foreign else _WEIGHTS
+    first = next((folder / file for file in files if (folder / file).is_file()), None)
+    explicit = None if foreign else read_json(folder / "config.json").get("transformers_weights")
     if isinstance(explicit, str):
         first = folder / explicit
     if first is None:
-        raise CheckpointError(f"{name} has no weights (model.safetensors or pytorch_model.bin).",
+        raise CheckpointError(f"{name} has no weights ({files[0]} or {files[-1 if foreign else 2]}).",
                               what_it_is(folder) or "Is it a folder written by save_pretrained?")
     if not first.name.endswith(_INDEX):
         refuse_pointers([first])
@@ -166,8 +196,7 @@ def what_it_is(folder: Path) -> str | None:
         return (f"It is a PEFT adapter{f' of {base}' if base else ''}: load it with peft, merge it with "
                 "merge_and_unload(), and save the result with save_pretrained.")
     if any(folder.glob("open_clip_*")):
-        return ("It is in open_clip's format: take the same model in transformers' format (a config.json that says "
-                "CLIPModel), or convert it.")
+        return f"It is in open_clip's format: {openclip.CONFIG} and {' or '.join(openclip.WEIGHTS)} belong together."
     holding = [path for path in inside if (path / "config.json").is_file()]
     if (folder / "modules.json").is_file():
         named = f": name the model inside it, {shown_path(holding[0])}" if holding else ""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
+from mmx.checkpoints import openclip
 from mmx.checkpoints.catalog import known_checkpoint, shipped_names
 from mmx.checkpoints.names import names_in
 from mmx.errors import CheckpointError
@@ -22,8 +23,8 @@ from mmx.families.base import Names
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import ModelInfo
 
-MARKERS = ("config.json", "config.yaml")
-WEIGHT_FILES = ("*.safetensors", "pytorch_model*.bin")
+MARKERS = ("config.json", "config.yaml", openclip.CONFIG)
+WEIGHT_FILES = ("*.safetensors", "pytorch_model*.bin", openclip.WEIGHTS[1])
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt")
 SETTINGS_FILES = ("*.json", "*.txt", "*.yaml", "*.model")
 """Config, tokenizer, processor, regions, indices of shards: all beside the weights that decides what comes out."""

@@ -12,12 +12,22 @@ from safetensors.torch import load_file
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedModel
 from transformers.initialization import no_init_weights
 
-from mmx.checkpoints import hub
+from mmx.checkpoints import hub, openclip
 from mmx.checkpoints.catalog import known_checkpoint
 from mmx.checkpoints.choices import DTYPE_NAMES, Source, check_dtype, kind_of_device, resolve
 from mmx.checkpoints.families import architectures_of
-from mmx.checkpoints.folders import SAVE_ANEW, plain_config, read_json, refuse_pointers, text_files, weight_files
+from mmx.checkpoints.folders import (
+    SAVE_ANEW,
+    is_open_clip,
+    of_open_clip,
+    plain_config,
+    read_json,
+    refuse_pointers,
+    text_files,
+    weight_files,
+)
 from mmx.checkpoints.hub import SETTINGS_FILES, WEIGHT_FILES
+from mmx.checkpoints.openclip_weights import weights_of
 from mmx.errors import CheckpointError, MmxError, UsageError, shown_value
 from mmx.files import hash_of_files
 
@@ -35,6 +45,9 @@ def read_config(source: Source) -> PreTrainedConfig:
     """Raises CheckpointError where it is missing or broken."""
     plain = plain_config(source.name, source.folder)
     quiet()
+    if is_open_clip(source.folder):
+        made = getattr(transformers, plain["architectures"][0]).config_class
+        return reading(source, "config", lambda: made(**plain))
     return reading(source, "config", lambda: _without_the_hub(plain) or AutoConfig.from_pretrained(
         source.folder, trust_remote_code=False))
 
@@ -72,13 +85,18 @@ def load_with_leftovers(source: Source, architecture: str, *, device: str = "cpu
     if saved and architecture not in saved:
         raise CheckpointError(f"{source.name} was saved from {saved[0]}, by its config.json.",
                               f"Give a checkpoint of {architecture}.")
-    weight_files(source.name, source.folder)
+    [first, *_] = weight_files(source.name, source.folder)
     quiet()
+    foreign = is_open_clip(source.folder)
+    settings, converted = "config.json", None
+    if foreign:
+        settings, converted = openclip.CONFIG, weights_of(read_tensors(first), architecture)
     network, found = reading(source, "weights", lambda: model_class.from_pretrained(
-        source.folder, config=config if isinstance(config, model_class.config_class) else None,
+        None if foreign else source.folder, state_dict=converted,
+        config=config if isinstance(config, model_class.config_class) else None,
         dtype=DTYPES[dtype], weights_only=True, ignore_mismatched_sizes=True, output_loading_info=True))
     missing = sorted(found["missing_keys"])
-    other = [f"{key} ({_in_words(file)} in the file, {_in_words(model)} by config.json)"
+    other = [f"{key} ({_in_words(file)} in the file, {_in_words(model)} by {settings})"
              for key, file, model in sorted(found["mismatched_keys"])]
     left = tuple(sorted(key for key in found["unexpected_keys"] if not key.endswith(_OLD_BUFFER)))
     if missing or other:
@@ -116,8 +134,11 @@ def _in_words(shape: Sequence[int]) -> str:
 
 
 def _classes_hint(source: Source) -> str:
+    of_another = "Its {} is of another checkpoint than its weights: sizes and classes must be theirs."
+    if is_open_clip(source.folder):
+        return of_another.format(openclip.CONFIG)
     if read_json(source.folder / "config.json").get("id2label"):
-        return "Its config.json is of another checkpoint than its weights: sizes and classes must be theirs."
+        return of_another.format("config.json")
     return ("Its config.json has no id2label, so that transformers takes two classes: add id2label with a name for "
             "each, or give the config.json that was saved with the weights.")
 
@@ -138,9 +159,14 @@ def named(names: Sequence[str]) -> str:
 
 def load_tokenizer(source: Source, other: Source | None = None) -> Any:
     """The checkpoint's own; where it has none, that of `other`, or the one that is known to go with it."""
-    folder = tokenizer_elsewhere(source, other) or source.folder
+    elsewhere = tokenizer_elsewhere(source, other)
+    folder, foreign = elsewhere or source.folder, is_open_clip(source.folder)
     refuse_pointers(text_files(folder))
-    tokenizer = reading(source, "tokenizer", lambda: AutoTokenizer.from_pretrained(folder, trust_remote_code=False))
+    settings = {"config": read_config(source)} if foreign and elsewhere is None else {}
+    tokenizer = reading(source, "tokenizer",
+                        lambda: AutoTokenizer.from_pretrained(folder, trust_remote_code=False, **settings))
+    if foreign:
+        of_open_clip(source.name, source.folder, openclip.cleaning)(tokenizer)
     if not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):  # transformers makes one up, without words
         raise CheckpointError(f"{source.name} has no tokenizer, or one without words.",
                               "Save it there with the tokenizer's save_pretrained, or put its vocab.txt there.")
@@ -153,14 +179,16 @@ def load_tokenizer(source: Source, other: Source | None = None) -> Any:
 def tokenizer_elsewhere(source: Source, other: Source | None = None) -> Path | None:
     """The folder of `load_tokenizer`'s tokenizer where that is not the checkpoint's own."""
     known = known_checkpoint(source.name)
-    if any((source.folder / name).is_file() for name in hub.TOKENIZER_FILES):
+    if any((source.folder / name).is_file() for name in (*hub.TOKENIZER_FILES, "vocab.json")):
         return None
     if other is not None:
         return other.folder
-    if known is None or known.tokenizer is None:
+    whose = None if known is None else known.tokenizer
+    if whose is None and is_open_clip(source.folder):
+        whose = of_open_clip(source.name, source.folder, openclip.tokenizer)
+    if whose is None:
         return None
-    return (hub.cached_folder(known.tokenizer, kinds=hub.TOKENIZER_FILES)
-            or hub.fetch(known.tokenizer, kinds=hub.TOKENIZER_FILES))
+    return hub.cached_folder(whose, kinds=hub.TOKENIZER_FILES) or hub.fetch(whose, kinds=hub.TOKENIZER_FILES)
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:

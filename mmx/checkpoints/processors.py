@@ -25,7 +25,7 @@ def load_processor(source: Source) -> Any:
         raise CheckpointError(f"{path} says that its image_processor_type is {kind}, which transformers does not have.",
                               "Write the one that it was trained with there, such as ViTImageProcessor.")
     quiet()
-    with _renamed(source.folder, settings) as folder:
+    with _written(source.folder, path.name, settings) as folder:
         return reading(source, f"image processor ({path.name})", lambda: AutoImageProcessor.from_pretrained(
             folder, trust_remote_code=False))
 
@@ -35,14 +35,17 @@ def _there(name: str) -> bool:
 
 
 @contextmanager
-def _renamed(folder: Path, settings: Mapping[str, Any]) -> Iterator[Path]:
-    """A folder with the same image processor by its name of today: transformers 4.26 to 4.5x wrote the former one."""
+def _written(folder: Path, file: str, settings: Mapping[str, Any]) -> Iterator[Path]:
+    """A folder that has these settings, out of `file` of `folder`, as transformers writes them today.
+
+    4.26 to 4.5x wrote the former name of an image processor; open_clip has another file.
+    """
     kind = settings.get("image_processor_type")
-    if not (isinstance(kind, str) and _OLD in kind):
+    if file in PROCESSOR_FILES and not (isinstance(kind, str) and _OLD in kind):
         yield folder
         return
     with TemporaryDirectory() as made:
-        renamed = {name: value for name, value in settings.items() if name != "feature_extractor_type"}
-        renamed["image_processor_type"] = kind.replace(_OLD, _NEW)
-        (Path(made) / PROCESSOR_FILES[0]).write_text(json.dumps(renamed), encoding="utf-8")
+        written = {name: value for name, value in settings.items() if name != "feature_extractor_type"}
+        written["image_processor_type"] = str(kind).replace(_OLD, _NEW)
+        (Path(made) / PROCESSOR_FILES[0]).write_text(json.dumps(written), encoding="utf-8")
         yield Path(made)

@@ -37,5 +37,6 @@ FAMILY = Family(
         Checkpoint("shapes-clip", default_for=("texts",)),
         Checkpoint("openai/clip-vit-base-patch32", _CAPTIONS, 605, _MIT, default_for=("texts",)),
         Checkpoint("openai/clip-vit-base-patch16", _CAPTIONS, 599, _MIT),
-        Checkpoint("openai/clip-vit-large-patch14", _CAPTIONS, 1711, _MIT)),
+        Checkpoint("openai/clip-vit-large-patch14", _CAPTIONS, 1711, _MIT),
+        Checkpoint("imageomics/bioclip", "photographs of living things (TreeOfLife-10M)", 599, "MIT")),
 )

@@ -8,6 +8,8 @@ Attention takes its softmax in float32 even in a float64 model, so captured maps
 from mmx.families.base import Checkpoint, Family, Pairs, Pixels, Read, Text, layers
 from mmx.schedule import Site
 
+_CAPTIONS, _APACHE = "photographs (web captions)", "Apache-2.0"
+
 FAMILY = Family(
     architectures=("SiglipModel",),
     model_type="siglip",
@@ -24,5 +26,6 @@ FAMILY = Family(
     outputs=lambda found, network, inputs: {"logits": found.logits_per_image, "scale": network.logit_scale.exp(),
                                             "bias": network.logit_bias},
     checkpoints=(
-        Checkpoint("google/siglip-base-patch16-224", "photographs (web captions)", 813, "Apache-2.0"),),
+        Checkpoint("google/siglip-base-patch16-224", _CAPTIONS, 813, _APACHE),
+        Checkpoint("timm/ViT-B-16-SigLIP", _CAPTIONS, 813, _APACHE)),
 )
