@@ -13,7 +13,7 @@ from mmx.capture import Chosen, Outputs, Readout
 from mmx.capture.recording import silenced_calls
 from mmx.devices import is_out_of_memory
 from mmx.errors import CaptureError, CheckpointError, MmxError, UsageError
-from mmx.families.base import Family, Input, Part, Pixels, Read, Regions, Text
+from mmx.families.base import Family, Input, Part, PatchedPixels, Pixels, Read, Regions, Text
 from mmx.schedule import Schedule, from_layers, layers_of, reached
 
 Inputs = Mapping[str, Shaped[Tensor, "_batch ..."]]
@@ -136,7 +136,7 @@ def _valid_part(one: Input, inputs: Inputs, outputs: Outputs) -> Bool[Tensor, "b
         return places <= outputs[one.until][:, None]
     if one.mask not in inputs or one.mask not in one.names:
         return None
-    if isinstance(one, Pixels):
+    if isinstance(one, Pixels) and not isinstance(one, PatchedPixels):
         return cells_shown(one, inputs, outputs).flatten(1) if one.cells else None
     return inputs[one.mask].bool()
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint as run_again
 from torch.utils.hooks import RemovableHandle
 
-from mmx.arrays import Bool, Float, Int
+from mmx.arrays import Bool, Float, Int, Shaped
 from mmx.capture.attention import SDPA, Mixed, Watching
 from mmx.capture.windows import Windows
 from mmx.errors import CaptureError
@@ -214,9 +214,14 @@ def _checkpointed(network: nn.Module, layers: Sequence[nn.Module], attentions: I
 
 
 def attention_of_heads(module: nn.MultiheadAttention, query: Float[Tensor, "batch rows width"],
-                       key: Float[Tensor, "batch cols width"], value: Float[Tensor, "batch cols width"],
+                       key: Float[Tensor, "batch cols width"], value: Float[Tensor, "batch cols width"], *,
+                       attn_mask: Shaped[Tensor, "_batch_and_heads rows cols"] | None = None,
                        **_: object) -> tuple[Float[Tensor, "batch rows width"], None]:
-    """What PyTorch's own attention module gives, by a call of SDPA that can be seen. Without masks, batch first."""
+    """What PyTorch's own attention module gives, by a call of SDPA that can be seen. Batch first, without key masks.
+
+    Args:
+        attn_mask: what is added to the scores of each sample's heads.
+    """
     if not module.batch_first or module.bias_k is not None or module.in_proj_weight is None:
         raise CaptureError("A torch.nn.MultiheadAttention of this kind is not read.",
                            "It must be batch first, without biases of keys, with projections of one size.")
@@ -224,7 +229,8 @@ def attention_of_heads(module: nn.MultiheadAttention, query: Float[Tensor, "batc
     biases = (None,) * 3 if module.in_proj_bias is None else module.in_proj_bias.chunk(3)
     q, k, v = (nn.functional.linear(one, weight, bias).view(len(one), -1, module.num_heads, width // module.num_heads)
                .transpose(1, 2) for one, weight, bias in zip((query, key, value), weights, biases, strict=True))
-    return module.out_proj(SDPA(q, k, v).transpose(1, 2).reshape(len(query), -1, width)), None
+    mask = None if attn_mask is None else attn_mask.view(len(query), module.num_heads, *attn_mask.shape[1:])
+    return module.out_proj(SDPA(q, k, v, mask).transpose(1, 2).reshape(len(query), -1, width)), None
 
 
 def _submodule(network: nn.Module, name: str) -> nn.Module:

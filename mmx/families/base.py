@@ -84,6 +84,21 @@ class Pixels:
 
 
 @dataclass(frozen=True)
+class PatchedPixels(Pixels):
+    """A picture that the processor cuts into patches itself, in a grid of its own, padded to as many as all have."""
+
+    kind: ClassVar[str] = "patched_pixels"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return "pixel_values", self.mask, "spatial_shapes"
+
+    @property
+    def mask(self) -> str:
+        return "pixel_attention_mask"
+
+
+@dataclass(frozen=True)
 class Regions:
     """Regions of a picture, each a vector of features, by forward's own names.
 

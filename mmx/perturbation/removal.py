@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from mmx.arrays import Bool, Float, Int, Shaped
 from mmx.errors import UsageError
-from mmx.families.base import Family, Input, Pixels, Regions, Text, Written
+from mmx.families.base import Family, Input, PatchedPixels, Pixels, Regions, Text, Written
 from mmx.reference import Reference
 from mmx.wiring import Inputs, patch_grid, run_without
 
@@ -67,7 +67,7 @@ class Removal:
 
     def _present(self, one: Input, inputs: Inputs, padding_counts: bool) -> Bool[Tensor, "batch tokens"]:
         first = inputs[one.names[0]]
-        if isinstance(one, Pixels):
+        if isinstance(one, Pixels) and not isinstance(one, PatchedPixels):
             rows, columns = patch_grid(one, first, self.network.config)
             return torch.ones(len(first), rows * columns, dtype=torch.bool, device=first.device)
         if padding_counts or one.mask not in inputs:
@@ -114,8 +114,11 @@ class Removal:
     def _painted_over(self, one: Pixels, inputs: Inputs, samples: Int[Tensor, " rows"],
                       kept: Bool[Tensor, "rows patches"]) -> dict[str, Shaped[Tensor, "rows ..."]]:
         pixels = inputs["pixel_values"][samples]
-        grid = patch_grid(one, pixels, self.network.config)
-        shown = interpolate(kept.reshape(-1, 1, *grid).to(pixels.dtype), size=pixels.shape[-2:])
+        if isinstance(one, PatchedPixels):
+            shown = kept[..., None].to(pixels.dtype)
+        else:
+            grid = patch_grid(one, pixels, self.network.config)
+            shown = interpolate(kept.reshape(-1, 1, *grid).to(pixels.dtype), size=pixels.shape[-2:])
         rest = {name: inputs[name][samples] for name in one.names[1:] if name in inputs}
         return {"pixel_values": pixels * shown, **rest}
 
