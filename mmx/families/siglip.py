@@ -27,5 +27,6 @@ FAMILY = Family(
                                             "bias": network.logit_bias},
     checkpoints=(
         Checkpoint("google/siglip-base-patch16-224", _CAPTIONS, 813, _APACHE),
+        Checkpoint("google/siglip2-base-patch16-224", _CAPTIONS, 1501, _APACHE),
         Checkpoint("timm/ViT-B-16-SigLIP", _CAPTIONS, 813, _APACHE)),
 )
