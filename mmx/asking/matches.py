@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from mmx.asking.base import Answer, Asking, Batch, Each, choose_classes, chosen_texts, explained_texts
 from mmx.capture import Chosen, Outputs
-from mmx.results import Asked, Item, Prediction
+from mmx.results import Asked, Item, Prediction, Unit
 
 
 class MatchesAsked(Asking):
@@ -30,12 +30,17 @@ class MatchesAsked(Asking):
     def answer(self, outputs: Outputs, chosen: Chosen, batch: Batch, picture: int) -> Answer:
         asked, samples = batch.asked[picture], list(batch.samples[picture])
         logits = outputs["logits"].float()[samples].cpu()
-        shares, raw = (values[:, self.score.match].tolist() for values in (logits.softmax(1), logits))
+        raw = logits[:, self.score.match]
+        alone = self.score.unit == "logit"
+        shares = (raw.softmax(0) if alone else logits.softmax(1)[:, self.score.match]).tolist()
+        measured: dict[Unit, list[float]] = {"softmax": shares, "logit": raw.tolist()}
+        own: Unit = self.score.unit
+        other: Unit = "softmax" if alone else "logit"
         items = []
         for number in explained_texts(asked):
             [place] = (chosen.samples == samples[number]).nonzero().flatten().tolist()
-            items.append((place, Item(self.noun, number, asked.texts[number], shares[number], "softmax",
-                                      also={"logit": raw[number]})))
+            items.append((place, Item(self.noun, number, asked.texts[number], measured[own][number], own,
+                                      also={other: measured[other][number]})))
         ranked = [Prediction(number, text, shares[number], "softmax") for number, text in enumerate(asked.texts)]
         return Answer(tuple(items), tuple(sorted(ranked, key=lambda one: -one.score)))
 

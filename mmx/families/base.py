@@ -191,13 +191,19 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Matches:
-    """Two logits for a picture with a text, (batch, 2): whether they match; class `match` says that they do."""
+    """Logits for a picture with a text, (batch, logits), of which number `match` says that they go together.
+
+    Attributes:
+        unit: "softmax", where another logit says that they do not; or "logit", where it stands alone, beside a
+            softmax over the texts.
+    """
 
     kind: ClassVar[str] = "matches"
     does: ClassVar[str] = "matches pictures and texts"
     takes: ClassVar[frozenset[str]] = frozenset({"texts", "targets"})
     choices: ClassVar[str] = _TARGET
     match: int = 1
+    unit: str = "softmax"
 
 
 @dataclass(frozen=True)

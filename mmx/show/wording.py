@@ -64,7 +64,7 @@ def title(item: Item, asked: Asked, named: bool = True) -> str:
         named: whether the label is told; it need not be where the words of a text are shown.
     """
     said = ", ".join([score_in_words(item.score, item.unit), *_also(item, asked)])
-    colon = ":" if item.unit == "similarity" else ""
+    colon = ":" if item.unit in ("similarity", "logit") else ""
     told = f"{item.label}{colon} {said}".strip() if named else said
     return told if item.query is None else f"{told} (query{_NO_BREAK}{item.query})"
 
