@@ -1,14 +1,15 @@
-"""ViLT (Kim et al. 2021) for questions: one stream, words, then the picture's own [CLS] and its patches.
+"""ViLT (Kim et al. 2021): one stream, words, then the picture's own [CLS] and its patches.
 
 The stock class puts the patches into a random order at every forward, in eval mode too; here they stay in the grid's.
-It was trained with a sigmoid for each answer.
+For questions it was trained with a sigmoid for each answer; for retrieval, to give the one of some texts that is right
+the largest of their logits.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
-from mmx.families.base import Checkpoint, Classes, Family, Part, Pixels, Read, Text, layers
+from mmx.families.base import Checkpoint, Classes, Family, Matches, Part, Pixels, Read, Text, layers
 
 
 @contextmanager
@@ -34,18 +35,26 @@ def _in_order(network: Any) -> Iterator[None]:
         del embeddings.visual_embed
 
 
-FAMILY = Family(
-    architectures=("ViltForQuestionAnswering",),
-    model_type="vilt",
-    score=Classes(noun="answer", unit="sigmoid"),
-    inputs=(Text(), Pixels(takes_mask=True, any_size=True)),
-    schedule=lambda config: tuple(
-        layers("vilt.encoder.layer.{}.attention.attention.dropout", "joint", config.num_hidden_layers)),
-    roots=("vilt.embeddings",),
-    tokens={"joint": (Part("text", "input_ids"), Part("image_cls", 1), Part("image"))},
-    reads=(Read("joint"),),
-    around=_in_order,
-    checkpoints=(
-        Checkpoint("dandelin/vilt-b32-finetuned-vqa", "photographs (VQA v2)", 470, "Apache-2.0",
-                   accuracy=(0.713, "the ViLT paper on VQA v2 test-dev")),),
-)
+def _family(architecture: str, score: Classes | Matches, asked: Literal["question", "texts"], model_type: str,
+            *published: Checkpoint) -> Family:
+    return Family(
+        architectures=(architecture,),
+        model_type=model_type,
+        score=score,
+        inputs=(Text(ask=asked), Pixels(takes_mask=True, any_size=True)),
+        schedule=lambda config: tuple(
+            layers("vilt.encoder.layer.{}.attention.attention.dropout", "joint", config.num_hidden_layers)),
+        roots=("vilt.embeddings",),
+        tokens={"joint": (Part("text", "input_ids"), Part("image_cls", 1), Part("image"))},
+        reads=(Read("joint"),),
+        around=_in_order,
+        checkpoints=published,
+    )
+
+
+FAMILY = (
+    _family("ViltForQuestionAnswering", Classes(noun="answer", unit="sigmoid"), "question", "vilt",
+            Checkpoint("dandelin/vilt-b32-finetuned-vqa", "photographs (VQA v2)", 470, "Apache-2.0",
+                       accuracy=(0.713, "the ViLT paper on VQA v2 test-dev"))),
+    _family("ViltForImageAndTextRetrieval", Matches(match=0, unit="logit"), "texts", "",
+            Checkpoint("dandelin/vilt-b32-finetuned-coco", "photographs (COCO captions)", 447, "Apache-2.0")))
