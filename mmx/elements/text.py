@@ -116,8 +116,10 @@ class TextEncoder(Encoder):
         config = config_at(self.context.config, self.declared.config)
         length = self.longest if self._fixed else min(6, self.longest)
         ids = torch.randint(config.vocab_size - 2, (1, length), generator=generator)
-        if self.declared.until is not None:
-            ids[0, -1] = max(config.eos_token_id or 0, int(ids.max()))
+        if self.declared.until is not None:  # by the end token, or by the largest id where that is FORMER_END
+            end = config.eos_token_id or 0
+            ids[ids == end] = 0
+            ids[0, -2], ids[0, -1] = ids.max(), end
         made = {"attention_mask": torch.ones_like(ids), "token_type_ids": torch.zeros_like(ids)}
         return {self.declared.names[0]: ids, **{name: made[name] for name in self.declared.names[1:]}}
 
