@@ -1,5 +1,6 @@
 """CLIP: two towers that run once each, pairs of a picture and a text that are what each is alone."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor
+from transformers import CLIPConfig, CLIPModel
 
 import mmx
 from mmx.asking.pairs import PairsAsked
@@ -25,6 +27,17 @@ TEXTS = ("red", "a red circle", "zebra")
 @pytest.fixture(scope="module")
 def clip(tiny_clip: Path) -> Model:
     return mmx.load(tiny_clip, dtype="float64")
+
+
+@pytest.fixture
+def long_clip(tiny_clip: Path, tmp_path: Path) -> Model:
+    """The same with text positions for 248 tokens."""
+    folder = Path(shutil.copytree(tiny_clip, tmp_path / "long"))
+    config = CLIPConfig.from_pretrained(folder)
+    config.text_config.max_position_embeddings = 248
+    torch.manual_seed(5)
+    CLIPModel(config).save_pretrained(folder)
+    return mmx.load(folder)
 
 
 def encoded(model: Model, texts: Sequence[str], pictures: int = 1, first: int = 0) -> dict[str, Tensor]:
@@ -126,6 +139,22 @@ def test_the_end_of_a_text_is_where_the_model_reads_it(clip: Model, end_token: i
     valid = valid_tokens(FAMILY, inputs, outputs, {"image": 17, "text": 4})
     assert valid["text"].sum(dim=1).tolist() == [end + 1 for end in ends]
     assert "image" not in valid
+
+
+@pytest.mark.parametrize(("length", "count"), [(100, 102), (246, 248)])
+def test_the_models_own_length_holds_whatever_its_tokenizer_says(long_clip: Model, length: int, count: int) -> None:
+    """As of Long-CLIP: 248 positions beside a tokenizer that was made for 77."""
+    assert long_clip.tokenizer.model_max_length == 16
+    [item] = long_clip.explain(photo(), text="z" * length)
+    [words] = item.elements["text"]
+    assert len(words) == item.scores["text"].shape[0] == count
+    inputs = dict(long_clip.encode(photo(), text="z" * length))
+    assert inputs["input_ids"].shape == (1, count)
+    with torch.no_grad():
+        expected = long_clip.network(**inputs).logits_per_image
+    assert item.also["logit"] == pytest.approx(float(expected), abs=1e-5)
+    with pytest.raises(UsageError, match=r"has 249 tokens; .* takes 248 at most\. Say it in fewer words"):
+        long_clip.explain(photo(), text="z" * 247)
 
 
 def test_texts_are_explained_with_their_words_and_similarity(clip: Model) -> None:
