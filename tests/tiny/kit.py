@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from torch import nn
-from transformers import BertTokenizer, PreTrainedModel, ViTImageProcessor
+from transformers import BertTokenizer, PreTrainedModel, PreTrainedTokenizerFast, ViTImageProcessor
 
 
 def draw_weights(network: nn.Module, seed: int, gain: float = 2.0) -> None:
@@ -36,4 +37,16 @@ def save_words(folder: Path, words: list[str]) -> int:
     """A BERT tokenizer of these words; how many tokens it knows."""
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "?", *words]
     BertTokenizer(vocab={piece: i for i, piece in enumerate(pieces)}, model_max_length=20).save_pretrained(folder)
+    return len(pieces)
+
+
+def save_roberta_words(folder: Path, words: list[str], length: int) -> int:
+    """A tokenizer of these words that writes <s> and </s>, numbered as XLM-RoBERTa does; how many tokens it knows."""
+    pieces = ["<s>", "<pad>", "</s>", "<unk>", *words]
+    tokenizer = Tokenizer(models.WordLevel({piece: i for i, piece in enumerate(pieces)}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A </s>",
+                                                             special_tokens=[("<s>", 0), ("</s>", 2)])
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", pad_token="<pad>", eos_token="</s>",
+                            unk_token="<unk>", model_max_length=length).save_pretrained(folder)
     return len(pieces)
