@@ -39,8 +39,8 @@ class Kin:
         return [end + 1 for end in self.ends(inputs)] if mask is None else mask.sum(dim=1).tolist()
 
 
-@pytest.fixture(scope="module", params=[("tiny_chinese_clip", False, 20), ("tiny_altclip", False, 22)],
-                ids=lambda one: one[0])
+@pytest.fixture(scope="module", params=[("tiny_chinese_clip", False, 20), ("tiny_altclip", False, 22),
+                                        ("tiny_metaclip_2", True, 12)], ids=lambda one: one[0])
 def kin(request: pytest.FixtureRequest) -> Kin:
     name, *more = request.param
     return Kin(mmx.load(request.getfixturevalue(name), dtype="float64"), *more)

@@ -1,0 +1,32 @@
+"""MetaCLIP 2 (Chuang et al. 2025): CLIP on the whole world's languages, with a text tower that ends at its end token.
+
+Each tower runs once over its own batch, as in CLIP. By default only the last layer of each tower is read; 0 reads all.
+"""
+
+from typing import Any
+
+from mmx.families.base import Checkpoint, Family, Pairs, Part, Pixels, Read, Tensors, Text, layers
+
+
+def _outputs(found: Any, network: Any, inputs: Tensors) -> Tensors:
+    """ "ends" (texts,): the first end token of each text, by whatever number the config has for it."""
+    ends = (inputs["input_ids"] == network.config.text_config.eos_token_id).int().argmax(dim=1)
+    return {"logits": found.logits_per_image, "scale": network.logit_scale.exp(), "ends": ends}
+
+
+FAMILY = Family(
+    architectures=("MetaClip2Model",),
+    score=Pairs(),
+    inputs=(Pixels(config="vision_config"),
+            Text(ask="texts", names=("input_ids",), config="text_config", until="ends")),
+    schedule=lambda config: (
+        *layers("vision_model.encoder.layers.{}.self_attn", "image", config.vision_config.num_hidden_layers),
+        *layers("text_model.encoder.layers.{}.self_attn", "text", config.text_config.num_hidden_layers)),
+    roots=("vision_model.pre_layrnorm", "text_model.embeddings"),
+    tokens={"image": (Part("cls", 1), Part("image"))},
+    reads=(Read("image"), Read("text", lambda inputs, outputs: outputs["ends"])),
+    start_layers={"image": -1, "text": -1},
+    outputs=_outputs,
+    checkpoints=(Checkpoint("facebook/metaclip-2-worldwide-huge-quickgelu", "photographs (captions worldwide)", 7426,
+                            "CC-BY-NC-4.0"),),
+)
