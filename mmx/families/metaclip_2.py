@@ -16,6 +16,7 @@ def _outputs(found: Any, network: Any, inputs: Tensors) -> Tensors:
 
 FAMILY = Family(
     architectures=("MetaClip2Model",),
+    model_type="metaclip_2",
     score=Pairs(),
     inputs=(Pixels(config="vision_config"),
             Text(ask="texts", names=("input_ids",), config="text_config", until="ends")),
