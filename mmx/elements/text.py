@@ -19,6 +19,8 @@ from mmx.results import Asked, Token, Words
 from mmx.wiring import Inputs, config_at
 
 _LONGEST_SHOWN = 60
+_KEEPS_CAPITALS = ("the model was trained on small letters alone, by its tokenizer's do_lower_case, and capitals are "
+                   "read as they are: write small ones")
 _WORD_START = "\u2581"
 """What sentencepiece has for a space."""
 
@@ -39,7 +41,8 @@ class TextEncoder(Encoder):
     @property
     def longest(self) -> int:
         """Tokens that the model's position embeddings allow, special ones included."""
-        return config_at(self.context.config, self.declared.config).max_position_embeddings
+        positions = config_at(self.context.config, self.declared.config).max_position_embeddings
+        return positions - self.declared.first_position
 
     def load(self) -> str:
         if self.tokenizer.pad_token is None:
@@ -89,7 +92,14 @@ class TextEncoder(Encoder):
         encoded = self.tokenizer(text, return_tensors="pt", return_token_type_ids=self._types,
                                  return_attention_mask=True, **options)
         size = (len(tokens),) if self.declared.padding == "never" else ()
+        notes += (_KEEPS_CAPITALS,) if self._keeps_capitals and text != text.lower() else ()
         return Prepared({name: encoded[name][0] for name in self.declared.names}, (Words(text, tokens),), notes, size)
+
+    @cached_property
+    def _keeps_capitals(self) -> bool:
+        """Though its settings say that it makes small letters of them, which some classes do not know of."""
+        found = self.tokenizer
+        return bool(found.init_kwargs.get("do_lower_case")) and found("a")["input_ids"] != found("A")["input_ids"]
 
     def collate(self, prepared: Sequence[Prepared]) -> dict[str, Shaped[Tensor, "batch ..."]]:
         if self._fixed:

@@ -35,6 +35,7 @@ class Text:
         config: where in the config the text model's settings are, "" for the config itself.
         until: the output that says at which token each text ends; what follows does not count. Without, the
             attention mask says what counts.
+        first_position: of a text, where its model's position embeddings begin before it.
     """
 
     kind: ClassVar[str] = "text"
@@ -45,6 +46,7 @@ class Text:
     padding: Literal["longest", "max_length", "never"] = "longest"
     config: str = ""
     until: str | None = None
+    first_position: int = 0
 
     @property
     def mask(self) -> str:
