@@ -12,7 +12,7 @@ FAMILY = Family(
     model_type="altclip",
     score=Pairs(),
     inputs=(Pixels(config="vision_config"),
-            Text(ask="texts", names=("input_ids", "attention_mask"), config="text_config")),
+            Text(ask="texts", names=("input_ids", "attention_mask"), config="text_config", first_position=2)),
     schedule=lambda config: (
         *layers("vision_model.encoder.layers.{}.self_attn", "image", config.vision_config.num_hidden_layers),
         *layers(f"{_TEXT}.layers.{{0}}.attention.self|{_TEXT}.layer.{{0}}.attention.self", "text",

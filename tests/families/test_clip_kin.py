@@ -39,7 +39,7 @@ class Kin:
         return [end + 1 for end in self.ends(inputs)] if mask is None else mask.sum(dim=1).tolist()
 
 
-@pytest.fixture(scope="module", params=[("tiny_chinese_clip", False, 20), ("tiny_altclip", False, 22),
+@pytest.fixture(scope="module", params=[("tiny_chinese_clip", False, 20), ("tiny_altclip", False, 20),
                                         ("tiny_metaclip_2", True, 12)], ids=lambda one: one[0])
 def kin(request: pytest.FixtureRequest) -> Kin:
     name, *more = request.param
@@ -132,6 +132,12 @@ def test_what_cannot_be_asked_of_it(kin: Kin) -> None:
                            ({"text": "red", "start_layer_text": 2}, "There is no text layer 2")):
         with pytest.raises(UsageError, match=message):
             kin.model.explain(picture(), **asked)
+
+
+def test_the_longest_text_is_read(kin: Kin) -> None:
+    text = "a " * (kin.longest - 2)
+    [words] = kin.model.explain(picture(), text=text)[0].elements["text"]
+    assert len(words) == kin.longest
 
 
 def test_noise_is_read_to_its_end(kin: Kin) -> None:
