@@ -125,7 +125,8 @@ def _units(found: Explanation) -> list[Unit]:
 
 def _score(item: Item, unit: Unit) -> str:
     value = item.score if unit == item.unit else item.also[unit]
-    return plain(wording.two_decimals(value) if unit == "similarity" else wording.score_in_words(value, unit))
+    told = wording.score_in_words(value, "value" if unit == "logit" else unit)  # the column says that it is one
+    return plain(wording.two_decimals(value) if unit == "similarity" else told)
 
 
 def _table(*columns: str) -> Table:
