@@ -182,3 +182,12 @@ def test_of_one_size_it_is_siglip_by_gemmas_tokenizer(tiny_siglip2: Path) -> Non
     assert [token.piece for token in words.tokens] == ["a", "\u2581red", "<eos>", *["<pad>"] * 17]
     assert {item.unit for item in found} == {"sigmoid"} and found[0].scores["text"].shape == (20,)
     assert_every_method_is_there(model, lambda methods: model.explain_methods(picture(), methods=methods, text=TEXTS))
+
+
+def test_capitals_that_the_tokenizer_keeps_are_noted(tiny_siglip2: Path, naflex: Model) -> None:
+    """GemmaTokenizer does not know of do_lower_case, which the checkpoint was saved with."""
+    kept = mmx.load(tiny_siglip2)
+    [item] = kept.explain(picture(), text="A red")
+    assert [note for note in item.notes if "small letters alone" in note]
+    for model, text in ((kept, "a red"), (naflex, "A red")):
+        assert not any("small letters" in note for note in model.explain(picture(), text=text)[0].notes)

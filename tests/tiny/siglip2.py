@@ -27,7 +27,8 @@ def save_gemma_words(folder: Path, tokenizer_class: type) -> dict[str, int | Non
     pieces = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "\u2581", *"abcdefghijklmnopqrstuvwxyz",
               *("".join(pair) for pair in merges)]
     tokenizer = tokenizer_class(vocab={piece: i for i, piece in enumerate(pieces)}, merges=merges,
-                                add_bos_token=False, add_eos_token=True, padding_side="right", model_max_length=64)
+                                add_bos_token=False, add_eos_token=True, padding_side="right", model_max_length=64,
+                                do_lower_case=True, model_input_names=["input_ids"])
     tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
         single="$A <eos>", special_tokens=[("<eos>", 1)])
     tokenizer.save_pretrained(folder)
