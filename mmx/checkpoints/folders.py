@@ -33,12 +33,13 @@ def read_json(path: Path) -> Any:
 
 
 def is_open_clip(folder: Path) -> bool:
-    """Whether it is in open_clip's format alone: the config.json that timm puts beside it is none of transformers'."""
+    """Whether it is in open_clip's format and not in transformers' too: a config.json beside it may be timm's."""
     own = folder / "config.json"
     if not (folder / openclip.CONFIG).is_file():
         return False
     found = read_json(own) if own.is_file() else {}
-    return isinstance(found, dict) and "model_type" not in found
+    has_weights = any((folder / file).is_file() for file in _WEIGHTS)
+    return not has_weights or (isinstance(found, dict) and "model_type" not in found)
 
 
 def of_open_clip(name: str, folder: Path, told: Callable[[Any, str], T]) -> T:

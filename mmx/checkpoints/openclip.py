@@ -26,6 +26,7 @@ _BY_TANH = re.compile(r"base_patch32|large_patch16_siglip_512|so400m_patch16|gia
 """Those of them whose GELU is the approximate one."""
 _CLIP_TOKENIZER = "openai/clip-vit-large-patch14"
 """What open_clip saves where a model has no tokenizer of its own."""
+_CLEANINGS = (None, "canonicalize", "lower", "whitespace")
 _PILLOW = {"bilinear": 2, "bicubic": 3, "random": 3}
 
 # What may be said of a model and changes nothing of what is read here, and what each option must be if it is there.
@@ -54,15 +55,15 @@ def config(raw: Settings, name: str) -> dict[str, Any]:
     """
     model = raw["model_cfg"]
     vision, text = model["vision_cfg"], model["text_cfg"]
-    siglip = _SIGLIP.fullmatch(str(vision.get("timm_model_name")))
+    siglip = _siglip(model)
     why = _refusal(model, siglip)
     if why is not None:
         raise UsageError(f"{name} is a model of open_clip with {why}, which mmx has no family for.",
                          "Of open_clip's it explains CLIP with ViT towers and SigLIP.")
     act = "quick_gelu" if model.get("quick_gelu") else "gelu"
+    width = text.get("width", 512)
     towers = {"text_config": {
-        **_tower(text, text["width"], text["layers"], text["heads"], int(text["width"] * text.get("mlp_ratio", 4)),
-                 act if siglip is None else "gelu"),
+        **_tower(text, width, text.get("layers", 12), text.get("heads", 8), int(width * text.get("mlp_ratio", 4)), act),
         "vocab_size": text.get("vocab_size", 49408), "max_position_embeddings": text.get("context_length", 77)}}
     if siglip is None:
         width = vision.get("width", 768)
@@ -80,6 +81,11 @@ def config(raw: Settings, name: str) -> dict[str, Any]:
         "patch_size": int(siglip["patch"]), "image_size": vision.get("image_size", 224)}
     towers["text_config"]["projection_size"] = model["embed_dim"]
     return {"architectures": ["SiglipModel"], **towers}
+
+
+def _siglip(model: Settings) -> "re.Match[str] | None":
+    """Size and patches of its image tower, where that is one of SigLIP's."""
+    return _SIGLIP.fullmatch(str(model["vision_cfg"].get("timm_model_name")))
 
 
 def _tower(given: Settings, width: int, layers: int, heads: int, inner: int, act: str) -> dict[str, Any]:
@@ -104,7 +110,8 @@ def _refusal(model: Settings, siglip: "re.Match[str] | None") -> str | None:
         return "a bias in the score of a CLIP"
     wanted = _CLIP_OPTIONS if siglip is None else _SIGLIP_OPTIONS
     for part, given, options in (("model_cfg", model, {}), ("vision_cfg", vision, wanted[0]),
-                                 ("text_cfg", text, wanted[1])):
+                                 ("text_cfg", text, wanted[1]),
+                                 ("tokenizer_kwargs", text.get("tokenizer_kwargs") or {}, {"clean": _CLEANINGS})):
         for option, value in given.items():
             allowed = options.get(option)
             if option not in _FREE and (option not in options
@@ -132,9 +139,10 @@ def processor(raw: Settings, name: str) -> dict[str, Any]:
             "image_mean": given.get("mean") or _MEAN, "image_std": given.get("std") or _STD}
 
 
-def tokenizer(raw: Settings, name: str) -> str:
-    """Whose tokenizer it uses where it has none beside it."""
-    return raw["model_cfg"]["text_cfg"].get("hf_tokenizer_name") or _CLIP_TOKENIZER
+def tokenizer(raw: Settings, name: str) -> str | None:
+    """Whose tokenizer it uses where it has none beside it; None where that is not said."""
+    model = raw["model_cfg"]
+    return model["text_cfg"].get("hf_tokenizer_name") or (None if _siglip(model) else _CLIP_TOKENIZER)
 
 
 def cleaning(raw: Settings, name: str) -> Callable[[Any], None]:
@@ -143,7 +151,7 @@ def cleaning(raw: Settings, name: str) -> Callable[[Any], None]:
     What it makes raises CheckpointError for a tokenizer that cannot.
     """
     def clean(found: Any) -> None:
-        if how not in ("canonicalize", "lower"):
+        if how is None:  # CLIP's own tokenizer makes small letters and single spaces itself
             return
         if not found.is_fast:
             raise CheckpointError(f"{name} cleans texts before its tokenizer sees them, which one without a "
@@ -153,10 +161,11 @@ def cleaning(raw: Settings, name: str) -> Callable[[Any], None]:
         without = [normalizers.Replace("_", " "), normalizers.Replace(Regex(r"[!-/:-@\[-`{-~]"), "")]
         backend = found.backend_tokenizer
         backend.normalizer = normalizers.Sequence([
-            *(without if how == "canonicalize" else []), normalizers.Lowercase(),
+            *(without if how == "canonicalize" else []), *([] if how == "whitespace" else [normalizers.Lowercase()]),
             normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip(),
             *([] if backend.normalizer is None else [backend.normalizer])])
 
     text = raw["model_cfg"]["text_cfg"]
-    how = (text.get("tokenizer_kwargs") or {}).get("clean") if text.get("hf_tokenizer_name") is not None else None
+    by_default = "whitespace" if text.get("hf_tokenizer_name") is not None else None
+    how = (text.get("tokenizer_kwargs") or {}).get("clean") or by_default
     return clean

@@ -157,6 +157,8 @@ def test_a_way_of_resizing_that_no_processor_has(folder: Path, tiny_clip: Path) 
     ("model_cfg.vision_cfg", {"pool_type": "avg"}, "'pool_type' 'avg' in its vision_cfg"),
     ("model_cfg.text_cfg", {"no_causal_mask": True}, "'no_causal_mask' True in its text_cfg"),
     ("model_cfg.text_cfg", {"something_new": 3}, "'something_new' 3 in its text_cfg"),
+    ("model_cfg.text_cfg", {"tokenizer_kwargs": {"strip_sep_token": True}}, "'strip_sep_token' True in its tokenizer"),
+    ("model_cfg.text_cfg", {"tokenizer_kwargs": {"clean": "soap"}}, "'clean' 'soap' in its tokenizer_kwargs"),
     ("model_cfg", {"audio_cfg": {}}, "'audio_cfg' {} in its model_cfg"),
     ("model_cfg", {"init_logit_bias": -10}, "a bias in the score of a CLIP")])
 def test_what_is_no_class_of_transformers_is_refused(folder: Path, part: str, options: dict, why: str) -> None:
@@ -192,9 +194,27 @@ def test_without_a_tokenizer_it_is_that_of_openai(folder: Path, tiny_clip: Path,
 def test_the_config_of_timm_beside_it_is_not_taken_for_one(folder: Path, tiny_clip: Path) -> None:
     (folder / "config.json").write_text(json.dumps({"architecture": "vit_base_patch16_clip_224", "num_classes": 0}))
     assert mmx.load(folder).info.architecture == "CLIPModel"
-    for file in ("config.json", "model.safetensors"):
+    for file, layers in (("config.json", 2), ("model.safetensors", 3)):  # its own weights beside it are taken
         shutil.copy(tiny_clip / file, folder)
-    assert mmx.load(folder).network.config.vision_config.num_hidden_layers == 3
+        assert mmx.load(folder).network.config.vision_config.num_hidden_layers == layers
+
+
+def test_halves_in_the_file_are_read_as_float32(folder: Path, clip: Model) -> None:
+    found = {name: value.half() for name, value in load_file(folder / WEIGHTS).items()}
+    save_file(found, folder / WEIGHTS)
+    loaded = mmx.load(folder).network
+    assert {value.dtype for value in loaded.parameters()} == {torch.float32}
+    close(loaded.text_projection.weight, clip.network.text_projection.weight, 1e-3)
+
+
+@pytest.mark.parametrize(("how", "pieces"), [
+    (None, ["a</w>", "red</w>", "'</w>"]), ("lower", ["a</w>", "red</w>", "'</w>"]),
+    ("canonicalize", ["a</w>", "red</w>"])])
+def test_texts_are_cleaned_as_the_config_says(folder: Path, how: str | None, pieces: list[str]) -> None:
+    """CLIP's own tokenizer makes small letters anyway."""
+    change(folder, "model_cfg.text_cfg", **({"tokenizer_kwargs": {"clean": how}} if how else {}))
+    [words] = mmx.load(folder).explain(picture(), text=" A  Red'")[0].elements["text"]
+    assert [token.piece for token in words.tokens[1:-1]] == pieces
 
 
 class TestSiglip:
@@ -250,6 +270,13 @@ class TestSiglip:
         change(made[0], "model_cfg.text_cfg", tokenizer_kwargs={})
         [words] = mmx.load(made[0]).explain(picture(), text="A red")[0].elements["text"]
         assert [token.piece for token in words.tokens[:3]] == ["<unk>", "red", "</s>"]
+
+    def test_no_other_tokenizer_is_taken_for_its_own(self, made: tuple[Path, OpenClip]) -> None:
+        change(made[0], "model_cfg.text_cfg", hf_tokenizer_name="")
+        for path in made[0].glob("token*"):
+            path.unlink()
+        with pytest.raises(CheckpointError, match="tokenizer"):
+            mmx.load(made[0]).load_all()
 
     @pytest.mark.parametrize(("option", "value", "why"), [
         ("pool_type", "argmax", "'pool_type' 'argmax' in its text_cfg"),
