@@ -31,11 +31,11 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "hub"
 
 
-def answers(monkeypatch: pytest.MonkeyPatch, reply: Exception | list[str]) -> None:
+def answers(monkeypatch: pytest.MonkeyPatch, reply: Exception | list[str], config: dict | None = None) -> None:
     def model_info(self: object, name: str, *, revision: str | None, timeout: float) -> SimpleNamespace:
         if isinstance(reply, Exception):
             raise reply
-        return SimpleNamespace(siblings=[SimpleNamespace(rfilename=file) for file in reply])
+        return SimpleNamespace(siblings=[SimpleNamespace(rfilename=file) for file in reply], config=config)
 
     monkeypatch.setattr("huggingface_hub.HfApi.model_info", model_info)
 
@@ -109,6 +109,34 @@ def test_what_cannot_be_fetched(monkeypatch: pytest.MonkeyPatch, reply: Exceptio
     with pytest.raises(CheckpointError, match=message) as caught:
         hub.fetch(NAME, "v9")
     assert "\n" not in str(caught.value)
+
+
+BOTH = ["config.json", "open_clip_config.json", "model.safetensors", "open_clip_model.safetensors",
+        "open_clip_pytorch_model.bin"]
+
+
+@pytest.mark.parametrize(("files", "config", "weights"), [
+    (BOTH, {"model_type": "clip"}, {"model.safetensors"}),
+    (BOTH, {}, {"open_clip_model.safetensors"}),
+    (BOTH, None, {"model.safetensors", "open_clip_model.safetensors"}),
+    ([*BOTH[:2], BOTH[4]], {"model_type": "clip"}, {"open_clip_pytorch_model.bin"}),
+    (BOTH[1:2] + BOTH[3:], {}, {"open_clip_model.safetensors"})])
+def test_of_two_formats_the_one_that_is_read_is_fetched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+                                                        files: list[str], config: dict | None,
+                                                        weights: set[str]) -> None:
+    """Where the config.json is timm's, that is open_clip's; both where the hub says nothing of it."""
+    asked: dict[str, object] = {}
+    answers(monkeypatch, files, config)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name, **options: asked.update(options) or tmp_path)
+    hub.fetch(NAME)
+    assert {name for name in asked["allow_patterns"] if not name.endswith(".json")} == weights
+
+
+def test_a_cached_checkpoint_of_open_clip_is_found(cache: Path, tiny_open_clip: Path) -> None:
+    folder = fill(cache, NAME, {path.name: path.read_bytes() for path in tiny_open_clip.iterdir()})
+    model = mmx.load(NAME)
+    assert (model.source.folder, model.info.architecture, model.info.revision) == (folder, "CLIPModel", COMMIT)
+    assert mmx.load(NAME, processor=NAME).processor.size == model.processor.size
 
 
 @pytest.mark.parametrize(("files", "wanted"), [

@@ -13,6 +13,8 @@ T = TypeVar("T")
 
 SAVE_ANEW = "Get the checkpoint again, or save it anew with save_pretrained."
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
+SHOWN_BY = (*PROCESSOR_FILES, openclip.CONFIG)
+"""Any of which says how a checkpoint is shown pictures."""
 TEXT_FILES = ("*.json", "*.txt", "*.model")
 _INDEX = ".index.json"
 _MOST_LAYERS = 10_000

@@ -8,10 +8,10 @@ import hashlib
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
 
 from mmx.checkpoints import openclip
@@ -56,7 +56,7 @@ def fetch(name: str, revision: str | None = None, kinds: Sequence[str] = WEIGHT_
     from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
     revision = revision or _known_revision(name)
-    wanted = _wanted_files([one.rfilename for one in _ask(name, revision).siblings or ()], kinds)
+    wanted = _wanted_files(_ask(name, revision), kinds)
     silent = are_progress_bars_disabled()
     (enable_progress_bars if sys.stderr.isatty() else disable_progress_bars)()
     try:
@@ -110,11 +110,23 @@ def _missing(name: str, why: str, cache: str) -> CheckpointError:
                            f"cache along (HF_HOME); or name a folder that holds the checkpoint{shipped}.")
 
 
-def _wanted_files(names: Sequence[str], kinds: Sequence[str]) -> list[str]:
+def _wanted_files(info: "ModelInfo", kinds: Sequence[str]) -> list[str]:
     """Settings, and what of the first of the kinds there is, of what lies at the top of a checkpoint."""
-    top = [name for name in names if "/" not in name]
-    others = next((found for kind in kinds if (found := [name for name in top if fnmatch(name, kind)])), [])
+    top = [one.rfilename for one in info.siblings or () if "/" not in one.rfilename]
+    unwanted = _in_the_other_format(top, info.config)
+    others = _of_first_kind([name for name in top if name not in unwanted], kinds) or _of_first_kind(top, kinds)
     return [*(name for name in top if any(fnmatch(name, kind) for kind in SETTINGS_FILES)), *others]
+
+
+def _of_first_kind(names: Sequence[str], kinds: Sequence[str]) -> list[str]:
+    return next((found for kind in kinds if (found := [name for name in names if fnmatch(name, kind)])), [])
+
+
+def _in_the_other_format(names: Sequence[str], config: Mapping[str, Any] | None) -> set[str]:
+    """What is not read of a checkpoint in transformers' and open_clip's formats, by what the hub says of its config."""
+    if openclip.CONFIG not in names or config is None:
+        return set()
+    return set(openclip.WEIGHTS) if "model_type" in config else set(names) - set(openclip.WEIGHTS)
 
 
 def fetch_names(names: Names) -> list[str]:

@@ -9,8 +9,8 @@ from mmx.checkpoints.catalog import Default
 from mmx.checkpoints.choices import Source, check_dtype, kind_of_device, resolve
 from mmx.checkpoints.families import check_given, check_problem, family_of
 from mmx.checkpoints.folders import (
-    PROCESSOR_FILES,
     SAVE_ANEW,
+    SHOWN_BY,
     plain_config,
     processor_settings,
     refuse_pointers,
@@ -52,7 +52,7 @@ def check_model(name: str | None, revision: str | None, default: Default | None 
         CheckpointError: it cannot be fetched, or a file of it is missing or damaged.
     """
     options, source = parse_regions(regions), resolve(chosen_model(name, default)[0], revision)
-    shown_by = None if processor is None else resolve(processor, kinds=PROCESSOR_FILES)
+    shown_by = None if processor is None else resolve(processor, kinds=SHOWN_BY)
     if of_family:
         _check_family(source, (options, features, answers), shown_by, asked, check)
     if options and "checkpoint" in options:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mmx.arrays import Float, Shaped
 from mmx.capture import Outputs
-from mmx.checkpoints.folders import PROCESSOR_FILES
+from mmx.checkpoints.folders import SHOWN_BY
 from mmx.checkpoints.loading import content_hash
 from mmx.checkpoints.processors import load_processor
 from mmx.elements.base import Encoder, Located, Prepared
@@ -40,7 +40,7 @@ class PixelEncoder(Encoder):
     @property
     def beside(self) -> dict[str, str]:
         other = self.context.given.processor
-        return {} if other is None else {"processor": content_hash(other.folder, PROCESSOR_FILES)}
+        return {} if other is None else {"processor": content_hash(other.folder, SHOWN_BY)}
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from transformers import PreTrainedModel
 
 from mmx.checkpoints import loading
 from mmx.checkpoints.families import check_given, check_problem, family_of
-from mmx.checkpoints.folders import PROCESSOR_FILES
+from mmx.checkpoints.folders import SHOWN_BY
 from mmx.devices import DEFAULT_DEVICE
 from mmx.elements import Given
 from mmx.errors import CheckpointError
@@ -62,7 +62,7 @@ def _given(regions: Mapping[str, Any] | None, features: str | Path | None, answe
            processor: str | Path | None) -> Given:
     return Given(regions, None if features is None else Path(features),
                  Path(answers) if isinstance(answers, str) else answers,
-                 None if processor is None else loading.resolve(processor, kinds=PROCESSOR_FILES))
+                 None if processor is None else loading.resolve(processor, kinds=SHOWN_BY))
 
 
 def _opened(name: str | Path, device: str | torch.device, dtype: str | torch.dtype, revision: str | None, given: Given,
