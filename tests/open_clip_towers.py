@@ -70,17 +70,17 @@ class Visual(nn.Module):
 
 
 class Text(nn.Module):
-    """A text tower: CLIP's, causal and read at the largest id, or SigLIP's, read at its last place by a projection."""
+    """A text tower: CLIP's, causal and read at the largest id or at the first `end`; or SigLIP's, at its last place."""
 
     def __init__(self, width: int, layers: int, heads: int, words: int, length: int, embed: int, act: nn.Module, *,
-                 of_siglip: bool = False) -> None:
+                 of_siglip: bool = False, end: int | None = None) -> None:
         super().__init__()
         eps = 1e-6 if of_siglip else 1e-5
         self.token_embedding = nn.Embedding(words, width)
         self.positional_embedding = nn.Parameter(torch.empty(length, width))
         self.transformer = Transformer(width, layers, heads, act, eps)
         self.ln_final = nn.LayerNorm(width, eps)
-        self.of_siglip = of_siglip
+        self.of_siglip, self.end = of_siglip, end
         self.text_projection = nn.Linear(width, embed) if of_siglip else nn.Parameter(torch.empty(width, embed))
 
     def forward(self, ids: Tensor, maps: list[Tensor]) -> Tensor:
@@ -90,7 +90,8 @@ class Text(nn.Module):
         states = self.ln_final(self.transformer(states, None if self.of_siglip else causal, maps))
         if self.of_siglip:
             return self.text_projection(states[:, -1])
-        return states[torch.arange(len(ids)), ids.argmax(dim=1)] @ self.text_projection
+        ends = (ids if self.end is None else (ids == self.end).int()).argmax(dim=1)
+        return states[torch.arange(len(ids)), ends] @ self.text_projection
 
 
 class OpenClip(nn.Module):

@@ -1,8 +1,9 @@
 """open_clip's own format, read as what it is in transformers: the same towers, by other names.
 
-A folder with open_clip_config.json beside open_clip_model.safetensors or open_clip_pytorch_model.bin. Two kinds of
-model in it are classes of transformers: CLIP (a ViT, a causal text tower read at the largest id) is CLIPModel, and one
-of timm's SigLIP towers beside a text tower that is read at its last place is SiglipModel. Others are refused by name.
+A folder with open_clip_config.json beside open_clip_model.safetensors or open_clip_pytorch_model.bin. Three kinds of
+model in it are classes of transformers: a ViT beside a causal text tower is CLIPModel where texts are read at their
+largest id, and MetaClip2Model where at their end token; one of timm's SigLIP towers beside a text tower that is read at
+its last place is SiglipModel. Others are refused by name.
 """
 
 import re
@@ -39,8 +40,8 @@ _TOWER = {"ls_init_value": None, "output_tokens": False, "final_ln_after_pool": 
 _CLIP_OPTIONS = (
     {"attentional_pool": False, "global_average_pool": False, "no_ln_pre": False, "pool_type": "tok",
      "pos_embed_type": "learnable", "input_patchnorm": False, **_TOWER},
-    {"embed_cls": False, "no_causal_mask": False, "pool_type": "argmax", "proj_bias": False, "proj_type": "linear",
-     "use_pad_mask": False, **_TOWER})
+    {"embed_cls": False, "no_causal_mask": False, "pool_type": ("argmax", "eos"), "proj_bias": False,
+     "proj_type": "linear", "use_pad_mask": False, **_TOWER})
 _SIGLIP_OPTIONS = (
     {"timm_pool": "map", "timm_proj": ("none", "", None), "timm_proj_bias": False, **_TOWER},
     {"embed_cls": False, "no_causal_mask": True, "pool_type": "last", "proj_bias": True, "proj_type": "linear",
@@ -59,7 +60,7 @@ def config(raw: Settings, name: str) -> dict[str, Any]:
     why = _refusal(model, siglip)
     if why is not None:
         raise UsageError(f"{name} is a model of open_clip with {why}, which mmx has no family for.",
-                         "Of open_clip's it explains CLIP with ViT towers and SigLIP.")
+                         "Of open_clip's it explains CLIP and MetaCLIP with ViT towers, and SigLIP.")
     act = "quick_gelu" if model.get("quick_gelu") else "gelu"
     width = text.get("width", 512)
     towers = {"text_config": {
@@ -71,10 +72,13 @@ def config(raw: Settings, name: str) -> dict[str, Any]:
             **_tower(vision, width, vision.get("layers", 12), width // vision.get("head_width", 64),
                      int(width * vision.get("mlp_ratio", 4)), act),
             "patch_size": vision.get("patch_size", 16), "image_size": vision.get("image_size", 224)}
-        towers["text_config"]["eos_token_id"] = FORMER_END  # the place of the largest id is read, whatever it is
         for one in towers.values():
             one["projection_dim"] = model["embed_dim"]
-        return {"architectures": ["CLIPModel"], "projection_dim": model["embed_dim"], **towers}
+        # The place of the end token is read, or else that of the largest id, whatever it is.
+        by_end = text.get("pool_type") == "eos"
+        towers["text_config"]["eos_token_id"] = text.get("eos_id", 2) if by_end else FORMER_END
+        return {"architectures": ["MetaClip2Model" if by_end else "CLIPModel"], "projection_dim": model["embed_dim"],
+                **towers}
     act = "gelu_pytorch_tanh" if _BY_TANH.search(siglip[0]) else "gelu"
     towers["vision_config"] = {
         **_tower({"norm_kwargs": {"eps": 1e-6}}, *_WIDTH_LAYERS_HEADS_MLP[siglip["size"]], act),
@@ -139,10 +143,14 @@ def processor(raw: Settings, name: str) -> dict[str, Any]:
             "image_mean": given.get("mean") or _MEAN, "image_std": given.get("std") or _STD}
 
 
-def tokenizer(raw: Settings, name: str) -> str | None:
-    """Whose tokenizer it uses where it has none beside it; None where that is not said."""
+def tokenizer(raw: Settings, name: str) -> str:
+    """Whose tokenizer it uses where it has none beside it. CheckpointError where that is not said."""
     model = raw["model_cfg"]
-    return model["text_cfg"].get("hf_tokenizer_name") or (None if _siglip(model) else _CLIP_TOKENIZER)
+    whose = model["text_cfg"].get("hf_tokenizer_name") or (None if _siglip(model) else _CLIP_TOKENIZER)
+    if whose is None:
+        raise CheckpointError(f"{name} has no tokenizer, and its {CONFIG} names none (hf_tokenizer_name).",
+                              "Put its tokenizer.json beside its weights.")
+    return whose
 
 
 def cleaning(raw: Settings, name: str) -> Callable[[Any], None]:

@@ -40,8 +40,8 @@ def weights_of(found: Mapping[str, Shaped[Tensor, "..."]], architecture: str) ->
         if ".self_attn.in_proj_" in name:
             for part, piece in zip("qkv", values.chunk(3), strict=True):
                 made[name.replace("in_proj_", f"{part}_proj.")] = piece
-        elif name == "logit_scale" or name == "logit_bias":
-            made[name] = values.reshape(() if architecture == "CLIPModel" else (1,))
+        elif name in ("logit_scale", "logit_bias"):
+            made[name] = values.reshape((1,) if architecture == "SiglipModel" else ())
         else:
             made[name] = values.T if name in _TURNED else values
     for kind in ("weight", "bias"):

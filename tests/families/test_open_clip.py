@@ -100,6 +100,21 @@ def test_a_bin_file_of_a_training_run(clip: Model, folder: Path, custom_text: bo
     assert twin.info.revision != clip.info.revision
 
 
+def test_texts_that_end_at_their_end_token_are_metaclips(folder: Path) -> None:
+    """As of ViT-H-14-worldwide: here the token is in the middle of the vocabulary, and of a text."""
+    change(folder, "model_cfg.text_cfg", pool_type="eos", eos_id=55)
+    model = mmx.load(folder, dtype="float64")
+    assert model.info.architecture == "MetaClip2Model" and model.leftovers == ()
+    inputs = dict(model.encode(picture(), text=["a red circle"]))
+    assert inputs["input_ids"].tolist()[0].index(55) == 2
+    network = open_clip(model.network.config.text_config.vocab_size).double()
+    network.text.end = 55
+    logits, *_ = by_hand(network, inputs)
+    found = model.described.run(inputs)
+    close(found["logits"][0], logits.detach(), EXACT)
+    assert found["ends"].tolist() == [2]
+
+
 @pytest.mark.parametrize(("quick", "text", "expected"), [
     (True, {}, ("quick_gelu", "quick_gelu")), (False, {}, ("gelu", "gelu")),
     (False, {"act_kwargs": {"approximate": "tanh"}}, ("gelu", "gelu_pytorch_tanh"))])
@@ -275,7 +290,7 @@ class TestSiglip:
         change(made[0], "model_cfg.text_cfg", hf_tokenizer_name="")
         for path in made[0].glob("token*"):
             path.unlink()
-        with pytest.raises(CheckpointError, match="tokenizer"):
+        with pytest.raises(CheckpointError, match=r"has no tokenizer, and its open_clip_config.json names none"):
             mmx.load(made[0]).load_all()
 
     @pytest.mark.parametrize(("option", "value", "why"), [
@@ -289,21 +304,21 @@ class TestSiglip:
             mmx.load(made[0])
 
 
-def test_sizes_of_timms_towers() -> None:
-    """By the names that open_clip knows; heads and width of each are timm's."""
+def test_sizes_of_timms_towers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the names that open_clip knows; what each is made of is timm's."""
     timm = pytest.importorskip("timm")
-    for name in timm.list_models("vit_*_siglip_*", exclude_filters="*gap*"):
-        found = openclip._SIGLIP.fullmatch(name)
+    made = timm.models.vision_transformer
+    monkeypatch.setattr(made, "_create_vision_transformer", lambda name, pretrained, **settings: settings)
+    names = timm.list_models("vit_*_siglip_*", exclude_filters="*gap*")
+    assert len(names) > 10
+    for name in names:
+        found, settings = openclip._SIGLIP.fullmatch(name), getattr(made, name)()
         assert found is not None, name
-        with torch.device("meta"):
-            network = timm.create_model(name)
-        width, layers, heads, inner = openclip._WIDTH_LAYERS_HEADS_MLP[found["size"]]
-        block = network.blocks[0]
-        assert (network.embed_dim, len(network.blocks), block.attn.num_heads, block.mlp.fc1.out_features) == (
-            width, layers, heads, inner), name
-        assert network.patch_embed.patch_size == (int(found["patch"]),) * 2
-        tanh = not isinstance(block.mlp.act, torch.nn.GELU) or block.mlp.act.approximate == "tanh"
-        assert tanh == bool(openclip._BY_TANH.search(name)), name
+        width = settings["embed_dim"]
+        assert openclip._WIDTH_LAYERS_HEADS_MLP[found["size"]] == (
+            width, settings["depth"], settings["num_heads"], int(width * settings.get("mlp_ratio", 4))), name
+        assert int(found["patch"]) == settings["patch_size"] and settings["global_pool"] == "map"
+        assert (settings.get("act_layer") == "gelu_tanh") == bool(openclip._BY_TANH.search(name)), name
 
 
 def test_weights_of_the_file_are_the_models(tiny_open_clip: Path, clip: Model) -> None:
