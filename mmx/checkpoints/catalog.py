@@ -6,7 +6,7 @@ They stand in their families' files; here are the ones that no family has, and w
 import json
 import os
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,10 @@ _WORDS = {"question": "a question", "texts": "--text", "targets": "a class", "th
 
 @dataclass(frozen=True)
 class CatalogEntry:
-    """A row of `mmx models`: a checkpoint with its family, and what it does."""
+    """A checkpoint that `mmx models` lists: its family, its class, and what it does.
+
+    A family of several classes says of the first of them which checkpoints there are.
+    """
 
     name: str
     family: str
@@ -31,6 +34,26 @@ class CatalogEntry:
     size_mb: float
     licence: str
     needs: tuple[str, ...] = ()
+    architecture: str | None = None
+
+
+@dataclass(frozen=True)
+class ClassEntry:
+    """A class of `transformers` that mmx explains.
+
+    Attributes:
+        must, may: the fields of `Asked` that must and that can be given.
+        covers: what relevance is of, by part: "text" → "words".
+        checkpoints: names of those of this class, shipped ones first.
+    """
+
+    name: str
+    family: str
+    does: str
+    must: tuple[str, ...]
+    may: tuple[str, ...]
+    covers: Mapping[str, str]
+    checkpoints: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -79,7 +102,8 @@ def tokenizer_names() -> set[str]:
 def catalog() -> list[CatalogEntry]:
     """Every checkpoint that `mmx models` lists, shipped ones first."""
     shipped = [_shipped(name) for name in shipped_names()]
-    others = [CatalogEntry(one.name, key, family.does, one.knows, False, one.size_mb, one.licence, one.needs)
+    others = [CatalogEntry(one.name, key, family.does, one.knows, False, one.size_mb, one.licence, one.needs,
+                           family.architectures[0])
               for key, family in all_families() for one in family.checkpoints if "/" in one.name]
     return [*shipped, *others, _DETECTOR]
 
@@ -89,7 +113,19 @@ def _shipped(name: str) -> CatalogEntry:
     found = family_of_architecture(config["architectures"][0])
     assert found is not None, f"{name} ships without a family"
     size = sum(path.stat().st_size for path in (WEIGHTS / name).glob("*.safetensors"))
-    return CatalogEntry(name, found[0], found[1].does, "drawn shapes", True, round(size / 1e6, 1), "MIT")
+    return CatalogEntry(name, found[0], found[1].does, "drawn shapes", True, round(size / 1e6, 1), "MIT",
+                        architecture=config["architectures"][0])
+
+
+def classes() -> list[ClassEntry]:
+    """Every class that mmx explains; those that are asked alike stand together, questions first."""
+    known = catalog()
+    found = [ClassEntry(name, key, family.does, tuple(filter(None, [family.needs])),
+                        tuple(sorted(family.score.takes - {family.needs}, key=list(_WORDS).index)),
+                        {one.part: one.consists_of for one in family.inputs},
+                        tuple(entry.name for entry in known if entry.architecture == name))
+             for key, family in all_families() for name in family.architectures]
+    return sorted(found, key=lambda one: (min(map(list(_WORDS).index, (*one.must, *one.may))), one.does, one.name))
 
 
 def defaults() -> list[Default]:

@@ -4,7 +4,7 @@ import re
 
 from mmx.errors import fields_told
 
-_CALLED = {"class_name": "class", "methods": "method"}
+_CALLED = {"class_name": "class", "methods": "method", "texts": "text", "targets": "target", "queries": "query"}
 _QUOTED_WORD = re.compile(r'"(\w[\w./:-]*)"')
 
 
@@ -13,10 +13,15 @@ def with_options(message: str) -> str:
     return fields_told(message, _as_option)
 
 
+def option_of(name: str) -> str:
+    """The option by which a field is given: "--target" for the field "targets"."""
+    return f"--{_CALLED.get(name, name).replace('_', '-')}"
+
+
 def _as_option(name: str, value: str) -> str:
     """Of {"provider": "frcnn", "checkpoint": FOLDER} the values, frcnn:FOLDER; of a list what it holds."""
     if value.startswith("{"):
         value = ":".join(pair.partition(": ")[2] for pair in value.strip("{}").split(", "))
     given = _QUOTED_WORD.sub(r"\1", value.strip("[]"))
-    option = f"--{_CALLED.get(name, name).replace('_', '-')}"
+    option = option_of(name)
     return option if given in ("", "True") else f"{option} {given}"

@@ -1,6 +1,6 @@
 """`mmx models`: which checkpoints there are, fetching one, and looking one over."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -31,7 +31,6 @@ from mmx.errors import MmxError
 from mmx.schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
-    from mmx.checkpoints.catalog import CatalogEntry
     from mmx.model.inspection import Finding
 
 models_app = typer.Typer(name="models", cls=Group, invoke_without_command=True)
@@ -42,51 +41,15 @@ _SIGNS = {True: "works", False: "fails", None: "note"}
 
 @models_app.callback()
 def models(context: typer.Context, as_json: JsonFlag = False, debug: Debug = False) -> None:
-    """List the checkpoints that mmx knows, fetch one ('pull'), or look one over, your own too ('check')."""
+    """List what mmx explains and the checkpoints that it knows, fetch one ('pull'), or look one over ('check')."""
     if context.invoked_subcommand is not None:
         return
-    from mmx.checkpoints.catalog import catalog
-    from mmx.checkpoints.hub import cached_folder
+    from mmx.cli.model_list import listed, print_list
 
-    def place(entry: "CatalogEntry") -> str:
-        return "shipped" if entry.shipped else "cached" if cached_folder(entry.name) else "hub"
-
-    found = catalog()
     if as_json:
-        print_json({"schema_version": SCHEMA_VERSION, "models": [
-            {"name": one.name, "family": one.family, "does": one.does, "knows": one.knows, "size_mb": one.size_mb,
-             "licence": one.licence, "needs": list(one.needs), "where": place(one)} for one in found]})
-        return
-    table = names_table("checkpoint", "family", "MB", "licence", "where")
-    for entry in found:
-        table.add_row(entry.name, entry.family, f"{entry.size_mb:g}", entry.licence, place(entry))
-    print_result(table)
-    notes = names_table("", "")
-    for what, told in _notes(found).items():
-        notes.add_row(Text(what, "not bold"), Text(told, "dim"))
-    print_result(notes)
-
-
-def _notes(entries: "Sequence[CatalogEntry]") -> dict[str, str]:
-    """What the table has no room for."""
-    from mmx.checkpoints.catalog import defaults
-
-    does: dict[str, dict[str, None]] = {}
-    needs: dict[str, list[str]] = {}
-    for entry in entries:
-        does.setdefault(entry.does, {})[entry.family] = None
-        for need in entry.needs:
-            needs.setdefault(need, []).append(entry.name)
-    names = [entry.name for entry in entries]
-    default = [f"{one.name} for {one.what}" for one in defaults() if one.name in names]
-    return {
-        "what": "; ".join(f"{what}: {', '.join(families)}" for what, families in does.items()),
-        "default": "; ".join(default),
-        "needed": "; ".join(f"{need} by {' and '.join(by)}" for need, by in needs.items()),
-        "licence": "(code): of its authors' code, where none is given with the weights",
-        "hub": "fetched when first used, or by 'mmx models pull NAME'; any other checkpoint of these families works "
-               "too, by hub id or folder: try 'mmx models check NAME'",
-    }
+        print_json({"schema_version": SCHEMA_VERSION, **listed()})
+    else:
+        print_list()
 
 
 @models_app.command(cls=Command)

@@ -5,6 +5,8 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from cli_outcome import Command
 from typer.main import get_command
 
 import mmx as package
+from mmx.checkpoints.families import all_families
 from mmx.cli.app import app
 from mmx.cli.commands import PANELS
 from mmx.methods import all_methods
@@ -44,15 +47,64 @@ def test_methods_as_json(mmx: Command) -> None:
 
 def test_models(mmx: Command) -> None:
     outcome = mmx("models")
-    listed = json.loads(mmx("models", "--json").out)["models"]
+    document = json.loads(mmx("models", "--json").out)
+    listed = document["models"]
     assert (outcome.code, outcome.err) == (0, "")
     assert "unc-nlp/lxmert-vqa-uncased" in [entry["name"] for entry in listed]
-    table, _, _ = outcome.out.partition("\n\n")
-    assert [line.split()[0] for line in table.splitlines()[1:]] == [entry["name"] for entry in listed]
     places = [entry["where"] for entry in listed]
     assert set(places) == {"shipped", "hub"}
     assert places == sorted(places, key=("shipped", "hub").index)
     assert all(entry["size_mb"] > 0 and entry["licence"] for entry in listed)
+    named = [entry["name"] for entry in document["classes"]]
+    assert sorted(named) == sorted(one for _, family in all_families() for one in family.architectures)
+    of = {name: entry["name"] for entry in document["classes"] for name in entry["checkpoints"]}
+    assert of == {entry["name"]: entry["architecture"] for entry in listed if entry["architecture"]}
+
+
+def listed_lines(mmx: Command) -> Iterator[tuple[str, str, str]]:
+    """What such models do, class and checkpoint, of the lines of `mmx models`."""
+    does = name = ""
+    for line in mmx("models").out.partition("default  ")[0].splitlines():
+        indent = len(line) - len(line.lstrip())
+        if line and indent == 0:
+            does = line.partition(": mmx")[0]
+        elif indent == 2:
+            name = line.strip().partition(":")[0]
+            yield does, name, ""
+        elif indent == 4:
+            yield does, name, line.split()[0]
+
+
+@pytest.mark.parametrize("width", [None, 120, 80, 40])
+def test_models_are_grouped_by_what_they_can_be_asked_and_named_in_full(mmx: Command, monkeypatch: pytest.MonkeyPatch,
+                                                                       width: int | None) -> None:
+    monkeypatch.setattr("mmx.cli.model_list.terminal_width", lambda: width)
+    document = json.loads(mmx("models", "--json").out)
+    found = list(listed_lines(mmx))
+    classes = [(entry["does"], entry["name"]) for entry in document["classes"]]
+    assert [(does, name) for does, name, checkpoint in found if not checkpoint] == classes
+    groups = [does for does, _ in groupby(classes, key=lambda one: one[0])]
+    assert len(groups) == len(set(groups)) and groups[0] == "answers questions"
+    named = [checkpoint for _, _, checkpoint in found if checkpoint]
+    assert sorted(named) == sorted(entry["name"] for entry in document["models"])
+    for entry in document["classes"]:
+        assert [checkpoint for _, name, checkpoint in found if checkpoint and name == entry["name"]
+                and checkpoint in entry["checkpoints"]] == entry["checkpoints"]
+    assert width is None or width < 80 or all(len(line) <= width for line in mmx("models").out.splitlines()
+                                              if line.startswith("  "))
+
+
+def test_models_say_how_each_kind_is_asked_and_what_has_no_checkpoint(mmx: Command,
+                                                                     monkeypatch: pytest.MonkeyPatch) -> None:
+    bare = replace(all_families()[0][1], architectures=("BareModel",), checkpoints=())
+    monkeypatch.setattr("mmx.checkpoints.catalog.all_families", lambda: (*all_families(), ("bare", bare)))
+    told = mmx("models").out
+    assert "answers questions: mmx explain PICTURE --question TEXT; also --target\n" in told
+    assert "matches pictures and texts: mmx explain PICTURE --text TEXT; also --target\n" in told
+    assert "classifies pictures: mmx explain PICTURE; also --target\n" in told
+    assert "finds objects: mmx explain PICTURE; also --threshold, --query, --class\n" in told
+    [line] = [line for line in told.splitlines() if "BareModel" in line]
+    assert line.endswith("; no checkpoint by name") and told.count("no checkpoint by name") >= 1
 
 
 def test_version(mmx: Command) -> None:
