@@ -14,7 +14,7 @@ SAMPLE := sample_inputs/scene-5029.png
 QUESTION := what color is the circle?
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo page tour quick test test-all gpu check clean
+.PHONY: help setup demo page tour table quick test test-all gpu check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ page: setup ## open the demo page on this machine
 
 tour: setup ## run the notebook, and store what its cells show
 	$(BIN)/python tests/tour.py
+
+table: setup ## write README's table of families anew
+	PYTHONPATH=. $(BIN)/python tests/family_table.py
 
 quick: setup ## run the tests that say most in a minute
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q $(QUICK) $(addprefix --deselect=,$(NOT_QUICK))
