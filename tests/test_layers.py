@@ -22,7 +22,7 @@ FLOORS = (
     ("arrays", "cost", "errors", "schedule", "reference", "devices", "schema", "version", "workers"),
     ("registry", "results", "rules", "files", "capture", "families", "metrics"),
     ("checkpoints", "wiring", "methods", "asking", "datasets", "images"),
-    ("elements", "engine", "perturbation", "show"),
+    ("drafts", "elements", "engine", "perturbation", "show"),
     ("model", "shapes"),
     ("studies", "demo"),
     ("cli", "bench"),
@@ -35,7 +35,7 @@ KNOWS_ONLY = {
     "capture": {"arrays", "errors", "reference", "schedule"},
     "families": {"reference", "schedule"}, "show": {"arrays", "results", "errors", "files", "images"},
     "methods": {"arrays", "capture", "errors", "registry", "rules", "schedule"}, "datasets": {"errors", "files"},
-    "images": {"errors", "results"}}
+    "images": {"errors", "results"}, "drafts": {"arrays", "capture", "checkpoints", "errors"}}
 
 
 def modules() -> dict[str, Path]:

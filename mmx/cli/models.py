@@ -14,6 +14,7 @@ from mmx.cli.fields import with_options
 from mmx.cli.listing import names_table
 from mmx.cli.options import (
     ASKED,
+    OUTPUT,
     Answers,
     Debug,
     Device,
@@ -124,6 +125,38 @@ def check(
     given = {"picture": None if image is None else open_picture(image), "asked": Asked(question, tuple(text or ())),
              "regions": parse_regions(regions), "answers": answers, "features": features, "processor": processor}
     _look_over(name, revision, device, dtype, as_json, **given)
+
+
+@models_app.command(cls=Command)
+def new(
+    name: Annotated[str, typer.Argument(
+        metavar="CLASS", help="A class of transformers, as `architectures` in a config.json names it.")],
+    out: Annotated[Path | None, typer.Option(
+        "--out", metavar="FILE", rich_help_panel=OUTPUT, help="Write it there, where nothing is yet.")] = None,
+    debug: Debug = False,
+) -> None:
+    """Draft the file of a family for a class that mmx does not explain yet, filled in as far as a trial run says.
+
+    A small random network of the class runs once; nothing is fetched. What is left to say stands after "TODO:".
+    docs/add-a-family.md goes on from there.
+
+    mmx models new DeiTForImageClassification --out deit.py
+    """
+    from mmx.cli.lazy_imports import without_collector
+    from mmx.errors import UsageError, shown_path
+    from mmx.files import write_new
+
+    if out is not None and out.exists():
+        raise UsageError(f"{shown_path(out)} is there already.", "Give another name with --out.")
+    with without_collector():
+        from mmx.drafts import draft  # torch comes with it
+
+    text = draft(name)
+    if out is None:
+        print_result(Text(text.rstrip("\n")))
+    else:
+        write_new({out: text.encode()})
+        print_result(Text(str(out)))
 
 
 def _look_over(name: str, revision: str | None, device: str, dtype: str, as_json: bool, **given: Any) -> None:
