@@ -37,7 +37,7 @@ page: setup ## open the demo page on this machine
 tour: setup ## run the notebook, and store what its cells show
 	$(BIN)/python tests/tour.py
 
-table: setup ## write README's table of families anew
+table: setup ## write anew what README and docs say of families
 	PYTHONPATH=. $(BIN)/python tests/family_table.py
 
 quick: setup ## run the tests that say most in a minute

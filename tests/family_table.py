@@ -1,18 +1,26 @@
-"""README's table of the classes that mmx explains, made of their families' own tables; run, it is written anew."""
+"""What documents say of families, made of the families themselves; run, it is written anew.
+
+README has a table of the classes that mmx explains, docs/add-a-family.md a list of every field of a family's table.
+"""
 
 import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass
+from inspect import getdoc
 from pathlib import Path
+from types import ModuleType
 
+from mmx import schedule
 from mmx.checkpoints.catalog import ClassEntry, classes
 from mmx.cli.fields import option_of
+from mmx.families import base
 from mmx.registry import module_names
 
-README = Path(__file__).parents[1] / "README.md"
-BEGIN, END = "<!-- families, by make table -->", "<!-- end of families -->"
+REPOSITORY = Path(__file__).parents[1]
 _HEAD = ("`transformers` class", "what it does", "is asked with", "relevance of", "checkpoints, such as")
 
 
-def markdown() -> str:
+def table() -> str:
     """A row for each class that needs no other package."""
     own = module_names("families")
     rows = [_HEAD, ("---",) * len(_HEAD), *(_row(one) for one in classes() if one.family in own)]
@@ -28,10 +36,51 @@ def _row(one: ClassEntry) -> tuple[str, ...]:
             ", ".join(f"`{name}`" for name in (*shipped[:1], *others[:1])))
 
 
-def renewed(text: str) -> str:
-    """A README with the table as it must be."""
-    return re.sub(f"(?<={BEGIN}\n).*?(?=\n{END})", lambda _: markdown(), text, flags=re.DOTALL)
+def field_list() -> str:
+    """What each class of a table is, and its fields, as their docstrings have it; but for those of checkpoints."""
+    return "\n".join(line for module in (base, schedule) for one in _tables(module) for line in _told(one))
+
+
+def _tables(module: ModuleType) -> Iterator[type]:
+    found = [one for one in vars(module).values()
+             if isinstance(one, type) and is_dataclass(one) and one.__module__ == module.__name__
+             and one not in (base.Checkpoint, base.Names)]
+    yield from sorted(found, key=lambda one: one is not base.Family)
+
+
+def _told(table: type) -> Iterator[str]:
+    about, _, attributes = (getdoc(table) or "").partition("\n\nAttributes:\n")
+    given = ", ".join(map(_argument, fields(table)))
+    yield f"- **`{table.__name__}({given})`** {' '.join(about.split())}"
+    for names, text in re.findall(r"^ {4}(\w[\w, ]*): (.*(?:\n {8}.*)*)", attributes, re.MULTILINE):
+        yield f"  - `{names}`: {' '.join(text.split())}"
+
+
+def _argument(field: Field) -> str:
+    """Its name, and the default where that is a plain value."""
+    value = field.default
+    plain = value is None or isinstance(value, str | int | float | tuple)
+    if value is not MISSING and plain and value != ():
+        return f"{field.name}={value!r}".replace("'", '"')
+    return field.name if value is MISSING and field.default_factory is MISSING else f"{field.name}=..."
+
+
+WRITTEN: Mapping[Path, tuple[str, Callable[[], str]]] = {
+    REPOSITORY / "README.md": ("families", table), REPOSITORY / "docs" / "add-a-family.md": ("fields", field_list)}
+"""Document → what it has, between two comments, and what makes that."""
+
+
+def marks(what: str) -> tuple[str, str]:
+    """Comments before and after."""
+    return f"<!-- {what}, by make table -->", f"<!-- end of {what} -->"
+
+
+def renewed(text: str, what: str, made: Callable[[], str]) -> str:
+    """A document with it as it must be."""
+    begin, end = marks(what)
+    return re.sub(f"(?<={begin}\n).*?(?=\n{end})", lambda _: made(), text, flags=re.DOTALL)
 
 
 if __name__ == "__main__":
-    README.write_text(renewed(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for path, told in WRITTEN.items():
+        path.write_text(renewed(path.read_text(encoding="utf-8"), *told), encoding="utf-8")
