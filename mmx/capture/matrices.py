@@ -19,6 +19,7 @@ class Windowed:
     def __init__(self, blocks: Folded, windows: Windows) -> None:
         self._blocks, self._windows = blocks, windows
         self.shape = (blocks.shape[0] // windows.count, windows.size, windows.size)
+        self.dtype = blocks.dtype
 
     def dense(self) -> Float[Tensor, "items tokens tokens"]:
         """The matrix, which is far larger than its blocks."""
@@ -58,6 +59,7 @@ class Shares:
         parts = ones.new_zeros(len(into), rows + 1).scatter_add(1, self._into, ones)
         self._share = (1 / parts).gather(1, self._into)
         self.shape = (len(into), rows, into.shape[1])
+        self.dtype = dtype
 
     def dense(self) -> Float[Tensor, "#items rows cols"]:
         """The matrix."""

@@ -139,7 +139,7 @@ def test_both_shapes_are_told_where_classes_are_not_named(other: Other) -> None:
 
 @pytest.mark.parametrize(("name", "saved"), [
     ("tiny_vit", "ViTForMaskedImageModeling"), ("tiny_lxmert", "LxmertForPreTraining"), ("tiny_detr", "DetrModel"),
-    ("tiny_clip", "CLIPVisionModelWithProjection"), ("tiny_blip", "BlipForQuestionAnswering"),
+    ("tiny_clip", "CLIPVisionModelWithProjection"), ("tiny_blip", "BlipForConditionalGeneration"),
     ("tiny_vilt", "ViltForImagesAndTextClassification")])
 @pytest.mark.parametrize("as_list", [True, False], ids=["in a list", "by itself"])
 def test_another_head_with_the_same_weights_is_refused(other: Other, name: str, saved: str, as_list: bool) -> None:
