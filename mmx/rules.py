@@ -12,7 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from mmx.arrays import Bool, Float, Int
+from mmx.arrays import Bool, Float, Int, Matrix
 from mmx.schedule import Link, Schedule, Site
 
 
@@ -26,40 +26,6 @@ def row_normalize(matrix: Float[Tensor, "*batch rows cols"]) -> Float[Tensor, "*
     """Rows divided by their sums; a row that sums to zero stays zero."""
     sums = matrix.sum(dim=-1, keepdim=True)
     return matrix / torch.where(sums == 0, 1, sums)
-
-
-class Matrix(Protocol):
-    """What eq. 5 makes of one map, a matrix (batch, rows, cols) that may be made only as it is used."""
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Items, rows, cols."""
-        ...
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of its numbers."""
-        ...
-
-    def rows_at(self, index: Int[Tensor, " items"]) -> Float[Tensor, "items cols"]:
-        """One row of each item."""
-        ...
-
-    def rows_times(self, rows: Float[Tensor, "batch k rows"]) -> Float[Tensor, "batch k cols"]:
-        """rows · matrix."""
-        ...
-
-    def times(self, columns: Float[Tensor, "batch cols k"]) -> Float[Tensor, "batch rows k"]:
-        """matrix · columns."""
-        ...
-
-    def sums(self) -> Float[Tensor, "batch rows"]:
-        """Sums of rows."""
-        ...
-
-    def dense(self) -> Float[Tensor, "batch rows cols"]:
-        """All of it."""
-        ...
 
 
 class Readout(Protocol):
@@ -128,16 +94,13 @@ class SelfRelevance:
             sums = grown if sums is None else sums + grown + factor.times(sums.unsqueeze(-1)).squeeze(-1)
         return sums
 
-    def row(self, readout: Readout, dtype: torch.dtype) -> Float[Tensor, "items {self.size}"]:
-        """What is read of R: of the last factor, no more than that row is made."""
+    def deviation_row(self, readout: Readout, dtype: torch.dtype) -> Float[Tensor, "items 1 {self.size}"]:
+        """What is read of R − I: of the last factor, no more than that row is made."""
         unit = readout.unit(self.size, dtype)
-        if self.factors:
-            last = readout.of(self.factors[-1]).unsqueeze(1)
-            before = SelfRelevance(self.size, self.factors[:-1], self.added)
-            deviation = last + before.deviation_rows(unit + last)
-        else:
-            deviation = self.deviation_rows(unit)
-        return (deviation if readout.omits_identity else unit + deviation).squeeze(1)
+        if not self.factors:
+            return self.deviation_rows(unit)
+        last = readout.of(self.factors[-1]).unsqueeze(1)
+        return last + SelfRelevance(self.size, self.factors[:-1], self.added).deviation_rows(unit + last)
 
     def deviation(self) -> Float[Tensor, "batch {self.size} {self.size}"]:
         """R − I in full."""
@@ -224,14 +187,16 @@ class Linked:
     """A link that a walk went over.
 
     Attributes:
-        rows: the stream that begins there.
-        shares: L, which shares out each of its tokens among the tokens of y that it is made of.
-        before: R[y,·] at the link, by stream.
+        rows, cols: x, which begins there, and y.
+        shares: L, which shares out each token of x among the tokens of y that it is made of.
+        own, crosses: R[y,y] and R[y,·] at the link.
     """
 
     rows: str
+    cols: str
     shares: Matrix
-    before: Mapping[str, SelfRelevance | CrossRelevance]
+    own: SelfRelevance
+    crosses: Mapping[str, CrossRelevance]
 
 
 @dataclass
@@ -246,29 +211,38 @@ class Relevance:
     links: list[Linked] = field(default_factory=list)
 
     def rows(self, readout: Readout, dtype: torch.dtype) -> dict[str, Float[Tensor, "items _cols"]]:
-        """What is read of R[readout's stream, ·], by stream, over links as well."""
-        found = {cols: self.row(readout, cols, dtype) for cols in self.selves}
-        for linked in reversed(self.links):
-            over = linked.shares.rows_times(found[linked.rows].unsqueeze(1))
-            for cols, relevance in linked.before.items():
-                found[cols] = found[cols] + relevance.rows_times(over).squeeze(1)
-        return found
+        """What is read of R[readout's stream, ·], by stream, over links as well.
 
-    def row(self, readout: Readout, cols: str, dtype: torch.dtype) -> Float[Tensor, "items _cols"]:
-        """What is read of R[readout's stream, cols] without links."""
+        Where it omits the identity, without what is left if no token attends to any: I, or over links their product.
+        """
+        itself = {readout.stream: readout.unit(self.selves[readout.stream].size, dtype)}
+        found = {cols: self._beyond(readout, cols, dtype) for cols in self.selves}
+        for link in reversed(self.links):
+            beyond = whole = link.shares.rows_times(found[link.rows])
+            if link.rows in itself:
+                left = link.shares.rows_times(itself[link.rows])
+                itself[link.cols], whole = itself.get(link.cols, 0) + left, beyond + left
+            found[link.cols] = found[link.cols] + beyond + link.own.deviation_rows(whole)
+            for cols, cross in link.crosses.items():
+                found[cols] = found[cols] + cross.rows_times(whole)
+        if not readout.omits_identity:
+            found |= {stream: found[stream] + row for stream, row in itself.items()}
+        return {stream: row.squeeze(1) for stream, row in found.items()}
+
+    def _beyond(self, readout: Readout, cols: str, dtype: torch.dtype) -> Float[Tensor, "items 1 _cols"]:
+        """What is read of R[readout's stream, cols] without links; of a stream itself, of R − I."""
         rows = readout.stream
         if rows == cols:
-            return self.selves[rows].row(readout, dtype)
+            return self.selves[rows].deviation_row(readout, dtype)
         cross = self.crosses.get((rows, cols))
         if cross is None:
-            size = len(readout.index), self.selves[cols].size
-            return torch.zeros(size, dtype=dtype, device=readout.index.device)
-        return cross.right.rows_times(readout.take(cross.left).unsqueeze(1)).squeeze(1)
+            return torch.zeros(len(readout.index), 1, self.selves[cols].size, dtype=dtype, device=readout.index.device)
+        return cross.right.rows_times(readout.take(cross.left).unsqueeze(1))
 
     def go_over(self, link: Link, shares: Matrix) -> None:
         """A stream begins with tokens that are made of another's."""
         crosses = {cols: cross for (rows, cols), cross in self.crosses.items() if rows == link.cols}
-        self.links.append(Linked(link.rows, shares, {link.cols: self.selves[link.cols], **crosses}))
+        self.links.append(Linked(link.rows, link.cols, shares, self.selves[link.cols], crosses))
 
 
 def propagate(

@@ -91,6 +91,14 @@ def reached(schedule: Schedule, stream: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def made_of(schedule: Schedule, stream: str) -> tuple[str, ...]:
+    """The streams that a stream's tokens are made of, over links alone, the nearest first."""
+    found: list[str] = []
+    for link in reversed(links_of(schedule)):
+        found += [link.cols] if link.rows in (stream, *found) else []
+    return tuple(found)
+
+
 def layers_of(schedule: Schedule, stream: str) -> tuple[Site, ...]:
     """The layers of a stream in order: its self-attention, and what counts among it."""
     return tuple(site for site in sites_of(schedule)

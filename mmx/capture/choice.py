@@ -4,12 +4,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from mmx.arrays import Float, Int, Shaped
+from mmx.arrays import Float, Int, Matrix, Shaped
 from mmx.capture.windows import Windows
 
 
@@ -98,28 +97,6 @@ class Chosen:
         return self.entries.get(stream, self.samples)
 
 
-class Rows(Protocol):
-    """A matrix for each item, (items, rows, cols), of which rows are read."""
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Items, rows, cols."""
-        ...
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of its numbers."""
-        ...
-
-    def rows_at(self, index: Int[Tensor, " items"]) -> Float[Tensor, "items cols"]:
-        """One row of each item."""
-        ...
-
-    def rows_times(self, rows: Float[Tensor, "items k rows"]) -> Float[Tensor, "items k cols"]:
-        """rows · matrix."""
-        ...
-
-
 @dataclass(frozen=True)
 class Readout:
     """Which row of a stream's relevance is read: the one at `index`, or a sum by `weights`, of each or of all.
@@ -145,7 +122,7 @@ class Readout:
         matrix = matrix.expand(len(self.index), -1, -1)
         return matrix[torch.arange(len(self.index), device=matrix.device), self.index]
 
-    def of(self, matrix: Rows) -> Float[Tensor, "items cols"]:
+    def of(self, matrix: Matrix) -> Float[Tensor, "items cols"]:
         """The same of a matrix that makes its rows as they are read."""
         if self.weights is not None:
             return matrix.rows_times(self.unit(matrix.shape[1], matrix.dtype)).squeeze(1)

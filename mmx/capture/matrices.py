@@ -21,10 +21,15 @@ class Windowed:
         self.shape = (blocks.shape[0] // windows.count, windows.size, windows.size)
         self.dtype = blocks.dtype
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of its numbers."""
+        return self._blocks.dtype
+
     def dense(self) -> Float[Tensor, "items tokens tokens"]:
         """The matrix, which is far larger than its blocks."""
-        one = self._blocks.sums()
-        return self.rows_times(torch.eye(self.shape[1], dtype=one.dtype, device=one.device).repeat(self.shape[0], 1, 1))
+        one = torch.eye(self.shape[1], dtype=self.dtype, device=self._windows.device)
+        return self.rows_times(one.repeat(self.shape[0], 1, 1))
 
     def rows_at(self, index: Int[Tensor, " items"]) -> Float[Tensor, "items tokens"]:
         """One row of each item."""
@@ -61,10 +66,15 @@ class Shares:
         self.shape = (len(into), rows, into.shape[1])
         self.dtype = dtype
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of its numbers."""
+        return self._share.dtype
+
     def dense(self) -> Float[Tensor, "#items rows cols"]:
         """The matrix."""
-        return self.rows_times(torch.eye(self.shape[1], dtype=self._share.dtype, device=self._share.device)
-                               .repeat(self.shape[0], 1, 1))
+        one = torch.eye(self.shape[1], dtype=self.dtype, device=self._share.device)
+        return self.rows_times(one.repeat(self.shape[0], 1, 1))
 
     def rows_at(self, index: Int[Tensor, " items"]) -> Float[Tensor, "items cols"]:
         """One row of each item."""

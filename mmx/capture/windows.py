@@ -17,7 +17,7 @@ class Windows:
     """
 
     def __init__(self, tokens: Int[Tensor, "windows width"], device: torch.device) -> None:
-        self.count, self.width = tokens.shape
+        self.device, (self.count, self.width) = device, tokens.shape
         flat, real = tokens.flatten(), tokens >= 0
         order = flat.argsort()[int((~real).sum()):]
         self.size = len(order)

@@ -1,7 +1,8 @@
 """Swin (Liu et al. 2021, arXiv 2103.14030) and Swin V2 (Liu et al. 2022, arXiv 2111.09883), whose patches attend within
 windows, shifted in every other layer, and are merged 2 x 2 between stages: each stage is a stream of its own.
 
-The head reads the mean of the last stage's tokens; scores are those of the first stage's patches, of 4 x 4 pixels.
+The head reads the mean of the last stage's tokens; scores are those of the first stage's patches, of 4 x 4 pixels,
+without what each patch has of itself, which is the same for all of them and outweighs the rest.
 """
 
 from collections.abc import Iterator
@@ -60,7 +61,7 @@ def _family(version: str, model: str, *published: tuple[str, float]) -> Family:
         inputs=(Pixels(any_size=True, pads=True),),
         schedule=lambda config: tuple(_schedule(model, config)),
         roots=(f"{model}.embeddings",),
-        reads=(Read("top", weights={"top": 1.0}),),
+        reads=(Read("top", weights={"top": 1.0}, omits_identity=True),),
         start_layers={"image": 0},
         around=_as_found,
         checkpoints=tuple(Checkpoint(f"microsoft/{name}", "photographs (ImageNet)", size, "Apache-2.0")

@@ -11,9 +11,8 @@ from mmx.schedule import Link, Site, links_of
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mmx.arrays import Float
+    from mmx.arrays import Float, Matrix
     from mmx.capture import Block, Capture, Folded, Windowed
-    from mmx.rules import Matrix
 
 Within = Callable[[Link, "Tensor"], "Tensor"]
 """Given a link and rows of the tokens of its cols at the link, (items, 1, tokens), rows of those where they began."""

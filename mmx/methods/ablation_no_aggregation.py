@@ -13,9 +13,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from mmx.arrays import Float
+    from mmx.arrays import Float, Matrix
     from mmx.capture import Capture, Readout
-    from mmx.rules import Matrix
 
 
 @dataclass(frozen=True)

@@ -4,32 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mmx.methods._propagation import fused_lrp, over_links
+from mmx.methods._propagation import fused_lrp
 from mmx.methods.base import Method, Rows, last_sites
-from mmx.schedule import Link, self_sites
+from mmx.schedule import made_of
 
 if TYPE_CHECKING:
     from mmx.capture import Capture
 
 
 def transformer_attribution(capture: Capture) -> Rows:
-    from mmx.rules import SelfRelevance
+    from mmx.rules import propagate
 
     fused = fused_lrp(capture)
-
-    def of_layers(stream: str, before: Link | None = None) -> SelfRelevance:
-        layers = (fused[site] for site in self_sites(capture.schedule, stream, before) if site in fused)
-        return SelfRelevance(capture.sizes[stream], tuple(layers))
-
+    within = propagate(capture.schedule, {site: one for site, one in fused.items() if site.is_self}, capture.sizes,
+                       links=capture.links)
     rows: Rows = {}
     for readout in capture.readouts:
-        for cols, last in last_sites(capture.schedule, readout.stream).items():
-            if not last.is_self:
-                unreached = readout.index.new_zeros(len(readout.index), capture.sizes[cols], dtype=capture.dtype)
-                rows[readout.stream, cols] = readout.of(fused[last]) if last in fused else unreached
-                continue
-            rows[readout.stream, cols] = of_layers(cols).row(readout, capture.dtype)
-    return over_links(capture, rows, lambda link, row: of_layers(link.cols, link).rows_times(row))
+        walked, last_of = within.rows(readout, capture.dtype), last_sites(capture.schedule, readout.stream)
+        rows |= {(readout.stream, cols): walked[cols] for cols in made_of(capture.schedule, readout.stream)}
+        for cols, last in last_of.items():
+            unreached = readout.index.new_zeros(len(readout.index), capture.sizes[cols], dtype=capture.dtype)
+            rows[readout.stream, cols] = (walked[cols] if last.is_self else readout.of(fused[last]) if last in fused
+                                          else unreached)
+    return rows
 
 
 METHOD = Method(

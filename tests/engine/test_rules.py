@@ -1,5 +1,6 @@
 """Rules against the paper's equations as dense matrices (tests/dense_oracle.py), in float64."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from mmx.capture import AttentionMap, Folded, Readout, Shares
 from mmx.rules import Relevance, fuse_heads, propagate, row_normalize
-from mmx.schedule import Link, Schedule, Site, from_layers, links_of, reached, sites_of
+from mmx.schedule import Link, Schedule, Site, from_layers, links_of, made_of, reached, sites_of
 
 SIZES = {"text": 4, "image": 5, "query": 3}
 Fused = dict[Site, Tensor]
@@ -60,7 +61,7 @@ def random_fused(schedule: Schedule, batch: int = 2, seed: int = 0, zero_rows: b
 
 def matrix(state: Relevance, rows: str, cols: str, batch: int) -> Tensor:
     """All of R[rows, cols], read row by row, (batch, rows, cols)."""
-    return torch.stack([state.row(Readout(rows, torch.full((batch,), index)), cols, torch.float64)
+    return torch.stack([state.rows(Readout(rows, torch.full((batch,), index)), torch.float64)[cols]
                         for index in range(SIZES[rows])], dim=1)
 
 
@@ -151,6 +152,20 @@ def test_relevance_over_links_is_that_of_whole_matrices(name: str) -> None:
             torch.testing.assert_close(rows, want, atol=1e-12, rtol=0)
 
 
+@pytest.mark.parametrize("name", LINKED)
+def test_a_readout_may_leave_out_what_each_token_has_of_itself(name: str) -> None:
+    """R, without what it is where no token attends to any."""
+    schedule, weights = LINKED[name], torch.rand(4, dtype=torch.float64)
+    last, fused = links_of(schedule)[-1].rows, random_fused(schedule)
+    readout = Readout(last, torch.zeros(2, dtype=torch.long), weights[:SIZES[last]])
+    whole, alone = (walked(schedule, maps, SIZES, links=shares(schedule)).rows(readout, torch.float64)
+                    for maps in (fused, {}))
+    found = walked(schedule, fused, SIZES, links=shares(schedule)).rows(replace(readout, omits_identity=True),
+                                                                       torch.float64)
+    for cols, rows in found.items():
+        torch.testing.assert_close(rows, whole[cols] - alone[cols].expand_as(rows), atol=1e-12, rtol=0)
+
+
 def test_what_attends_to_merged_tokens_goes_on_to_what_they_are_made_of() -> None:
     schedule = (*schedule_of("image<image"), MERGE, *schedule_of("query<query", "text<query"))
     fused = random_fused(schedule)
@@ -173,6 +188,12 @@ def test_what_a_stream_reaches_is_what_it_attends_to_and_what_that_is_made_of() 
     assert reached(DETR, "image") == ("image",)
 
 
+def test_what_a_stream_is_made_of_is_over_links_alone() -> None:
+    assert made_of(LINKED["a link after a link"], "text") == ("query", "image")
+    assert made_of(LINKED["what attended before"], "query") == ("image",)
+    assert made_of((*LINKED["a link"], *schedule_of("text<query")), "text") == ()
+
+
 def test_links_stay_where_layers_are_left_out() -> None:
     schedule = LINKED["a link after a link"]
     assert from_layers(schedule, {"image": 1, "query": -1}) == schedule[1:]
@@ -182,7 +203,7 @@ def test_samples_read_rows_of_their_own() -> None:
     fused = random_fused(LXMERT)
     state = walked(LXMERT, fused, SIZES)
     whole = matrix(state, "text", "image", 2)
-    found = state.row(Readout("text", torch.tensor([3, 1])), "image", torch.float64)
+    found = state.rows(Readout("text", torch.tensor([3, 1])), torch.float64)["image"]
     torch.testing.assert_close(found, torch.stack([whole[0, 3], whole[1, 1]]), atol=1e-15, rtol=0)
 
 
@@ -190,7 +211,7 @@ def test_samples_read_rows_of_their_own() -> None:
 def test_a_readout_by_weights_is_that_mean_of_the_rows(cols: str) -> None:
     fused, weights = random_fused(THREE), torch.tensor([0.5, 0.0, 0.3, 0.2], dtype=torch.float64)
     state = walked(THREE, fused, SIZES)
-    found = state.row(Readout("text", torch.zeros(2, dtype=torch.long), weights), cols, torch.float64)
+    found = state.rows(Readout("text", torch.zeros(2, dtype=torch.long), weights), torch.float64)[cols]
     want = sum(weight * row for weight, row in zip(weights, matrix(state, "text", cols, 2).unbind(1), strict=True))
     torch.testing.assert_close(found, want, atol=1e-14, rtol=0)
 
@@ -200,7 +221,7 @@ def test_a_readout_without_the_identity_is_that_row_of_r_minus_i(fused: Fused) -
     """Of each item by weights of its own."""
     weights = torch.tensor([[0.5, 0, 0.5, 0], [0, 0.25, 0, 0.75]], dtype=torch.float64)
     state = walked(LXMERT, fused, SIZES)
-    found = state.row(Readout("text", torch.tensor([2, 3]), weights, omits_identity=True), "text", torch.float64)
+    found = state.rows(Readout("text", torch.tensor([2, 3]), weights, omits_identity=True), torch.float64)["text"]
     whole = matrix(state, "text", "text", 2) - torch.eye(SIZES["text"], dtype=torch.float64)
     torch.testing.assert_close(found, (weights.unsqueeze(1) @ whole).squeeze(1), atol=1e-14, rtol=0)
 
@@ -263,7 +284,7 @@ def test_tiny_self_relevance_survives_the_normalisation(dtype: torch.dtype, tiny
     state = walked(schedule, {own: (fused[own] * tiny).to(dtype), other: (fused[other] * tiny).to(dtype),
                                  cross: fused[cross].to(dtype)}, SIZES)
     left, right = (dense_row_normalize(fused[site][0]) + torch.eye(SIZES[site.rows]) for site in (own, other))
-    found = torch.stack([state.row(Readout("text", torch.tensor([i])), "image", dtype)[0]
+    found = torch.stack([state.rows(Readout("text", torch.tensor([i])), dtype)["image"][0]
                          for i in range(SIZES["text"])])
     torch.testing.assert_close(found.double(), left.T @ fused[cross][0] @ right, atol=1e-6, rtol=0)
 
@@ -276,7 +297,7 @@ def test_relevance_is_finite_where_the_row_sums_have_no_finite_inverse(dtype: to
     smallest = torch.finfo(dtype).smallest_normal / 8
     state = walked(schedule, {**fused, own: fused[own] * smallest, other: fused[other] * smallest}, SIZES)
     for index in range(SIZES["text"]):
-        assert state.row(Readout("text", torch.tensor([index])), "image", dtype).isfinite().all()
+        assert state.rows(Readout("text", torch.tensor([index])), dtype)["image"].isfinite().all()
 
 
 def test_fuse_heads_is_equation_5_entry_by_entry() -> None:
