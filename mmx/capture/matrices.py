@@ -19,7 +19,6 @@ class Windowed:
     def __init__(self, blocks: Folded, windows: Windows) -> None:
         self._blocks, self._windows = blocks, windows
         self.shape = (blocks.shape[0] // windows.count, windows.size, windows.size)
-        self.dtype = blocks.dtype
 
     @property
     def dtype(self) -> torch.dtype:
@@ -64,7 +63,6 @@ class Shares:
         parts = ones.new_zeros(len(into), rows + 1).scatter_add(1, self._into, ones)
         self._share = (1 / parts).gather(1, self._into)
         self.shape = (len(into), rows, into.shape[1])
-        self.dtype = dtype
 
     @property
     def dtype(self) -> torch.dtype:
