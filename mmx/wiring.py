@@ -220,7 +220,7 @@ def _readout(family: Family, read: Read, inputs: Inputs, outputs: Outputs, chose
     if read.row is None:
         assert chosen.positions is not None
         before = itertools.takewhile(lambda sized: sized[0].name != read.part,
-                                      _sizes(family, read.stream, size, inputs, config) if read.part else ())
+                                     _sizes(family, read.stream, size, inputs, config) if read.part else ())
         index = chosen.positions + sum(count for _, count in before)
     elif isinstance(read.row, int):
         index = torch.full_like(entries, read.row % size)
@@ -232,7 +232,7 @@ def _readout(family: Family, read: Read, inputs: Inputs, outputs: Outputs, chose
     shares = [torch.full((count,), of_parts.get(part.name, 0.0) / max(1, count), dtype=torch.float64, device="cpu")
               for part, count in _sizes(family, read.stream, size, inputs, config)]
     dtype = torch.promote_types(chosen.scores.dtype, torch.float32)
-    weights = torch.cat(shares).to(entries.device, dtype)[None]
+    weights = torch.cat(shares).to(entries.device, dtype)
     if read.row is None:
         weights = weights + nn.functional.one_hot(index, size) * (1 - sum(of_parts.values()))
     return Readout(read.stream, index, weights, read.omits_identity)

@@ -15,8 +15,9 @@ _BOXES, _APACHE = "photographs (boxes of Objects365 and Visual Genome)", "Apache
 
 
 def _outputs(found: Any, network: Any, inputs: Tensors) -> Tensors:
-    """ "ends" (texts,): where the model reads each text, at its largest id."""
-    return {"logits": found.logits, "boxes": found.pred_boxes, "ends": inputs["input_ids"].argmax(dim=1)}
+    """ "ends" (texts,): where the model reads each text, at its largest id. Its logits are float32 always."""
+    return {"logits": found.logits.to(found.pred_boxes.dtype), "boxes": found.pred_boxes,
+            "ends": inputs["input_ids"].argmax(dim=1)}
 
 
 def _patches(config: Any) -> int:

@@ -99,6 +99,22 @@ def test_relevance_and_its_variants_walk_the_equations(family: str, method: str,
     check(method, capture, lambda item: dense_walk(capture.schedule, fused_of(capture, item), capture.sizes, **rules))
 
 
+@pytest.mark.parametrize("method", method_names())
+def test_a_readout_without_the_identity_is_that_of_r_minus_i(method: str) -> None:
+    """Of what starts from R = I; nothing else changes."""
+    weights = torch.zeros(ITEMS, SIZES["text"], dtype=torch.float64)
+    weights[0, 1], weights[1, 0], weights[1, 2] = 1, 0.25, 0.75
+    plain = Readout("text", torch.tensor([1, 2]), weights)
+    whole, less = (get_method(method).rows(made_capture(LXMERT, (one, READOUTS[1])))
+                   for one in (plain, replace(plain, omits_identity=True)))
+    begins = method in ("relevance", "relevance-no-norm", "relevance-lrp", "relevance-lrp-no-norm",
+                        "ablation-no-self-in-10", "transformer-attribution")
+    assert whole.keys() == less.keys()
+    for key, rows in whole.items():
+        expected = rows - weights if begins and key == ("text", "text") else rows
+        torch.testing.assert_close(less[key], expected, atol=1e-14, rtol=0)
+
+
 @pytest.mark.parametrize("family", CAPTURES)
 @pytest.mark.parametrize(("method", "rules"), [("relevance-lrp", {}), ("relevance-lrp-no-norm", {"normalize": False})])
 def test_relevance_with_lrp_walks_the_same_equations(family: str, method: str, rules: dict[str, bool]) -> None:
