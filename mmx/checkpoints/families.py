@@ -73,6 +73,7 @@ def _unexplained(name: str, model_type: object, architecture: str | None, alike:
 
 
 def _nearest(architecture: str) -> str:
+    """The classes with the same task in their name, or else one for each thing that families do."""
     families = [family for _, family in all_families()]
     known = [one for family in families for one in family.architectures]
     head = _HEAD.search(architecture)
@@ -81,8 +82,10 @@ def _nearest(architecture: str) -> str:
     found = found[:_MOST_NAMED] or get_close_matches(architecture, known, _MOST_NAMED, cutoff=0.7)
     if found:
         return f"It explains {len(known)} classes, such as {', '.join(found)}: see 'mmx models'."
-    *does, last = dict.fromkeys(family.does for family in families)
-    return f"It explains what {', '.join(does)} or {last}: see 'mmx models'."
+    usual = sorted(families, key=lambda family: not any(one.default_for for one in family.checkpoints))
+    examples = {family.does: family.architectures[0] for family in reversed(usual)}
+    *others, last = (f"{does} ({one})" for does, one in examples.items())
+    return f"It explains what {', '.join(others)} or {last}: see 'mmx models'."
 
 
 def check_problem(family: Family, config: Any, name: str) -> None:
