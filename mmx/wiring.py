@@ -170,14 +170,17 @@ def patch_grid(one: Pixels, pixel_values: Float[Tensor, "batch channels height w
 
 def can_resize(one: Pixels, config: Any) -> bool:
     """Whether position embeddings can be interpolated: transformers takes those of a square grid for granted."""
+    if one.resized_by is None:
+        return False
     vision = config_at(config, one.config)
     height, width = pair(vision.image_size)
-    return one.resized_by is not None and height == width and isinstance(vision.patch_size, int)
+    return height == width and isinstance(vision.patch_size, int)
 
 
 def _resizing(family: Family, config: Any, inputs: Inputs) -> dict[str, bool]:
     """The argument without which a model takes no pictures of another size than its config's."""
-    return {one.resized_by: True for one in family.inputs if isinstance(one, Pixels) and one.resized_by
+    return {one.resized_by: True for one in family.inputs
+            if isinstance(one, Pixels) and one.resized_by is not None and can_resize(one, config)
             and tuple(inputs["pixel_values"].shape[-2:]) != pair(config_at(config, one.config).image_size)}
 
 

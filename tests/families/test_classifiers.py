@@ -268,6 +268,8 @@ def test_what_is_not_asked_of_a_classifier(model: Model, asked: dict, what: str)
 
 def test_positions_of_a_grid_that_is_no_square_are_not_interpolated(tiny_vit: Path) -> None:
     model = mmx.load(tiny_vit)
+    with pytest.raises(CheckpointError, match=r"fails on pixel_values \(1 x 3 x 48 x 48\): Input image size"):
+        model.attribute({"pixel_values": torch.zeros(1, 3, 48, 48)})
     model.parts.pictures.processor.size = {"height": 48, "width": 48}
     with pytest.raises(CheckpointError, match="makes pictures of 48 x 48 pixels; the model takes 24 x 36"):
         model.explain(picture())
