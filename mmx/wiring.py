@@ -232,13 +232,22 @@ def _readout(family: Family, read: Read, inputs: Inputs, outputs: Outputs, chose
     if read.weights is None:
         return Readout(read.stream, index, chosen.weights if read.row is None else None, read.omits_identity)
     of_parts = read.weights(config) if callable(read.weights) else read.weights
-    shares = [torch.full((count,), of_parts.get(part.name, 0.0) / max(1, count), dtype=torch.float64, device="cpu")
-              for part, count in _sizes(family, read.stream, size, inputs, config)]
-    dtype = torch.promote_types(chosen.scores.dtype, torch.float32)
-    weights = torch.cat(shares).to(entries.device, dtype)
+    weights = _shared_out(family, read.stream, of_parts, inputs, outputs, size, config)
+    weights = weights if len(weights) == 1 else weights[entries]
     if read.row is None:
         weights = weights + nn.functional.one_hot(index, size) * (1 - sum(of_parts.values()))
     return Readout(read.stream, index, weights, read.omits_identity)
+
+
+def _shared_out(family: Family, stream: str, of_parts: Mapping[str, float], inputs: Inputs, outputs: Outputs,
+                size: int, config: object) -> Float[Tensor, "#entries {size}"]:
+    """The weight of each part, equally among its tokens, without those that are padding."""
+    sizes = [count for _, count in _sizes(family, stream, size, inputs, config)]
+    logits = outputs["logits"]
+    valid = valid_tokens(family, inputs, outputs, {stream: size}).get(stream, torch.ones(1, size, device=logits.device))
+    parts = valid.to(torch.promote_types(logits.dtype, torch.float32)).split(sizes, dim=1)
+    return torch.cat([of_parts.get(part.name, 0.0) * tokens / tokens.sum(dim=1, keepdim=True).clamp(min=1)
+                      for part, tokens in zip(family.parts(stream), parts, strict=True)], dim=1)
 
 
 def handed_out(family: Family, rows: Rows, found: tuple[Readout, ...], inputs: Inputs, schedule: Schedule,
