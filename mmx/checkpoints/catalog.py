@@ -16,7 +16,7 @@ from mmx.families.base import Checkpoint, Names
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
 _WORDS = {"question": "a question", "texts": "--text", "targets": "a class", "threshold": "--threshold",
-          "queries": "--query", "class_name": "--class", "": "a picture alone"}
+          "queries": "--query", "class_name": "--class", "answer": "--answer", "": "a picture alone"}
 
 
 @dataclass(frozen=True)
