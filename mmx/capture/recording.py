@@ -214,22 +214,27 @@ def _checkpointed(network: nn.Module, layers: Sequence[nn.Module], attentions: I
 
 
 def attention_of_heads(module: nn.MultiheadAttention, query: Float[Tensor, "batch rows width"],
-                       key: Float[Tensor, "batch cols width"], value: Float[Tensor, "batch cols width"], *,
-                       attn_mask: Shaped[Tensor, "_batch_and_heads rows cols"] | None = None,
+                       key: Float[Tensor, "batch cols width"], value: Float[Tensor, "batch cols width"],
+                       key_padding_mask: Tensor | None = None, need_weights: bool = True,
+                       attn_mask: Shaped[Tensor, "*_batch_and_heads rows cols"] | None = None,
                        **_: object) -> tuple[Float[Tensor, "batch rows width"], None]:
     """What PyTorch's own attention module gives, by a call of SDPA that can be seen. Batch first, without key masks.
 
     Args:
-        attn_mask: what is added to the scores of each sample's heads.
+        attn_mask: what is added to scores, or True where no row may look; of all, or of the heads of each sample.
     """
-    if not module.batch_first or module.bias_k is not None or module.in_proj_weight is None:
+    if (not module.batch_first or module.bias_k is not None or module.in_proj_weight is None
+            or key_padding_mask is not None):
         raise CaptureError("A torch.nn.MultiheadAttention of this kind is not read.",
-                           "It must be batch first, without biases of keys, with projections of one size.")
+                           "It must be batch first, without biases or masks of keys, with projections of one size.")
     weights, width = module.in_proj_weight.chunk(3), module.embed_dim
     biases = (None,) * 3 if module.in_proj_bias is None else module.in_proj_bias.chunk(3)
     q, k, v = (nn.functional.linear(one, weight, bias).view(len(one), -1, module.num_heads, width // module.num_heads)
                .transpose(1, 2) for one, weight, bias in zip((query, key, value), weights, biases, strict=True))
-    mask = None if attn_mask is None else attn_mask.view(len(query), module.num_heads, *attn_mask.shape[1:])
+    mask = attn_mask
+    if mask is not None:
+        mask = ~mask if mask.dtype == torch.bool else mask  # SDPA's says where rows may look
+        mask = mask[None, None] if mask.dim() == 2 else mask.view(len(query), module.num_heads, *mask.shape[1:])
     return module.out_proj(SDPA(q, k, v, mask).transpose(1, 2).reshape(len(query), -1, width)), None
 
 

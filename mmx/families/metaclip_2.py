@@ -28,6 +28,6 @@ FAMILY = Family(
     reads=(Read("image"), Read("text", lambda inputs, outputs: outputs["ends"])),
     start_layers={"image": -1, "text": -1},
     outputs=_outputs,
-    checkpoints=(Checkpoint("facebook/metaclip-2-worldwide-huge-quickgelu", "photographs (captions worldwide)", 7426,
+    checkpoints=(Checkpoint("facebook/metaclip-2-worldwide-huge-quickgelu", "photographs (captions worldwide)", 7435,
                             "CC-BY-NC-4.0"),),
 )

@@ -57,4 +57,4 @@ FAMILY = (
             Checkpoint("dandelin/vilt-b32-finetuned-vqa", "photographs (VQA v2)", 470, "Apache-2.0",
                        accuracy=(0.713, "the ViLT paper on VQA v2 test-dev"))),
     _family("ViltForImageAndTextRetrieval", Matches(match=0, unit="logit"), "texts", "",
-            Checkpoint("dandelin/vilt-b32-finetuned-coco", "photographs (COCO captions)", 447, "Apache-2.0")))
+            Checkpoint("dandelin/vilt-b32-finetuned-coco", "photographs (COCO captions)", 446, "Apache-2.0")))

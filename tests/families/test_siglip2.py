@@ -21,6 +21,7 @@ from torch import Tensor
 import mmx
 from mmx.errors import CheckpointError, UsageError
 from mmx.model import Model
+from mmx.perturbation.removal import Removal
 from mmx.results import Patches, Words
 from mmx.schedule import Site
 
@@ -129,6 +130,21 @@ def test_a_patch_is_where_it_is_in_the_picture(naflex: Model) -> None:
     apart = [(naflex.encode(one, text="red")["pixel_values"][0, :15]).reshape(3, 5, -1) for one in (dark, bright)]
     changed = (apart[1] - apart[0]).abs().sum(-1)
     assert divmod(int(changed.argmax()), 5) == (1, 3)
+
+
+def test_a_patch_that_is_removed_is_grey_and_padding_is_none(naflex: Model) -> None:
+    inputs, removal = dict(naflex.encode(picture(), text="red")), Removal(naflex.network, naflex.family)
+    present = removal.parts(inputs).present
+    assert present["image"].tolist() == inputs["pixel_attention_mask"].bool().tolist()
+    sizes, sample = {"image": 16, "text": 20}, torch.tensor([0])
+    close(removal.logits(inputs, sample, present, sizes), naflex.described.run(inputs)["logits"], EXACT)
+    kept = present["image"].clone()
+    kept[0, 7] = False
+    without = inputs["pixel_values"].clone()
+    without[0, 7] = 0
+    expected = naflex.described.run({**inputs, "pixel_values": without})["logits"]
+    close(removal.logits(inputs, sample, {**present, "image": kept}, sizes), expected, EXACT)
+    assert not torch.allclose(expected, naflex.described.run(inputs)["logits"])
 
 
 def test_capitals_are_small_letters_to_naflex(naflex: Model) -> None:
