@@ -8,6 +8,7 @@ LRP is reported to be patented for commercial use; mmx's default method does not
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor
@@ -43,6 +44,11 @@ class RuleMode(TorchFunctionMode):
         super().__init__()
         self.relevance = False
         self.conserve_in_linear = conserve_in_linear
+        self._inverse = WeakValueDictionary[int, Tensor]()  # the graph knows this mode: no leak
+
+    def only_scales(self, value: Tensor) -> bool:
+        """Whether it is one over something, by which what is multiplied is divided."""
+        return self._inverse.get(id(value)) is value
 
     @contextmanager
     def following_relevance(self) -> Iterator[None]:
@@ -59,7 +65,10 @@ class RuleMode(TorchFunctionMode):
         if func in _SHAPING:
             return output
         if isinstance(output, Tensor):
-            return self._ruled(func, output, args, kwargs)
+            ruled = self._ruled(func, output, args, kwargs)
+            if func in _INVERSE:
+                self._inverse[id(ruled)] = ruled
+            return ruled
         if isinstance(output, (tuple, list)) and any(_is_active(one) for one in output):
             return type(output)(self._ruled(func, one, args, kwargs) for one in output)
         return output
@@ -114,9 +123,12 @@ def _identity(mode: RuleMode, args: tuple, kwargs: dict) -> Found:
 def _product(mode: RuleMode, args: tuple, kwargs: dict) -> Found:
     """Elementwise: half to each of two activations, as in `matmul_rule`; all to an activation that is scaled.
 
-    So x · sigmoid(1.702 x), which is CLIP's GELU, passes relevance on unchanged, as every activation function does.
+    So x · sigmoid(1.702 x), which is CLIP's GELU, passes relevance on unchanged, as every activation function does; and
+    so does x · 1/√(mean of x²), an RMS norm, which is a quotient.
     """
     a, b = args[:2]
+    if _is_active(a) and _is_active(b) and mode.only_scales(a) != mode.only_scales(b):
+        return _quotient(mode, (b, a) if mode.only_scales(a) else (a, b), {})
     if _is_active(a) and _is_active(b):
         return (a, b), lambda relevance, output: tuple((relevance / 2).sum_to_size(one.shape) for one in (a, b))
     active = a if _is_active(a) else b
@@ -239,6 +251,7 @@ _RULES: dict[Callable, Callable[[RuleMode, tuple, dict], Found]] = {
                      _F.relu, torch.relu, Tensor.relu, _F.elu, torch.tanh, Tensor.tanh, _F.silu, torch.sigmoid,
                      Tensor.sigmoid, _F.normalize), _identity),
 }
+_INVERSE = {torch.rsqrt, Tensor.rsqrt, torch.reciprocal, Tensor.reciprocal}
 # Moving values about is linear with ones and zeros: the plain backward is the rule.
 _SHAPING = {
     Tensor.view, Tensor.reshape, torch.reshape, Tensor.permute, torch.permute, Tensor.transpose, torch.transpose,

@@ -174,6 +174,23 @@ def test_a_product_gives_half_to_each_factor_and_a_quotient_all_above() -> None:
     assert below is None
 
 
+@pytest.mark.parametrize("run", [
+    lambda x: x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6),
+    lambda x: torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6) * x, lambda x: x * (x.exp() + 1).reciprocal()])
+def test_a_product_with_what_is_inverted_is_a_quotient(run) -> None:
+    """So an RMS norm passes relevance on as a layer norm does."""
+    x, relevance = double(2, 3, 6), double(2, 3, 6)
+    torch.testing.assert_close(followed(run, x, relevance), relevance)
+
+
+def test_what_is_inverted_and_not_multiplied_has_no_rule() -> None:
+    x = double(2, 3).requires_grad_()
+    with RuleMode() as mode:
+        output = x.rsqrt() + x
+    with pytest.raises(CaptureError, match="rsqrt"), mode.following_relevance():
+        torch.autograd.grad(output.sum(), x)
+
+
 def followed(run: Callable[[Tensor], Tensor], x: Tensor, relevance: Tensor, **mode: bool) -> Tensor:
     """What of the relevance of run(x) reaches x, whose value and gradient the mode leaves alone."""
     x = x.clone().requires_grad_()
