@@ -1,6 +1,6 @@
 """The list of `mmx models`: the classes that mmx explains, by what they can be asked, and their checkpoints."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -61,19 +61,23 @@ def _place(entry: CatalogEntry) -> str:
 
 
 def _columns(entries: Sequence[CatalogEntry], width: int | None) -> Mapping[str, Text]:
-    """By name: the name, and what is told of it, below each other as far as there is room."""
-    cells = [(f"{one.size_mb:g} MB", one.licence, _place(one)) for one in entries]
-    sizes, licences, places = (max(map(len, column)) for column in zip(*cells, strict=True))
-    longest = max(len(one.name) for one in entries)
-    room = longest if width is None else min(longest, width - len(_INDENT) - sizes - licences - places - 6)
+    """By name: the name, and what is told of it; names have as much room as lets most stand in one line with it."""
+    sizes, places = ([f"{one.size_mb:g} MB" for one in entries], [_place(one) for one in entries])
+    size, place = (max(map(len, column)) for column in (sizes, places))
+    told = [f"  {one:>{size}}  {where:{place}}  {entry.licence}"
+            for entry, one, where in zip(entries, sizes, places, strict=True)]
 
-    def told() -> Iterator[Text]:
-        for one, (size, licence, place) in zip(entries, cells, strict=True):
-            broken = f"\n{_INDENT}{'':{max(0, room)}}" if len(one.name) > room else ""
-            yield Text.assemble(_INDENT, f"{one.name:{max(0, room)}}", broken,
-                                f"  {size:>{sizes}}  {licence:{licences}}  {place}")
+    def broken(room: int) -> list[bool]:
+        return [len(entry.name) > room or (width is not None and len(_INDENT) + room + len(rest) > width)
+                for entry, rest in zip(entries, told, strict=True)]
 
-    return dict(zip((one.name for one in entries), told(), strict=True))
+    room = min(sorted({0, *(len(entry.name) for entry in entries)}), key=lambda room: sum(broken(room)))
+    found = dict[str, Text]()
+    for entry, rest, breaks in zip(entries, told, broken(room), strict=True):
+        left = room if width is None else max(0, min(room, width - len(_INDENT) - len(rest)))
+        name = f"{entry.name}\n{_INDENT}{'':{left}}" if breaks else f"{entry.name:{room}}"
+        found[entry.name] = Text(f"{_INDENT}{name}{rest}")
+    return found
 
 
 def _notes(entries: Sequence[CatalogEntry]) -> Table:
