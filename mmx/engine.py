@@ -103,19 +103,20 @@ def attribute(
     keep = folded <= allowed
     a_turn = _bytes_a_turn(passed, (*gradient_sites, *lrp_sites)) + (folded if keep else 0)
     chunks = _chunks(chosen.places, a_turn, allowed)
+    explained = [chosen] if len(chunks) == 1 else [chosen[items] for items in chunks]
     work = _Work(model, inputs, passed, schedule, _padded_streams(valid), seeds, sizes, keep)
     parts: list[Scores] = []
     left_out: dict[str, str] = {}
-    for number, items in enumerate(chunks):
-        last = number == len(chunks) - 1
+    for number, some in enumerate(explained, 1):
+        last = number == len(explained)
         try:
-            parts.append(work.scores(chosen[items], methods, last))
+            parts.append(work.scores(some, methods, last))
         except MissingRuleError as error:
             left_out = {method.name: error.message for method in methods if "lrp" in method.needs}
             methods = [method for method in methods if method.name not in left_out]
             if not methods:
                 raise
-            parts.append(work.scores(chosen[items], methods, last))
+            parts.append(work.scores(some, methods, last))
     return Attribution({method.name: _joined([part[method.name] for part in parts], chunks) for method in methods},
                        {name: value.detach() for name, value in passed.outputs.items()}, chosen, left_out)
 
@@ -194,8 +195,10 @@ def _bytes_folded(passed: ForwardPass) -> int:
 
 
 def _chunks(places: Places, bytes_a_turn: int, allowed: int) -> list[Int[Tensor, " _chunk"]]:
-    """Items that go through one backward together; one item of every sample makes a turn."""
+    """Items that go through one backward together, where not all do; one item of every sample makes a turn."""
     turns_at_once = max(1, allowed // max(1, bytes_a_turn))
+    if places.turns and max(places.turns) < turns_at_once:
+        return [torch.arange(len(places.turns), device=places.index.device)]
     chunk_of = [turn // turns_at_once for turn in places.turns]
     return [torch.tensor([item for item, one in enumerate(chunk_of) if one == number], device=places.index.device)
             for number in range(max(chunk_of, default=-1) + 1)]

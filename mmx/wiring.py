@@ -235,7 +235,8 @@ def _readout(family: Family, read: Read, inputs: Inputs, outputs: Outputs, chose
     weights = _shared_out(family, read.stream, of_parts, inputs, outputs, size, config)
     weights = weights if len(weights) == 1 else weights[entries]
     if read.row is None:
-        weights = weights + nn.functional.one_hot(index, size) * (1 - sum(of_parts.values()))
+        own = index.unsqueeze(1) == torch.arange(size, device=index.device)
+        weights = weights + own * (1 - sum(of_parts.values()))
     return Readout(read.stream, index, weights, read.omits_identity)
 
 

@@ -35,7 +35,8 @@ class PairsAsked(Asking):
         """`target`: (image, text), a list of such pairs, or None for every pair, image by image."""
         logits = outputs["logits"]
         if target is None:
-            images, texts = torch.ones_like(logits).nonzero(as_tuple=True)
+            images, texts = (places.flatten() for places in torch.meshgrid(
+                *(torch.arange(size, device=logits.device) for size in logits.shape), indexing="ij"))
         else:
             pairs = [target] if isinstance(target, tuple) else target
             _check(pairs, *logits.shape)

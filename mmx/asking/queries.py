@@ -15,6 +15,7 @@ from mmx.errors import UsageError, unknown_choice
 from mmx.results import DEFAULT_THRESHOLD, Asked, Box, Item, Prediction, Unit
 
 _SHOWN = 100
+_PREDICTED = -1
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,10 @@ class QueriesAsked(Asking):
                 kept = kept_queries(outputs["logits"][sample], one, self.unit)
                 pairs = torch.stack([kept, best[sample, kept]], 1)
             else:
-                pairs = torch.tensor([(query, int(best[sample, query]) if label is None else label)
-                                      for query, label in one], dtype=torch.long, device=logits.device).reshape(-1, 2)
+                pairs = torch.tensor([(query, _PREDICTED if label is None else label) for query, label in one],
+                                     dtype=torch.long, device=logits.device).reshape(-1, 2)
+                queries, classes = pairs.unbind(1)
+                pairs = torch.stack([queries, torch.where(classes == _PREDICTED, best[sample, queries], classes)], 1)
             items.append(torch.cat([torch.full_like(pairs[:, :1], sample), pairs], 1))
         samples, queries, classes = torch.cat(items).unbind(1)
         return Chosen(logits[samples, queries, classes], samples, positions=queries, targets=classes)

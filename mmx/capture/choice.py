@@ -113,7 +113,8 @@ class Readout:
         """The row vector that reads it."""
         if self.weights is not None:
             return self.weights.to(dtype).expand(len(self.index), size).unsqueeze(1)
-        return torch.nn.functional.one_hot(self.index, size).to(dtype).unsqueeze(1)
+        places = torch.arange(size, device=self.index.device)
+        return (self.index.unsqueeze(1) == places).to(dtype).unsqueeze(1)
 
     def take(self, matrix: Float[Tensor, "#items rows cols"]) -> Float[Tensor, "items cols"]:
         """That row of a matrix for each item."""

@@ -187,8 +187,9 @@ def _gradients_of_one_batch(scores: Float[Tensor, " items"], places: Places, mix
                             keep_graph: bool) -> dict[Site, Float[Tensor, "_items _heads _rows _any"]]:
     """One backward for all items whose entries differ; items of one entry take turns in a batched one."""
     count = max(places.turns) + 1
-    weights = (torch.nn.functional.one_hot(places.turn_index, count).T.to(scores.dtype) if count > 1
-               else torch.ones_like(scores))
+    weights = torch.ones_like(scores)
+    if count > 1:
+        weights = (places.turn_index == torch.arange(count, device=scores.device)[:, None]).to(scores.dtype)
     inside = {site: one.reached for site, one in mixed.items() if one.reached.requires_grad}
     found = torch.autograd.grad(scores, list(inside.values()), weights, is_grads_batched=count > 1,
                                 allow_unused=True, retain_graph=keep_graph) if inside else ()

@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot, pad
+from torch.nn.functional import pad
 
 from mmx.arrays import Bool, Int, Shaped
 from mmx.errors import CaptureError
@@ -52,5 +52,5 @@ class Windows:
                                                                  Bool[Tensor, "windows 1 1"]]:
         """For each window of each item the place of a token in its window, and whether that is this window."""
         places = self._order[index]
-        here = one_hot(places // self.width, self.count).bool()
+        here = (places // self.width).unsqueeze(1) == torch.arange(self.count, device=places.device)
         return (places % self.width).repeat_interleave(self.count), here.view(-1, 1, 1)
