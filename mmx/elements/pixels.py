@@ -148,7 +148,8 @@ class PixelEncoder(Encoder):
 
     def noise(self, generator: torch.Generator) -> dict[str, Shaped[Tensor, "1 ..."]]:
         size = pair(getattr(self._vision, "image_size", None) or _USUAL_SIZE)
-        if self.declared.any_size:  # its position embeddings may be for far larger pictures than it is shown
+        if self.declared.any_size and self.declared.shrinks:
+            # Its position embeddings may be for far larger pictures than it is shown.
             size = min(size[0], _ENOUGH), min(size[1], _ENOUGH)
         pixels = torch.randn(1, self._channels, *size, generator=generator)
         return {"pixel_values": pixels, **({"pixel_mask": torch.ones(1, *size)} if self.declared.takes_mask else {})}

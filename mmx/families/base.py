@@ -73,6 +73,7 @@ class Pixels:
         config: where in the config the vision model's settings are, "" for the config itself.
         takes_mask: forward takes `pixel_mask` too.
         any_size: the model takes pictures of other sizes than `image_size`, and its grid with them.
+        shrinks: with `any_size`, smaller ones than `image_size` are sure to do, too.
         pads: a picture is padded to whole patches at the right and below; without, what is left over is not seen.
         resized_by: forward's argument with which it does, where it interpolates its position embeddings for that.
         cells: the output whose axis 1 has the grid's cells, where they are a backbone's and not the config's patches.
@@ -84,6 +85,7 @@ class Pixels:
     config: str = ""
     takes_mask: bool = False
     any_size: bool = False
+    shrinks: bool = True
     pads: bool = False
     resized_by: str | None = None
     cells: str | None = None

@@ -58,7 +58,7 @@ def _family(version: str, model: str, *published: tuple[str, float]) -> Family:
         architectures=(f"{version}ForImageClassification",),
         model_type=model,
         score=Classes(),
-        inputs=(Pixels(any_size=True, pads=True),),
+        inputs=(Pixels(any_size=True, shrinks=False, pads=True),),
         schedule=lambda config: tuple(_schedule(model, config)),
         roots=(f"{model}.embeddings",),
         reads=(Read("top", weights={"top": 1.0}, omits_identity=True),),

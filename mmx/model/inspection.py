@@ -137,11 +137,12 @@ def _maps(model: Model, run: list[_Run]) -> str:
         if not apart <= 10 * _CLOSE[passed.outputs["logits"].dtype]:
             raise MmxError(f"{site.module} mixes otherwise than by its map: the output is {apart:.1e} from map times "
                            "values.")
-    heads = sorted({found.shape[1] for found in passed.mixed.values()})
+    *fewer, most = map(str, sorted({found.shape[1] for found in passed.mixed.values()}))
+    heads = f"{', '.join(fewer)} or {most}" if fewer else most
     unseen = len(passed.mixed) - len(departures)
     product = (f"of {unseen} the product with the values is not seen" if unseen
                else "map times values is what each attention gives")
-    return (f"{len(passed.mixed)} of {len(sites_of(schedule))}, {' or '.join(map(str, heads))} heads each; "
+    return (f"{len(passed.mixed)} of {len(sites_of(schedule))}, {heads} heads each; "
             f"every row sums to 1, and {product}")
 
 

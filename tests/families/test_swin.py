@@ -309,6 +309,12 @@ def test_targets_in_turns_are_what_they_are_at_once(swin: Tiny) -> None:
         close(in_turns[method]["image"], scores["image"], 1e-6)
 
 
+def test_noise_has_room_for_the_windows_of_the_last_stage(swin: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of windows of 12 x 12 at 384 pixels, which 224 would be too few for."""
+    monkeypatch.setattr(swin.model.network.config, "image_size", 384)
+    assert swin.model.small_inputs()["pixel_values"].shape[-2:] == (384, 384)
+
+
 def test_a_picture_is_explained_over_patches_of_the_first_stage(swin: Tiny) -> None:
     found = swin.model.explain(picture())
     assert found.elements["image"] == (Patches(9, 11, (0, 0, 70, 50)),)
