@@ -213,20 +213,20 @@ def _checkpointed(network: nn.Module, layers: Sequence[nn.Module], attentions: I
                 layer.forward = own
 
 
-def attention_of_heads(module: nn.MultiheadAttention, query: Float[Tensor, "batch rows width"],
-                       key: Float[Tensor, "batch cols width"], value: Float[Tensor, "batch cols width"],
+def attention_of_heads(module: nn.MultiheadAttention, query: Float[Tensor, "... width"],
+                       key: Float[Tensor, "... width"], value: Float[Tensor, "... width"],
                        key_padding_mask: Tensor | None = None, need_weights: bool = True,
                        attn_mask: Shaped[Tensor, "*_batch_and_heads rows cols"] | None = None,
-                       **_: object) -> tuple[Float[Tensor, "batch rows width"], None]:
-    """What PyTorch's own attention module gives, by a call of SDPA that can be seen. Batch first, without key masks.
+                       **_: object) -> tuple[Float[Tensor, "... width"], None]:
+    """What PyTorch's own attention module gives, by a call of SDPA that can be seen. Without masks of keys.
 
     Args:
         attn_mask: what is added to scores, or True where no row may look; of all, or of the heads of each sample.
     """
-    if (not module.batch_first or module.bias_k is not None or module.in_proj_weight is None
-            or key_padding_mask is not None):
+    if module.bias_k is not None or module.in_proj_weight is None or key_padding_mask is not None:
         raise CaptureError("A torch.nn.MultiheadAttention of this kind is not read.",
-                           "It must be batch first, without biases or masks of keys, with projections of one size.")
+                           "It must be without biases or masks of keys, with projections of one size.")
+    query, key, value = (one if module.batch_first else one.transpose(0, 1) for one in (query, key, value))
     weights, width = module.in_proj_weight.chunk(3), module.embed_dim
     biases = (None,) * 3 if module.in_proj_bias is None else module.in_proj_bias.chunk(3)
     q, k, v = (nn.functional.linear(one, weight, bias).view(len(one), -1, module.num_heads, width // module.num_heads)
@@ -235,7 +235,8 @@ def attention_of_heads(module: nn.MultiheadAttention, query: Float[Tensor, "batc
     if mask is not None:
         mask = ~mask if mask.dtype == torch.bool else mask  # SDPA's says where rows may look
         mask = mask[None, None] if mask.dim() == 2 else mask.view(len(query), module.num_heads, *mask.shape[1:])
-    return module.out_proj(SDPA(q, k, v, mask).transpose(1, 2).reshape(len(query), -1, width)), None
+    mixed = module.out_proj(SDPA(q, k, v, mask).transpose(1, 2).reshape(len(query), -1, width))
+    return mixed if module.batch_first else mixed.transpose(0, 1), None
 
 
 def _submodule(network: nn.Module, name: str) -> nn.Module:

@@ -38,9 +38,18 @@ def test_it_gives_what_the_module_gives(module: nn.MultiheadAttention, mask: Ten
     assert none is None
 
 
+def test_the_batch_may_be_the_second_axis(module: nn.MultiheadAttention) -> None:
+    module.batch_first = False
+    query, key, value = (torch.randn(count, BATCH, WIDTH, dtype=torch.float64) for count in (ROWS, COLS, COLS))
+    for mask in (None, blocked(BATCH * HEADS, ROWS, COLS)):
+        with torch.no_grad():
+            found, _ = attention_of_heads(module, query, key, value, attn_mask=mask)
+            torch.testing.assert_close(found, module(query, key, value, attn_mask=mask)[0], rtol=1e-12, atol=1e-12)
+
+
 def test_what_it_does_not_read_is_refused(module: nn.MultiheadAttention) -> None:
     states = torch.randn(BATCH, ROWS, WIDTH, dtype=torch.float64)
     with pytest.raises(CaptureError, match="of this kind is not read"):
         attention_of_heads(module, states, states, states, key_padding_mask=blocked(BATCH, ROWS))
     with pytest.raises(CaptureError, match="of this kind is not read"):
-        attention_of_heads(nn.MultiheadAttention(WIDTH, HEADS, dtype=torch.float64), states, states, states)
+        attention_of_heads(nn.MultiheadAttention(WIDTH, HEADS, kdim=4), states, states, states)
