@@ -141,7 +141,9 @@ def shown_part(processor: Any, size: tuple[int, int]) -> Box:
     resized = _resized(processor, size)
     if not getattr(processor, "do_center_crop", False):
         return 0, 0, *size
-    crop = processor.crop_size["width"], processor.crop_size["height"]
+    crop = tuple(processor.crop_size[side] for side in ("width", "height") if side in processor.crop_size)
+    if len(crop) < 2 or None in crop:
+        raise CheckpointError("The image processor crops by other than a width and a height, which mmx does not know.")
     # Cut towards zero, as transformers' processors do.
     start = [int((side - kept) / 2) for side, kept in zip(resized, crop, strict=True)]
     left, top = (first * whole / side for first, whole, side in zip(start, size, resized, strict=True))
