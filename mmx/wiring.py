@@ -266,6 +266,7 @@ def handed_out(family: Family, rows: Rows, found: tuple[Readout, ...], inputs: I
             start = 0
             for part, count in _sizes(family, cols, row.shape[1], inputs, config):
                 if part.name in given:
-                    scores[part.name] = row[:, start:start + count]
+                    own = row[:, start:start + count] if read.share == 1 else read.share * row[:, start:start + count]
+                    scores[part.name] = scores[part.name] + own if part.name in scores else own
                 start += count
     return scores

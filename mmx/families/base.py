@@ -172,6 +172,7 @@ class Read:
         part: in which queries are counted, of a stream that has other tokens too.
         weights: in its place, the weight of each part, shared out equally among its tokens, or a function of the config
             that gives them; beside a query's row, which then has the rest of 1.
+        share: of what explains the score, where it is read in several streams that reach the same parts.
         omits_itself: the token that is read gets no relevance of its own, as in the reference.
         omits_identity: of relevance, R - I is read. A token that is shown itself has 1 from the start, and in a mean of
             rows each has the same, far more than attention adds where tokens are many: beside it nothing is seen.
@@ -181,6 +182,7 @@ class Read:
     row: int | Callable[[Tensors, Tensors], Any] | None = 0
     part: str = ""
     weights: Mapping[str, float] | Callable[[Any], Mapping[str, float]] | None = None
+    share: float = 1.0
     omits_itself: bool = False
     omits_identity: bool = False
 
