@@ -42,10 +42,11 @@ def field_list() -> str:
 
 
 def _tables(module: ModuleType) -> Iterator[type]:
-    found = [one for one in vars(module).values()
-             if isinstance(one, type) and is_dataclass(one) and one.__module__ == module.__name__
+    """The family itself, then what stands in this module, then what stands beside it."""
+    found = [one for one in vars(module).values() if isinstance(one, type) and is_dataclass(one)
+             and one.__module__.startswith(module.__name__.removesuffix(".base"))
              and one not in (base.Checkpoint, base.Names)]
-    yield from sorted(found, key=lambda one: one is not base.Family)
+    yield from sorted(found, key=lambda one: (one is not base.Family, one.__module__ != module.__name__))
 
 
 def _told(table: type) -> Iterator[str]:

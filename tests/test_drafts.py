@@ -1,6 +1,5 @@
 """`mmx models new`: drafts of families that mmx has are those families, as far as a trial of the class can say."""
 
-import importlib
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
@@ -8,9 +7,11 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from transformers import ResNetConfig
 
+from mmx.checkpoints.families import family_of_architecture
 from mmx.drafts import draft
-from mmx.drafts.building import build, class_named
+from mmx.drafts.building import _BACKBONE, build, class_named
 from mmx.drafts.inputs import END, inputs_of
 from mmx.drafts.trial import tried
 from mmx.errors import MmxError, UsageError
@@ -19,8 +20,7 @@ from mmx.schedule import sites_of
 
 DEFAULT = "mmx.drafts.building._default"
 SIZES = {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24}
-KNOWN = {"ViTForImageClassification": "vit", "CLIPModel": "clip", "DetrForObjectDetection": "detr",
-         "ViltForQuestionAnswering": "vilt"}
+KNOWN = ("ViTForImageClassification", "CLIPModel", "DetrForObjectDetection", "ViltForQuestionAnswering")
 SMALL: dict[str, Mapping[str, Any]] = {
     "CLIPModel": {"text_config": {"vocab_size": 99, "bos_token_id": 2, "eos_token_id": 3, **SIZES},
                   "vision_config": {"image_size": 64, "patch_size": 16, **SIZES}},
@@ -40,7 +40,9 @@ def drafted(name: str) -> Family:
 
 
 def own(name: str) -> Family:
-    return importlib.import_module(f"mmx.families.{KNOWN[name]}").FAMILY
+    found = family_of_architecture(name)
+    assert found is not None
+    return found[1]
 
 
 @pytest.mark.parametrize("name", KNOWN)
@@ -78,6 +80,8 @@ def test_a_mean_of_patches_and_registers_are_seen(small: Callable[..., None]) ->
     assert 'Read("image", weights={"cls": 0.5, "image": 0.5})' in text
     assert "rows of cls and image were read: how much is each one's?" in text
     assert "Pixels(any_size=True)" in text  # tried, too
+    small(image_size=48, **SIZES)
+    assert 'Pixels(any_size=True, resized_by="interpolate_pos_encoding")' in draft("ViTForImageClassification")
 
 
 def test_regions_and_modules_that_are_called_twice_are_seen(small: Callable[..., None]) -> None:
@@ -96,6 +100,18 @@ def test_questions_stand_where_nothing_is_known(small: Callable[..., None]) -> N
     text = draft("SwinForImageClassification")
     assert "TODO: what are the tokens of stream_49? Windows and other resolutions are no plain stream" in text
     assert "TODO: where does the config say how many these are?" in text
+
+
+def test_detection_tokens_among_patches_and_scores_without_a_class_for_no_object_are_seen(
+        small: Callable[..., None]) -> None:
+    small(image_size=[32, 48], patch_size=16, num_detection_tokens=9, **SIZES)
+    text = draft("YolosForObjectDetection")
+    assert 'tokens={"image": (Part("cls", 1), Part("image"), Part("query", "num_detection_tokens"))}' in text
+    assert 'Read("image", row=None, part="query")' in text
+    assert "score=Queries(queries=lambda config: config.num_detection_tokens)," in text
+    small(backbone_config=ResNetConfig(**_BACKBONE), d_model=16, encoder_ffn_dim=16, decoder_ffn_dim=16,
+          encoder_attention_heads=2, decoder_attention_heads=2)
+    assert 'score=Queries(unit="sigmoid"),' in draft("ConditionalDetrForObjectDetection")
 
 
 @pytest.mark.parametrize(("name", "error", "message"), [

@@ -19,6 +19,7 @@ END = 4
 SIZES = ((64, 96), (256, 256))
 """Of pictures in pixels, for classes that take any: the first with which the class runs."""
 _TEXT = ("input_ids", "attention_mask", "token_type_ids")
+_RESIZED = "interpolate_pos_encoding"
 _CELLS = 'cells="cells"'
 TODO = "  # TODO: "
 
@@ -109,14 +110,17 @@ def _pixels(taken: list[str], built: Built, tensors: dict[str, Tensor], noise: t
         return f"Pixels({', '.join([*told, 'any_size=True', _CELLS])}),", None
     patch = _two(own.patch_size)
     smaller = {**tensors, "pixel_values": tensors["pixel_values"][:, :, patch[0]:]}
-    told += ["any_size=True"] * _runs(built, smaller)
+    if _runs(built, smaller):
+        told.append("any_size=True")
+    elif _RESIZED in taken and _runs(built, smaller, **{_RESIZED: True}):
+        told += ["any_size=True", f"resized_by={in_python(_RESIZED)}"]
     return f"Pixels({', '.join(told)}),", (size[0] // patch[0], size[1] // patch[1])
 
 
 @torch.no_grad()
-def _runs(built: Built, tensors: Mapping[str, Tensor]) -> bool:
+def _runs(built: Built, tensors: Mapping[str, Tensor], **arguments: bool) -> bool:
     try:
-        built.network(**tensors)
+        built.network(**tensors, **arguments)
     except Exception:  # whatever a class may raise that is made for another size
         return False
     return True

@@ -34,12 +34,16 @@ def streams_of(trial: Trial, tried: Tried, built: Built) -> Streams:
     words, seen = tried.sizes.get("text"), tried.sizes.get("image")
     if tried.grid is not None:
         seen = tried.grid[0] * tried.grid[1]
-    queries = trial.outputs["logits"].shape[1] if _finds(trial) else None
+    queries = trial.outputs["logits"].shape[1] if _finds(trial) else 0
     for size in dict.fromkeys(size for one in trial.seen for size in (one.rows, one.cols)):
         if size == words:
             names[size] = "text"
         elif size == queries:
             names[size] = "query"
+        elif queries and seen is not None and 0 <= size - seen - queries <= _MOST_EXTRA:
+            names[size] = "image"
+            tokens = config_name(built, queries) or queries
+            parts["image"] = (*_extra(size - seen - queries, "cls", built), ("image", None), ("query", tokens))
         elif seen is not None and words is not None and 0 <= size - seen - words <= _MOST_EXTRA:
             names[size] = "joint"
             parts["joint"] = (("text", "input_ids"), *_extra(size - seen - words, "image_cls", built), ("image", None))
@@ -58,6 +62,12 @@ def streams_of(trial: Trial, tried: Tried, built: Built) -> Streams:
 
 def _finds(trial: Trial) -> bool:
     return "pred_boxes" in trial.outputs and "logits" in trial.outputs and trial.outputs["logits"].dim() == 3
+
+
+def config_name(built: Built, value: int) -> str | None:
+    """What the config calls a number of tokens."""
+    return next((name for name in built.config.to_dict()
+                 if name.startswith("num_") and getattr(built.config, name) == value), None)
 
 
 def _extra(count: int, first: str, built: Built) -> list[tuple[str, int | str | None]]:
@@ -97,6 +107,9 @@ def _read(name: str, weights: Float[Tensor, " tokens"], streams: Streams, tried:
     rows = weights.nonzero().flatten().tolist()
     if rows == [QUERY] and name == "query":
         return f'Read("{name}", row=None)', ""
+    parts = streams.parts.get(name, ((name, None),))
+    if len(rows) == 1 and _parts_read(rows, len(weights), parts, tried, built) == ["query"]:
+        return f'Read("{name}", row=None, part="query")', ""
     if len(rows) == 1:
         [row] = rows
         if row == 0:
@@ -106,9 +119,10 @@ def _read(name: str, weights: Float[Tensor, " tokens"], streams: Streams, tried:
         asks = "the end token: say by a function where it is" if row == END and "text" in tried.sizes else (
             f"row {row} of {len(weights)} was read: what is it, in texts of other lengths?")
         return f'Read("{name}", row={row})', asks
-    read = _parts_read(rows, len(weights), streams.parts.get(name, ((name, None),)), tried, built)
+    read = _parts_read(rows, len(weights), parts, tried, built)
     if len(read) == 1:
-        return f'Read("{name}", weights={{"{read[0]}": 1.0}})', "is it the plain mean of these rows?"
+        mean = f'Read("{name}", weights={{"{read[0]}": 1.0}}, omits_identity=True)'
+        return mean, "is it the plain mean of these rows?"
     shares = ", ".join(f'"{part}": {round(1 / len(read), 3)}' for part in read)
     return f'Read("{name}", weights={{{shares}}})', f"rows of {' and '.join(read)} were read: how much is each one's?"
 

@@ -9,12 +9,13 @@ from mmx.checkpoints.families import all_families
 from mmx.drafts.building import Built, build, class_named
 from mmx.drafts.inputs import SIZES, TODO, Tried, in_python, inputs_of
 from mmx.drafts.layers import roots, schedule
-from mmx.drafts.streams import Streams, reads_of, streams_of
+from mmx.drafts.streams import Streams, config_name, reads_of, streams_of
 from mmx.drafts.trial import Trial, tried
 from mmx.errors import MmxError
 
 _WIDE = 120
-_NAMES = ("Classes", "Family", "Matches", "Pairs", "Part", "Pixels", "Queries", "Read", "Regions", "Text", "layers")
+_NAMES = ("Classes", "Family", "Matches", "Pairs", "Part", "Pixels", "Queries", "Read", "Regions", "Text",
+          "TextQueries", "layers")
 _ABOUT = "TODO: what it is called (its authors, year), what it does, and what a reader of its maps must know."
 
 
@@ -97,7 +98,7 @@ def _several(name: str, found: Iterable[str], opening: str = "(") -> Iterator[st
 
 def _inputs(given: Tried, score: str) -> Iterator[str]:
     if given.text is not None:
-        asks = score.startswith(("Pairs", "Matches"))
+        asks = score.startswith(("Pairs", "Matches", "TextQueries"))
         arguments = ", ".join(filter(None, ['ask="texts"' * asks, given.text]))
         yield f"Text({arguments})," + f'{TODO}padding="max_length", or until="...", as it was trained?' * asks
     yield from given.declared
@@ -117,12 +118,26 @@ def _score(trial: Trial, built: Built, given: Tried) -> tuple[str, str | None, l
         return f"Pairs({unit}),", "logits_per_image", _outputs([("logits", "found.logits_per_image"), *more])
     if "pred_boxes" in there and "logits" in there:
         cells = [("cells", "found.encoder_last_hidden_state[:, :, 0]")] * (given.grid is None)
-        return f'Queries(),{TODO}is the last class "no object"?', "logits", _outputs(
+        return _queries(there["logits"].shape, built, given), "logits", _outputs(
             [("logits", "found.logits"), ("boxes", "found.pred_boxes"), *cells])
     if "itm_score" in there:
         asked = f"{TODO}does class 1 say that they match?"
         return f"Matches(),{asked}", "itm_score", _outputs([("logits", "found.itm_score")])
     return _classes(trial, built, given)
+
+
+def _queries(shape: Sequence[int], built: Built, given: Tried) -> str:
+    """One more logit than there are classes is that of no object; one logit is that of the one text."""
+    _, queries, classes = shape
+    options = []
+    if getattr(built.config, "num_queries", None) != queries:
+        name = config_name(built, queries)
+        options.append(f"queries=lambda config: {f'config.{name}' if name else queries}")
+    asked = "" if not options or config_name(built, queries) else f"{TODO}how does the config say how many queries?"
+    if given.text is not None and classes == 1:
+        return f"TextQueries({', '.join(options)}),{asked}"
+    unit = ['unit="sigmoid"'] * (classes == built.config.num_labels)
+    return f"Queries({', '.join([*unit, *options])}),{asked}"
 
 
 def _classes(trial: Trial, built: Built, given: Tried) -> tuple[str, str | None, list[str]]:
