@@ -13,7 +13,7 @@ from types import ModuleType
 from mmx import schedule
 from mmx.checkpoints.catalog import ClassEntry, classes
 from mmx.cli.fields import option_of
-from mmx.families import base
+from mmx.families import _scores, base
 from mmx.registry import module_names
 
 REPOSITORY = Path(__file__).parents[1]
@@ -38,7 +38,7 @@ def _row(one: ClassEntry) -> tuple[str, ...]:
 
 def field_list() -> str:
     """What each class of a table is, and its fields, as their docstrings have it; but for those of checkpoints."""
-    return "\n".join(line for module in (base, schedule) for one in _tables(module) for line in _told(one))
+    return "\n".join(line for module in (base, _scores, schedule) for one in _tables(module) for line in _told(one))
 
 
 def _tables(module: ModuleType) -> Iterator[type]:
