@@ -14,12 +14,12 @@ _COCO, _APACHE = "photographs (COCO)", "Apache-2.0"
 _DETECTIONS = ("threshold", "queries", "class_name")
 
 
-def encoder_decoder(config: Any, model: str) -> Schedule:
+def encoder_decoder(config: Any, model: str, cross: str = "encoder_attn") -> Schedule:
     """The encoder's layers, then in each of the decoder's the queries among themselves and at the picture."""
     return (
         *layers(f"{model}.encoder.layers.{{}}.self_attn", "image", config.encoder_layers),
         *((Site(f"{model}.decoder.layers.{i}.{module}", "query", cols),) for i in range(config.decoder_layers)
-          for module, cols in (("self_attn", "query"), ("encoder_attn", "image"))))
+          for module, cols in (("self_attn", "query"), (cross, "image"))))
 
 
 FAMILY = Family(

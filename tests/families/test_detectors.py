@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from dense_oracle import dense_fused, dense_mean, dense_rollout, dense_walk
+from detector_checks import read, sizes_of, stock
 from family_checks import (
     Inputs,
     assert_every_method_is_there,
@@ -14,9 +15,7 @@ from family_checks import (
     assert_same_items,
     close,
     picture,
-    with_maps,
 )
-from torch import Tensor
 
 import mmx
 from mmx.capture import run_forward
@@ -24,7 +23,6 @@ from mmx.engine import attribute
 from mmx.methods import all_methods
 from mmx.model import Model
 from mmx.results import Patches
-from mmx.schedule import Site, sites_of
 
 # Every step of these classes is in float64.
 EXACT = 1e-9
@@ -47,31 +45,6 @@ def unit(detector: Model) -> str:
 @pytest.fixture(scope="module")
 def inputs(detector: Model) -> Inputs:
     return detector.encode(picture())
-
-
-def stock(model: Model, inputs: Inputs) -> tuple[Tensor, dict[Site, Tensor]]:
-    """Logits and maps of the class's own eager forward, in the graph."""
-    model.network.requires_grad_(True)
-    try:
-        with with_maps(model.network):
-            found = model.network(**inputs, output_attentions=True)
-    finally:
-        model.network.requires_grad_(False)
-    maps = found.attentions if "attentions" in found else [*found.encoder_attentions, *(
-        map_ for both in zip(found.decoder_attentions, found.cross_attentions, strict=True) for map_ in both)]
-    return found.logits, dict(zip(sites_of(model.family.schedule(model.network.config)), maps, strict=True))
-
-
-def sizes_of(maps: dict[Site, Tensor]) -> dict[str, int]:
-    return {stream: size for site, map_ in maps.items()
-            for stream, size in ((site.rows, map_.shape[2]), (site.cols, map_.shape[3]))}
-
-
-def read(maps: dict[Site, Tensor], matrices: dict[tuple[str, str], Tensor], query: int, queries: int) -> Tensor:
-    """The query's row over the picture; of one stream, its token stands among the last, after [CLS] and patches."""
-    if ("query", "image") in matrices:
-        return matrices["query", "image"][query]
-    return matrices["image", "image"][query - queries][1:-queries]
 
 
 @pytest.mark.parametrize("label", [0, 1])
