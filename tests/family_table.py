@@ -1,6 +1,7 @@
 """What documents say of families, made of the families themselves; run, it is written anew.
 
-README has a table of the classes that mmx explains, docs/add-a-family.md a list of every field of a family's table.
+README has a table of the classes that mmx explains, docs/families.md what is read of each, docs/add-a-family.md a list
+of every field of a family's table.
 """
 
 import re
@@ -13,8 +14,8 @@ from types import ModuleType
 from mmx import schedule
 from mmx.checkpoints.catalog import ClassEntry, classes
 from mmx.cli.fields import option_of
-from mmx.families import _scores, base
-from mmx.registry import module_names
+from mmx.families import base
+from mmx.registry import load_module, module_names
 
 REPOSITORY = Path(__file__).parents[1]
 _HEAD = ("`transformers` class", "what it does", "is asked with", "relevance of", "checkpoints, such as")
@@ -38,7 +39,7 @@ def _row(one: ClassEntry) -> tuple[str, ...]:
 
 def field_list() -> str:
     """What each class of a table is, and its fields, as their docstrings have it; but for those of checkpoints."""
-    return "\n".join(line for module in (base, _scores, schedule) for one in _tables(module) for line in _told(one))
+    return "\n".join(line for module in (base, schedule) for one in _tables(module) for line in _told(one))
 
 
 def _tables(module: ModuleType) -> Iterator[type]:
@@ -66,8 +67,20 @@ def _argument(field: Field) -> str:
     return field.name if value is MISSING and field.default_factory is MISSING else f"{field.name}=..."
 
 
+def chapters() -> str:
+    """What each file of families says of them, under the names of its classes."""
+    told = []
+    for name in module_names("families"):
+        module = load_module("families", name)
+        found = module.FAMILY if isinstance(module.FAMILY, tuple) else (module.FAMILY,)
+        names = ", ".join(f"`{one}`" for family in found for one in family.architectures)
+        told.append(f"### {names}\n\n{(module.__doc__ or '').strip()}\n")
+    return "\n".join(told)
+
+
 WRITTEN: Mapping[Path, tuple[str, Callable[[], str]]] = {
-    REPOSITORY / "README.md": ("families", table), REPOSITORY / "docs" / "add-a-family.md": ("fields", field_list)}
+    REPOSITORY / "README.md": ("families", table), REPOSITORY / "docs" / "families.md": ("chapters", chapters),
+    REPOSITORY / "docs" / "add-a-family.md": ("fields", field_list)}
 """Document → what it has, between two comments, and what makes that."""
 
 

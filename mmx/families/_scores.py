@@ -91,7 +91,7 @@ class Tokens:
     """
 
     kind: ClassVar[str] = "tokens"
-    does: ClassVar[str] = "writes answers"
+    does: ClassVar[str] = "answers questions in words of its own"
     takes: ClassVar[frozenset[str]] = frozenset({"targets", "answer"})
     choices: ClassVar[str] = "target says which words of the answer are explained"
 

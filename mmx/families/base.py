@@ -249,7 +249,8 @@ class Family:
     @property
     def does(self) -> str:
         """What such a model does, in a few words."""
-        return "answers questions" if self.needs == "question" else self.score.does
+        chooses = self.needs == "question" and isinstance(self.score, Labelled)
+        return "answers questions" if chooses else self.score.does
 
     def parts(self, stream: str) -> tuple[Part, ...]:
         return self.tokens.get(stream, (Part(stream),))
