@@ -22,9 +22,9 @@ class Places:
         """The same where each entry is as many as it has windows."""
         if windows is None:
             return self
-        each = range(windows.count)
-        index = self.index[:, None] * windows.count + torch.tensor(each, device=self.index.device)
-        return Places(index.flatten(), tuple(number * windows.count + one for number in self.numbers for one in each))
+        count = windows.count
+        index = self.index[:, None] * count + torch.arange(count, device=self.index.device)
+        return Places(index.flatten(), tuple(number * count + one for number in self.numbers for one in range(count)))
 
     @cached_property
     def turns(self) -> tuple[int, ...]:

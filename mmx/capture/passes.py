@@ -111,7 +111,7 @@ def run_forward(network: nn.Module, schedule: Schedule, graph_roots: Sequence[st
     mixed = record.of_sites(schedule, windows)
     device = next(iter(mixed.values())).reached.device
     return ForwardPass(mixed, outputs, rules,
-                       {link: link.into(network, given).to(device) for link in links_of(schedule)})
+                       {link: link.into(network, given).to(device, non_blocking=True) for link in links_of(schedule)})
 
 
 def capture_items(passed: ForwardPass, schedule: Schedule, chosen: Chosen, readouts: tuple[Readout, ...], *,
@@ -195,9 +195,10 @@ def _gradients_of_one_batch(scores: Float[Tensor, " items"], places: Places, mix
                                 allow_unused=True, retain_graph=keep_graph) if inside else ()
 
     def of_items(site: Site, gradient: Tensor) -> Tensor:
-        within = places.within(mixed[site].windows)
+        windows = mixed[site].windows
+        within = places.within(windows)
         if count > 1:
-            return gradient[within.turn_index, within.index]
+            return gradient[places.turn_index.repeat_interleave(windows.count if windows else 1), within.index]
         return gradient if within.are_all(len(gradient)) else gradient[within.index]
 
     return {site: of_items(site, gradient) for site, gradient in zip(inside, found, strict=True)

@@ -24,9 +24,9 @@ class Windows:
         if not torch.equal(flat[order], torch.arange(self.size)):
             raise CaptureError(f"The windows of {self.size} tokens do not have each of them once.",
                                "The family's file describes another model.")
-        self._tokens = torch.where(real, tokens, self.size).flatten().to(device)
-        self._order = order.to(device)
-        self._real = None if bool(real.all()) else real.to(device)
+        self._tokens = torch.where(real, tokens, self.size).flatten().to(device, non_blocking=True)
+        self._order = order.to(device, non_blocking=True)
+        self._real = None if bool(real.all()) else real.to(device, non_blocking=True)
 
     def split(self, rows: Shaped[Tensor, "items k {self.size}"]) -> Shaped[Tensor, "windows k {self.width}"]:
         """What belongs to the tokens, for each window of each item; 0 for padding."""

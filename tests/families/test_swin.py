@@ -253,36 +253,31 @@ def test_a_batch_is_what_each_is_alone(swin: Tiny) -> None:
 
 
 @torch.no_grad()
-def looking_for(model: Model, bright: Tensor) -> Model:
+def looking_for(swin: Tiny, bright: Tensor) -> Model:
     """One that attends to a patch of these pixels, (3, 4, 4), and not to black ones; later layers move nothing."""
-    model = deepcopy(model)
+    model = deepcopy(swin.model)
     base = model.network.base_model
-    block = base.encoder.layers[0].blocks[0]
+    (_, first), *later = blocks_of(model.network)
     seen, black = (base.embeddings(one[None])[0][0, 0] for one in (bright, torch.zeros_like(bright)))
-    attention = block.attention
-    if hasattr(attention, "self"):
-        query, key = attention.self.query, attention.self.key
-        attention.self.logit_scale.fill_(3)
-        attention.self.continuous_position_bias_mlp[-1].weight.zero_()
-    else:  # it attends to what is normalised
-        query, key = attention.q_proj, attention.k_proj
-        seen, black = block.layernorm_before(seen), block.layernorm_before(black)
-        attention.relative_position_bias.relative_position_bias_table.zero_()
-        key.bias.zero_()
-    for _, other in list(blocks_of(model.network))[1:]:
-        values = other.attention.self.value if hasattr(attention, "self") else other.attention.v_proj
-        values.weight.zero_()
-        values.bias.zero_()
-    query.weight.zero_()
-    query.bias.fill_(1)
-    key.weight.copy_((seen - black).expand_as(key.weight))
+    if swin.name == "tiny_swin":  # which attends to what is normalised
+        seen, black = first.layernorm_before(seen), first.layernorm_before(black)
+    for name, weights in first.attention.named_parameters():
+        if any(one in name for one in ("position_bias", "q_proj", "query", "k_proj.bias", "key.bias")):
+            weights.fill_(name.endswith(("q_proj.bias", "query.bias")))
+        elif "logit_scale" in name:
+            weights.fill_(3)
+        elif any(one in name for one in ("k_proj", "key")):
+            weights.copy_((seen - black).expand_as(weights))
+    for _, block in later:
+        for name, weights in block.attention.named_parameters():
+            weights.mul_(not any(one in name for one in ("v_proj", "value")))
     return model
 
 
 def test_a_bright_patch_is_found_where_it_is(swin: Tiny) -> None:
     """By the class whose score it raises most: in the middle of a window, at a seam, and at the edge."""
     bright = torch.ones(3, 4, 4, dtype=torch.float64)
-    model = looking_for(swin.model, bright)
+    model = looking_for(swin, bright)
     blank = torch.zeros(1, 3, 48, 48, dtype=torch.float64)
     before = model.network(blank).logits
     for row, column in ((1, 1), (2, 3), (5, 6), (11, 10), (0, 9)):
