@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -96,16 +95,11 @@ def in_full(windows: Tensor, numbers: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Dense:
-    """Whole maps of each stage with their gradients, and the matrices between stages."""
+    """Whole maps of each stage, what eq. 5 makes of them, and the matrices between stages."""
 
     maps: list[list[Tensor]]
-    gradients: list[list[Tensor]]
+    fused: list[list[Tensor]]
     links: list[Tensor]
-
-    @cached_property
-    def fused(self) -> list[list[Tensor]]:
-        return [[dense_fuse(map_[0], gradient[0]) for map_, gradient in zip(*stage, strict=True)]
-                for stage in zip(self.maps, self.gradients, strict=True)]
 
     def walked(self, start: int = 0) -> Tensor:
         """R of the last stage's tokens over the patches; without the layers before the start."""
@@ -156,11 +150,12 @@ def dense(tiny: Tiny, inputs: dict[str, Tensor], target: int) -> Dense:
     found = torch.autograd.grad(score, seen)
     stages, sides = len(network.base_model.encoder.layers), [-(-side // 4) for side in inputs["pixel_values"].shape[2:]]
     maps: list[list[Tensor]] = [[] for _ in range(stages)]
-    gradients: list[list[Tensor]] = [[] for _ in range(stages)]
+    fused: list[list[Tensor]] = [[] for _ in range(stages)]
     for (stage, block), map_, gradient in zip(blocks_of(network), seen, found, strict=True):
         numbers = window_numbers(block, *(-(-side // 2**stage) for side in sides))
         maps[stage].append(in_full(map_.detach(), numbers))
-        gradients[stage].append(in_full(gradient, numbers))
+        windows = [dense_fuse(one, slope) for one, slope in zip(map_.detach(), gradient, strict=True)]
+        fused[stage].append(in_full(torch.stack(windows)[:, None], numbers)[0, 0])
     links = []
     for stage, layer in enumerate(network.base_model.encoder.layers[:-1]):
         rows, columns = (-(-side // 2**stage) for side in sides)
@@ -171,7 +166,7 @@ def dense(tiny: Tiny, inputs: dict[str, Tensor], target: int) -> Dense:
             for one in made_of:
                 link[row, one] = 1 / len(made_of)
         links.append(link)
-    return Dense(maps, gradients, links)
+    return Dense(maps, fused, links)
 
 
 def mean(matrix: Tensor) -> Tensor:
