@@ -3,7 +3,6 @@
 pytest --runslow tests/cli/test_full_size.py     (3 GB of disk for a while, 7 GB of memory; 12 minutes on one core)
 """
 
-import gzip
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -13,9 +12,9 @@ import pytest
 import torch
 from cli_outcome import Command, elements, labels
 from frcnn_folder import full_settings, write_detector
+from real_tokenizers import write_bert_tokenizer, write_clip_tokenizer
 from torch import nn
 from transformers import (
-    BertTokenizer,
     BitImageProcessor,
     BlipConfig,
     BlipForImageTextRetrieval,
@@ -23,7 +22,6 @@ from transformers import (
     CLIPConfig,
     CLIPImageProcessor,
     CLIPModel,
-    CLIPTokenizer,
     DetrConfig,
     DetrForObjectDetection,
     DetrImageProcessor,
@@ -49,7 +47,6 @@ from transformers import (
 
 pytestmark = pytest.mark.slow
 
-MERGES = 49152 - 256 - 2
 SIZES_MB = {"lxmert": 856, "visual_bert": 455, "detr-50": 167, "detr-101": 243, "clip-b32": 605, "clip-b16": 599,
             "clip-l14": 1711, "vit-b16": 346, "deit-b16": 346, "deit-ti16": 23, "dinov2-b14": 353,
             "dinov2-registers-b14": 353, "vilt-b32": 470, "siglip-b16": 813, "blip-itm-b16": 895}
@@ -100,11 +97,6 @@ def write_vqa(real: Path, folder: Path, name: str) -> None:
         shutil.copy(real / "vocab" / "bert-base-uncased-vocab.txt", folder / "vocab.txt")
     else:
         write_bert_tokenizer(real, folder)
-
-
-def write_bert_tokenizer(real: Path, folder: Path) -> None:
-    vocabulary = (real / "vocab" / "bert-base-uncased-vocab.txt").read_text().splitlines()
-    BertTokenizer(vocab={piece: i for i, piece in enumerate(vocabulary)}).save_pretrained(folder)
 
 
 def checked(mmx: Command, folder: Path, *arguments: object) -> None:
@@ -180,18 +172,6 @@ def test_clip(mmx: Command, real: Path, folder: Path, name: str, patch: int, lar
     pictures = sorted((real / "images" / "reference" / "CLIP").iterdir())[:3]
     outcome = mmx("explain", *pictures, "--text", "a zebra", "--text", "an elephant", "--model", folder, "--quiet")
     assert (outcome.code, outcome.err) == (0, "")
-
-
-def write_clip_tokenizer(real: Path, folder: Path) -> None:
-    """OpenAI's own vocabulary: bytes, bytes that end a word, then what merges make."""
-    shown = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    letters = [*map(chr, shown), *(chr(256 + number) for number in range(256 - len(shown)))]
-    lines = gzip.decompress((real / "vocab" / "bpe_simple_vocab_16e6.txt.gz").read_bytes()).decode().split("\n")
-    merges = lines[1:MERGES + 1]
-    pieces = [*letters, *(f"{letter}</w>" for letter in letters), *(line.replace(" ", "") for line in merges),
-              "<|startoftext|>", "<|endoftext|>"]
-    CLIPTokenizer(vocab={piece: number for number, piece in enumerate(pieces)},
-                  merges=[tuple(line.split()) for line in merges], model_max_length=77).save_pretrained(folder)
 
 
 VITS: dict[str, Callable[[], ViTConfig]] = {
