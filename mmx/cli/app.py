@@ -41,8 +41,8 @@ class Commands(Root):
                     "the order of their relevance."),
         "compare": ("mmx.cli.compare:compare", "Put finished runs of 'mmx perturb' into one table and one figure."),
         "segment": ("mmx.cli.segment:segment", "Score masks made of a detector's relevance against COCO annotations."),
-        "models": ("mmx.cli.models:models_app", "List the checkpoints that mmx knows, fetch one ('pull'), or look one "
-                   "over, your own too ('check')."),
+        "models": ("mmx.cli.models:models_app", "List what mmx explains and the checkpoints that it knows, fetch one, "
+                   "look one over, or draft a new family."),
         "shapes": ("mmx.cli.shapes:shapes_app", "The drawn world that the shipped checkpoints know.")}
 
 

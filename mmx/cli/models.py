@@ -42,7 +42,7 @@ _SIGNS = {True: "works", False: "fails", None: "note"}
 
 @models_app.callback()
 def models(context: typer.Context, as_json: JsonFlag = False, debug: Debug = False) -> None:
-    """List what mmx explains and the checkpoints that it knows, fetch one ('pull'), or look one over ('check')."""
+    """List what mmx explains and the checkpoints that it knows, fetch one, look one over, or draft a new family."""
     if context.invoked_subcommand is not None:
         return
     from mmx.cli.model_list import listed, print_list
@@ -140,7 +140,7 @@ def new(
     A small random network of the class runs once; nothing is fetched. What is left to say stands after "TODO:".
     docs/add-a-family.md goes on from there.
 
-    mmx models new DeiTForImageClassification --out deit.py
+    mmx models new PvtForImageClassification --out pvt.py
     """
     from mmx.cli.lazy_imports import without_collector
     from mmx.errors import UsageError, shown_path
