@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from cli_outcome import Command
 
+from mmx.checkpoints.families import all_families
 from mmx.families.base import Family
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "add-a-family.md").read_text(encoding="utf-8")
 TABLE, CHECKPOINT, CALCULATION = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 [OFFER] = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+OTHERS = all_families()
 DRAFTED, *TRIED = [shlex.split(line)[1:] for line in re.findall(r"^mmx .*", PAGE, re.MULTILINE)]
 
 
@@ -24,12 +26,15 @@ def run(code: str) -> dict[str, Any]:
     return found
 
 
+def taken(monkeypatch: pytest.MonkeyPatch, family: Family) -> Family:
+    monkeypatch.setattr("mmx.checkpoints.families.all_families", lambda: (("vit_msn", family), *OTHERS))
+    return family
+
+
 @pytest.fixture(autouse=True)
 def family(monkeypatch: pytest.MonkeyPatch) -> Family:
     """The page's own, in the place of whatever mmx has."""
-    found = run(TABLE)["FAMILY"]
-    monkeypatch.setattr("mmx.checkpoints.families.all_families", lambda: (("vit_msn", found),))
-    return found
+    return taken(monkeypatch, run(TABLE)["FAMILY"])
 
 
 def test_its_draft_is_its_table(mmx: Command, family: Family) -> None:
@@ -58,8 +63,7 @@ def test_its_checkpoint_holds_before_every_check_that_it_names(mmx: Command) -> 
 
 def test_its_calculation_notices_another_row(mmx: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     run(CHECKPOINT)
-    other = run(TABLE.replace('Read("image")', 'Read("image", row=1)'))["FAMILY"]
-    monkeypatch.setattr("mmx.checkpoints.families.all_families", lambda: (("vit_msn", other),))
+    taken(monkeypatch, run(TABLE.replace('Read("image")', 'Read("image", row=1)'))["FAMILY"])
     with pytest.raises(AssertionError, match="not close"):
         run(CALCULATION)
 
