@@ -95,6 +95,14 @@ def test_regions_and_modules_that_are_called_twice_are_seen(small: Callable[...,
     assert 'roots=("lxmert.embeddings", "lxmert.encoder.visn_fc")' in text
 
 
+def test_maps_that_a_class_gives_away_only_where_it_is_asked_for_them_are_seen(small: Callable[..., None]) -> None:
+    small(backbone_config=ResNetConfig(**_BACKBONE), d_model=16, encoder_ffn_dim=16, decoder_ffn_dim=16,
+          encoder_attention_heads=2, decoder_attention_heads=2)
+    text = draft("TableTransformerForObjectDetection")
+    assert 'arguments={"output_attentions": True},' in text
+    assert '("encoder_attn", "query", "image")' in text
+
+
 def test_questions_stand_where_nothing_is_known(small: Callable[..., None]) -> None:
     small(embed_dim=8, depths=[1, 1], num_heads=[1, 2], image_size=28, patch_size=2, window_size=7)
     text = draft("SwinForImageClassification")

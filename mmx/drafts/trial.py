@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,13 +36,16 @@ class Trial:
     """What a forward did.
 
     Attributes:
-        unread: modules with a softmax whose map none of their modules gives.
+        unread: modules with a softmax whose map none of their modules gives; `maps_left`: whether any softmax is left.
         outputs: name → what the model gave, where that is a tensor.
+        arguments: what the forward was asked for beside its inputs.
     """
 
     seen: list[Seen] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
+    maps_left: bool = False
     outputs: Mapping[str, Tensor] = field(default_factory=dict)
+    arguments: Mapping[str, bool] = field(default_factory=dict)
     _given: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     _left: list[tuple[str, tuple[Tensor, ...]]] = field(default_factory=list)
     _left_before: dict[str, int] = field(default_factory=dict)
@@ -78,7 +81,7 @@ class _Watching(TorchFunctionMode):
         if func is SDPA:
             _, _, rows, cols = mixed_by_sdpa(output, *args, **(kwargs or {})).shape
             self.found(self.inside[-1], rows, cols)
-        elif func in _SOFTMAX and output.dim() == 4:
+        elif func in _SOFTMAX and output.dim() >= 3:
             self.maps.append((self.inside[-1], output))
         return output
 
@@ -97,20 +100,32 @@ class _Watching(TorchFunctionMode):
         self.inside.pop()
         self.trial._left.append((name, tensors_in(output)))
         map_ = output[1] if isinstance(output, tuple) and len(output) > 1 else output
-        waiting = [place for place, (_, made) in enumerate(self.maps) if isinstance(map_, Tensor) and _same(made, map_)]
+        if not isinstance(map_, Tensor) or map_.dim() != 4:
+            return
+        waiting = [place for place, (_, made) in enumerate(self.maps) if _same(made, map_)]
         for place in waiting[:1]:
-            _, made = self.maps.pop(place)
-            self.found(name, *made.shape[2:])
+            self.maps.pop(place)
+            self.found(name, *map_.shape[2:])
 
 
 def tried(network: PreTrainedModel, inputs: Mapping[str, Tensor]) -> Trial:
-    """Raises MmxError where the forward fails."""
-    trial = Trial()
+    """As the class gives more maps: by itself, or asked for them. Raises MmxError where the forward fails."""
+    first = _tried(network, inputs, {})
+    if not first.maps_left:
+        return first
+    with suppress(MmxError):
+        return max(first, _tried(network, inputs, {"output_attentions": True}), key=lambda one: len(one.seen))
+    return first
+
+
+def _tried(network: PreTrainedModel, inputs: Mapping[str, Tensor], arguments: Mapping[str, bool]) -> Trial:
+    trial = Trial(arguments=arguments)
     watching = _Watching(trial)
     with torch.no_grad(), _hooked(network, watching), watching:
-        output = _forward(network, inputs)
+        output = _forward(network, {**inputs, **arguments})
     trial.outputs = {name: value for name, value in output.items() if isinstance(value, Tensor)}
-    trial.unread = list(dict.fromkeys(name for name, _ in watching.maps))
+    trial.maps_left = bool(watching.maps)
+    trial.unread = list(dict.fromkeys(name for name, made in watching.maps if made.dim() == 4))
     return trial
 
 
@@ -157,7 +172,7 @@ def layer_around(name: str) -> str | None:
     return ".".join(parts[:numbers[-1] + 1]) if numbers else None
 
 
-def _forward(network: PreTrainedModel, inputs: Mapping[str, Tensor]) -> Any:
+def _forward(network: PreTrainedModel, inputs: Mapping[str, Tensor | bool]) -> Any:
     modules = [module for module in network.modules() if isinstance(module, nn.MultiheadAttention)]
     try:
         with mixing_by_sdpa(network, modules):

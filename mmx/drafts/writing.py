@@ -83,6 +83,9 @@ def _body(name: str, built: Built, given: Tried, trial: Trial, streams: Streams)
     if outputs:
         yield f"    outputs=lambda found, network, inputs: {{{outputs[0]}"
         yield from (f"                                            {one}" for one in outputs[1:])
+    if trial.arguments:
+        told = ", ".join(f'"{argument}": {value}' for argument, value in trial.arguments.items())
+        yield f"    arguments={{{told}}},"
     yield from (f"    {TODO}{asked}" for asked in _left(trial, streams))
 
 
