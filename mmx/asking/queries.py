@@ -28,6 +28,8 @@ class Keep:
 
 class QueriesAsked(Asking):
     noun: ClassVar = "detection"
+    threshold: ClassVar[float] = DEFAULT_THRESHOLD
+    """Where none is asked for."""
 
     @property
     def unit(self) -> Unit:
@@ -51,7 +53,7 @@ class QueriesAsked(Asking):
                                  "Give threshold or query.")
             return replace(asked, queries=tuple(dict.fromkeys(map(self._checked_query, asked.queries))),
                            class_name=name)
-        threshold = DEFAULT_THRESHOLD if asked.threshold is None else asked.threshold
+        threshold = self.threshold if asked.threshold is None else asked.threshold
         return replace(asked, threshold=threshold, class_name=name)
 
     def counts(self, asked: Asked) -> bool:

@@ -23,7 +23,12 @@ class OfOwnTexts:
 
 
 class TextQueriesAsked(QueriesAsked):
-    """The texts are the classes of the picture that they are asked about."""
+    """The texts are the classes of the picture that they are asked about.
+
+    Scores of things that are there are often below a half: the threshold is the one of transformers' post-processing.
+    """
+
+    threshold = 0.1
 
     def names(self, asked: Asked) -> Sequence[str]:
         return asked.texts

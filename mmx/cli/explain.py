@@ -74,7 +74,8 @@ def explain(
         help="Of a model that matches pictures and texts: a text; may be repeated.")] = None,
     threshold: Annotated[float | None, typer.Option(
         "--threshold", metavar="SHARE", rich_help_panel=ASKED,
-        help="Of a model that finds objects: explain detections surer than this (default 0.5).")] = None,
+        help="Of a model that finds objects: explain detections surer than this (default 0.5; "
+        "0.1 of what --text names).")] = None,
     query: Annotated[list[int] | None, typer.Option(
         "--query", metavar="N", rich_help_panel=ASKED,
         help="Instead of --threshold: explain this object query; may be repeated.")] = None,

@@ -201,7 +201,8 @@ class Model:
                 Of one that writes its answer: words of it, their numbers, or "all" for the whole; by default each.
             answer: of a model that writes its answers: the one that is explained, in the place of its own.
             text: of a model that matches pictures and texts: the texts.
-            threshold: of a model that finds objects: detections surer than this are explained (default 0.5).
+            threshold: of a model that finds objects: detections surer than this are explained (default 0.5, or
+                0.1 of what texts name).
             query: these object queries instead, however sure they are.
             class_name: detections of this class only; with `query`, what speaks for it there.
             start_layer, start_layer_text: see `attribute`.

@@ -101,7 +101,7 @@ def told_score(one: Item | Prediction) -> str:
 
 
 DEFAULT_THRESHOLD = 0.5
-"""Of detections, where none is asked for."""
+"""Of detections of a detector's own classes, where none is asked for."""
 
 
 @dataclass(frozen=True)
