@@ -81,18 +81,18 @@ class QueriesAsked(Asking):
             target = Each([target or Keep()] * len(logits))
         if not isinstance(target, Each):
             target = _each(target, logits.shape)
-        items: list[Tensor] = []
+        found: list[tuple[Tensor, Tensor]] = []
         for sample, one in enumerate(target.of_each):
             if isinstance(one, Keep):
                 kept = kept_queries(outputs["logits"][sample], one, self.unit)
-                pairs = torch.stack([kept, best[sample, kept]], 1)
+                found.append((kept, best[sample, kept]))
             else:
                 pairs = torch.tensor([(query, _PREDICTED if label is None else label) for query, label in one],
                                      dtype=torch.long, device=logits.device).reshape(-1, 2)
-                queries, classes = pairs.unbind(1)
-                pairs = torch.stack([queries, torch.where(classes == _PREDICTED, best[sample, queries], classes)], 1)
-            items.append(torch.cat([torch.full_like(pairs[:, :1], sample), pairs], 1))
-        samples, queries, classes = torch.cat(items).unbind(1)
+                own, named = pairs.unbind(1)
+                found.append((own, torch.where(named == _PREDICTED, best[sample, own], named)))
+        queries, classes = (torch.cat(several) for several in zip(*found, strict=True))
+        samples = torch.cat([torch.full_like(own, sample) for sample, (own, _) in enumerate(found)])
         return Chosen(logits[samples, queries, classes], samples, positions=queries, targets=classes)
 
     def answer(self, outputs: Outputs, chosen: Chosen, batch: Batch, picture: int) -> Answer:

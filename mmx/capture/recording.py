@@ -161,13 +161,14 @@ def _explained(network: nn.Module, attentions: Iterable[nn.Module]) -> Iterator[
 def mixing_by_sdpa(network: nn.Module, attentions: Iterable[nn.Module]) -> Iterator[None]:
     """Classes of transformers that can mix by SDPA do so inside, and PyTorch's own modules among `attentions` too."""
     configs: list[tuple[Any, str, Any]] = [
-        (config, config._attn_implementation, module._supports_sdpa) for module in network.modules()
-        if (config := getattr(module, "config", None)) is not None and hasattr(module, "_supports_sdpa")]
+        (config, config._attn_implementation, getattr(module, "_supports_sdpa", None)) for module in network.modules()
+        if hasattr(config := getattr(module, "config", None), "_attn_implementation")]
     opened = [(module, vars(module).get("forward")) for module in attentions
               if isinstance(module, nn.MultiheadAttention)]
     try:
         for config, before, can in configs:  # a config hands it on to those inside it, which come after it
-            config._attn_implementation = "sdpa" if can else before
+            if can is not None:
+                config._attn_implementation = "sdpa" if can else before
         for module, _ in opened:
             module.forward = partial(attention_of_heads, module)  # type: ignore[method-assign]
         yield

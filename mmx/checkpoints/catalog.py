@@ -146,8 +146,8 @@ def defaults() -> list[Default]:
 def default_for(asked: Iterable[str]) -> Default:
     """By the fields of `Asked` that are given; what none of them chooses is asked of a picture alone."""
     given = {*asked, ""}
-    chosen = next(field for field in _WORDS if field in given)
-    return next(one for one in defaults() if chosen in one.fields)
+    by_field = {field: one for one in defaults() for field in one.fields}
+    return next(by_field[field] for field in _WORDS if field in given and field in by_field)
 
 
 def default_model(config_folder: str, own: str) -> tuple[str, str | None]:

@@ -148,7 +148,7 @@ def weight_files(name: str, folder: Path) -> list[Path]:
 def _shards(index: Path) -> set[str]:
     found = read_json(index)
     named = found.get("weight_map") if isinstance(found, dict) else None
-    if not isinstance(named, dict) or not all(isinstance(shard, str) for shard in named.values()):
+    if not isinstance(named, dict) or not named or not all(isinstance(shard, str) for shard in named.values()):
         raise CheckpointError(f"{shown_path(index)} has no weight_map of file names.", SAVE_ANEW)
     return set(named.values())
 

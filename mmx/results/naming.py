@@ -34,10 +34,10 @@ def plain_name(name: str) -> str:
 
 def _words_of(asked: Asked) -> str:
     """Readable, and with a hash where reading it does not give what was asked."""
-    parts = [("", asked.question or "", "?"), ("answer-", asked.answer or "", ""),
-             *(("", text, "") for text in asked.texts),
+    parts = [("", asked.question or "", "?"), *(("", text, "") for text in asked.texts),
              *(("target-", str(target), "") for target in asked.targets), ("class-", asked.class_name or "", ""),
-             *(("query-", str(query), "") for query in asked.queries)]
+             *(("query-", str(query), "") for query in asked.queries),
+             *([] if asked.answer is None else [("answer-", asked.answer, "")])]
     named = [(f"{kind}{_hyphenated(text)}", _hyphenated(text).replace("-", " ") + ending == text)
              for kind, text, ending in parts if text]
     if asked.threshold not in (None, DEFAULT_THRESHOLD):

@@ -15,7 +15,8 @@ WORDS = ("", "-1", "\udcff\udcfe", " ", "0", "nan", "1e999", "9" * 400, "x" * 50
          "a,b", ",", "[red]", "%s{x}", "\u202e", "\x1b[31m", "https://example.org/x", "~", "*")
 BASES = {"explain": ("explain", "scene.png", "--model", "{vit}"), "draw": ("draw", "scene.json"),
          "compare": ("compare", "one", "two"), "models check": ("models", "check", "{vit}"),
-         "models pull": ("models", "pull", "{vit}"), "demo": ("demo", "--model", "nosuch"),
+         "models pull": ("models", "pull", "{vit}"), "models new": ("models", "new", "ViTForImageClassification"),
+         "demo": ("demo", "--model", "nosuch"),
          "perturb": ("perturb", "--model", "{lxmert}", "-n", "1", "--no-cache", "-m", "random", "--modality", "text"),
          "segment": ("segment", "--model", "{detr}", "--images", ".", "--annotations", "scene.json"),
          "shapes evaluate": ("shapes", "evaluate", "--model", "nosuch"),

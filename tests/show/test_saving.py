@@ -138,7 +138,7 @@ def test_png_holds_the_same_pixels(size: tuple[int, int]) -> None:
 def test_png_is_not_much_larger_than_pillows(answer) -> None:
     image, theirs = answer().to_image(), BytesIO()
     image.save(theirs, "PNG")
-    assert len(png_bytes(image)) < 1.3 * len(theirs.getvalue())
+    assert len(png_bytes(image)) < 1.5 * len(theirs.getvalue())
 
 
 def test_methods_draw_and_save_themselves_together(mixed: Explanation, tmp_path: Path) -> None:
