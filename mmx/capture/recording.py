@@ -160,20 +160,22 @@ def _explained(network: nn.Module, attentions: Iterable[nn.Module]) -> Iterator[
 @contextmanager
 def mixing_by_sdpa(network: nn.Module, attentions: Iterable[nn.Module]) -> Iterator[None]:
     """Classes of transformers that can mix by SDPA do so inside, and PyTorch's own modules among `attentions` too."""
-    configs: list[tuple[Any, str, Any]] = [
-        (config, config._attn_implementation, getattr(module, "_supports_sdpa", None)) for module in network.modules()
-        if hasattr(config := getattr(module, "config", None), "_attn_implementation")]
+    configs: dict[int, tuple[Any, str, list[bool]]] = {}  # a config hands it on to those inside it, which come after it
+    for module in network.modules():
+        if (config := getattr(module, "config", None)) is not None and hasattr(config, "_attn_implementation"):
+            *_, can = configs.setdefault(id(config), (config, config._attn_implementation, []))
+            can += [module._supports_sdpa] if hasattr(module, "_supports_sdpa") else []
     opened = [(module, vars(module).get("forward")) for module in attentions
               if isinstance(module, nn.MultiheadAttention)]
     try:
-        for config, before, can in configs:  # a config hands it on to those inside it, which come after it
-            if can is not None:
-                config._attn_implementation = "sdpa" if can else before
+        for config, before, can in configs.values():
+            if can:
+                config._attn_implementation = "sdpa" if all(can) else before
         for module, _ in opened:
             module.forward = partial(attention_of_heads, module)  # type: ignore[method-assign]
         yield
     finally:
-        for config, before, _ in configs:
+        for config, before, _ in configs.values():
             config._attn_implementation = before
         for module, own in opened:
             del module.forward
