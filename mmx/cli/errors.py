@@ -1,6 +1,7 @@
 """Every exception in words that a user can act on."""
 
 from copy import copy
+from errno import ENOSPC
 
 from mmx.cli.fields import with_options
 from mmx.errors import Interrupted, MmxError, UsageError
@@ -36,6 +37,8 @@ def _in_words(error: Exception) -> MmxError:
         return MmxError("There is not enough memory.", "Try a smaller --batch-size, or --device cpu.")
     if isinstance(error, OSError) and error.filename is not None:
         return MmxError(f"{error.filename}: {error.strerror}.")
+    if isinstance(error, OSError) and error.errno == ENOSPC:
+        return MmxError(f"{error.strerror}.", "Make room, or print elsewhere.")
     reason = f"{type(error).__name__}: {error}".rstrip(": .")
     return MmxError(f"{reason}.", "This is a fault of mmx; --debug shows where it is.")
 

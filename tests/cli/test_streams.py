@@ -111,7 +111,8 @@ def test_a_reader_that_goes_away_stops_no_work(ask: Command, picture: Path, tmp_
     assert len(list((tmp_path / "out").iterdir())) == 4
 
 
-@pytest.mark.parametrize("command", [("models",), ("models", "--json"), ("explain", "scene.png", "-q", "red?")])
+@pytest.mark.parametrize("command", [("models",), ("models", "--json"), ("explain", "scene.png", "-q", "red?"),
+                                     ("--help",), ("explain", "--help")])
 def test_a_full_disk_behind_stdout(mmx: Command, tiny_lxmert: Path, picture: Path, monkeypatch: pytest.MonkeyPatch,
                                    command: tuple[str, ...]) -> None:
     monkeypatch.setenv("MMX_MODEL", str(tiny_lxmert))
@@ -119,7 +120,8 @@ def test_a_full_disk_behind_stdout(mmx: Command, tiny_lxmert: Path, picture: Pat
         monkeypatch.setattr(sys, "stdout", stdout)
         outcome = mmx(*command)
     assert outcome.code == 1
-    assert outcome.err.splitlines()[-1].startswith("error: Nothing can be printed: No space left on device.")
+    assert outcome.err.splitlines()[-1].removeprefix("error: Nothing can be printed: ").removeprefix("error: ") == (
+        "No space left on device. Make room, or print elsewhere.")
 
 
 def test_a_reader_of_a_list_that_goes_away(mmx: Command, monkeypatch: pytest.MonkeyPatch) -> None:
