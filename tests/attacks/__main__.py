@@ -52,7 +52,7 @@ def _about(file: Path) -> str:
 def main() -> int:
     tally = Tally()
     files = [str(HERE / name) for name in sys.argv[1:]] or [str(HERE)]
-    code = pytest.main([*files, "--runslow", "-q"], plugins=[tally])
+    code = pytest.main([*files, "--runslow", "-q", "-n", "auto", "--dist", "load"], plugins=[tally])
     text = DOCS.read_text(encoding="utf-8")
     made = table(tally, text)
     DOCS.write_text(re.sub(f"{BEGIN}.*?{END}", lambda _: BEGIN + made + END, text, flags=re.DOTALL), encoding="utf-8")
