@@ -26,7 +26,7 @@ def all_families() -> tuple[tuple[str, Family], ...]:
 def architectures_of(config: Any) -> list[str]:
     """The names of the classes that a config says it was saved from."""
     named = getattr(config, "architectures", None) or ()
-    return [named] if isinstance(named, str) else list(named)
+    return [one for one in ([named] if isinstance(named, str) else named) if one != ""]
 
 
 def family_of(config: Any, name: str) -> tuple[str, Family, str]:

@@ -12,6 +12,11 @@ KNOWN = [one for _, family in all_families() for one in family.architectures]
 LONGEST = 500
 
 
+def test_a_class_without_a_name_is_none() -> None:
+    config = SimpleNamespace(model_type="vit", architectures=[""])
+    assert family_of(config, "it")[2] == "ViTForImageClassification"
+
+
 def said(model_type: str, *architectures: str) -> str:
     config = SimpleNamespace(model_type=model_type, architectures=list(architectures) or None)
     with pytest.raises(UsageError) as caught:
