@@ -167,7 +167,8 @@ def test_a_document_that_lacks_something_is_refused_in_one_line(name: str) -> No
     (("elements", "text", 0, "kind"), "sounds"), (("items", 0, "box_xyxy_px"), [1, 2, 3]),
     (("items", 0, "box_xyxy_px"), ["a", 1, 2, 3]), (("elements", "image", 0, "regions"), 1),
     (("predictions", 0), {"index": 1}),
-    (("elements",), []), (("items", 0, "scores"), 1),
+    (("elements",), []), (("items", 0, "scores"), 1), (("elements", "image", 0, "image"), 1),
+    (("elements", "image", 0, "image"), 10**30),
     (("elements", "text", 0, "tokens", 1, "span"), [0]),
     (("items", 0, "scores", "text"), [1.0, 2.0]),
     (("items", 0, "scores", "text"), ["a", "b", "c", "d"])])

@@ -177,6 +177,10 @@ class Explanation:
             dict(document["left_out"]), dict(document["versions"]), tuple(document["notes"]))
         for item in (*found.items, *found.others):
             found.blocks(item)
+        known = (found.elements, *(item.elements for item in (*found.items, *found.others)))
+        for element in (one for elements in known for several in elements.values() for one in several):
+            if not isinstance(element, Words) and element.picture not in range(len(pictures)):
+                raise ValueError(f"{element.kind} are of image {element.picture}, and there are {len(pictures)}")
         return found
 
     def to_json(self) -> bytes:
