@@ -3,9 +3,11 @@
 Each tower runs once over its own batch, as in CLIP. By default only the last layer of each tower is read; 0 reads all.
 """
 
+from dataclasses import replace
 from typing import Any
 
-from mmx.families.base import Checkpoint, Family, Pairs, Part, Pixels, Read, Tensors, Text, layers
+from mmx.families.base import Checkpoint, Pixels, Tensors
+from mmx.families.clip import FAMILY as CLIP
 
 
 def _outputs(found: Any, network: Any, inputs: Tensors) -> Tensors:
@@ -14,19 +16,11 @@ def _outputs(found: Any, network: Any, inputs: Tensors) -> Tensors:
     return {"logits": found.logits_per_image, "scale": network.logit_scale.exp(), "ends": ends}
 
 
-FAMILY = Family(
+FAMILY = replace(
+    CLIP,
     architectures=("MetaClip2Model",),
     model_type="metaclip_2",
-    score=Pairs(),
-    inputs=(Pixels(config="vision_config"),
-            Text(ask="texts", names=("input_ids",), config="text_config", until="ends")),
-    schedule=lambda config: (
-        *layers("vision_model.encoder.layers.{}.self_attn", "image", config.vision_config.num_hidden_layers),
-        *layers("text_model.encoder.layers.{}.self_attn", "text", config.text_config.num_hidden_layers)),
-    roots=("vision_model.pre_layrnorm", "text_model.embeddings"),
-    tokens={"image": (Part("cls", 1), Part("image"))},
-    reads=(Read("image"), Read("text", lambda inputs, outputs: outputs["ends"])),
-    start_layers={"image": -1, "text": -1},
+    inputs=(Pixels(config="vision_config"), CLIP.inputs[1]),
     outputs=_outputs,
     checkpoints=(Checkpoint("facebook/metaclip-2-worldwide-huge-quickgelu", "photographs (captions worldwide)", 7435,
                             "CC-BY-NC-4.0"),),
