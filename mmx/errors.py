@@ -29,6 +29,11 @@ def plural(noun: str) -> str:
     return f"{noun}es" if noun.endswith("s") else f"{noun}s"
 
 
+def one_of(noun: str) -> str:
+    """ "a class", "an answer"."""
+    return f"{'an' if noun[:1] in tuple('AEIOUaeiou') else 'a'} {noun}"
+
+
 _FIELD = re.compile(r"`([a-z_]+)=([^`]*)`")
 
 

@@ -33,9 +33,9 @@ def run(network: nn.Module, family: Family, inputs: Inputs) -> Outputs:
     """
     inputs = family.completed(inputs)
     arguments = {**family.arguments, **_resizing(family, network.config, inputs)}
-    with family.around(network) if family.around else nullcontext(), _answering(network, family.answers) as answered:
+    with family.around(network) if family.around else nullcontext(), _outputs_of(network, family.output_of) as inside:
         found = _forward(network, inputs, arguments)
-    found = answered[-1] if answered else found
+    found = inside[-1] if inside else found
     outputs = family.outputs(found, network, inputs)
     if not torch.isfinite(outputs["logits"]).all():
         raise _not_finite(network, inputs, outputs["logits"].dtype)
@@ -57,7 +57,7 @@ def _forward(network: nn.Module, inputs: Inputs, arguments: Mapping[str, Any]) -
 
 
 @contextmanager
-def _answering(network: nn.Module, module: str) -> Iterator[list[Any]]:
+def _outputs_of(network: nn.Module, module: str) -> Iterator[list[Any]]:
     """The outputs of a module of the network, if one is named."""
     found: list[Any] = []
     handles = [network.get_submodule(module).register_forward_hook(

@@ -8,7 +8,7 @@ from torch import Tensor
 from mmx.arrays import Float
 from mmx.asking.base import RUNNERS_UP, Answer, Asking, Batch, Each, choose_classes, index_of
 from mmx.capture import Chosen, Outputs
-from mmx.errors import UsageError, plural, unknown_choice
+from mmx.errors import UsageError, one_of, plural, unknown_choice
 from mmx.families.base import UNIT_OF_PROBLEM
 from mmx.results import Asked, Item, Prediction, Unit
 
@@ -68,9 +68,8 @@ class ClassesAsked(Asking):
             raise UsageError(f"'{text}' names several {plural(self.noun)}: {named}.", "Give the number of one.")
         index = matching[0] if matching else index_of(target, labels)
         if index is None:
-            one = f"{'an' if self.noun[0] in 'aeiou' else 'a'} {self.noun}"
-            raise unknown_choice(f"'{text}' is not {one} of {self.subject.name}.", text, plural(self.noun), labels,
-                                 _SHOWN)
+            raise unknown_choice(f"'{text}' is not {one_of(self.noun)} of {self.subject.name}.", text,
+                                 plural(self.noun), labels, _SHOWN)
         return index
 
 

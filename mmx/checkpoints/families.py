@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from mmx.checkpoints.refused import refusal
-from mmx.errors import CheckpointError, UsageError, plural, shown_value
+from mmx.errors import CheckpointError, UsageError, one_of, plural, shown_value
 from mmx.families.base import UNIT_OF_PROBLEM, Classes, Family, Labelled, Pixels, Queries, Regions
 from mmx.registry import offered, offered_names
 
@@ -42,7 +42,7 @@ def family_of(config: Any, name: str) -> tuple[str, Family, str]:
             return *found, architecture
     for architecture in named:
         if (refused := refusal(architecture)) is not None:
-            raise UsageError(f"{name} is {_one(architecture)}, which cannot be explained: it {refused.reason}.",
+            raise UsageError(f"{name} is {one_of(architecture)}, which cannot be explained: it {refused.reason}.",
                              f"Load another, such as {published_for(refused.instead)}.")
     alike = tuple((key, family) for key, family in all_families() if family.model_type == config.model_type)
     if alike and not named:
@@ -54,10 +54,6 @@ def family_of_architecture(architecture: str) -> tuple[str, Family] | None:
     return next(((key, family) for key, family in all_families() if architecture in family.architectures), None)
 
 
-def _one(architecture: str) -> str:
-    return f"{'an' if architecture[0] in 'AEIOU' else 'a'} {architecture}"
-
-
 def published_for(field: str) -> str:
     """The published checkpoint that is named to who asks by this field of `Asked`."""
     return next(one.name for _, family in all_families() for one in family.checkpoints
@@ -66,7 +62,7 @@ def published_for(field: str) -> str:
 
 def _unexplained(name: str, model_type: object, architecture: str | None, alike: Sequence[Family]) -> UsageError:
     """The error for a class without a family, with those that come nearest: of its type, or with the same task."""
-    what = f"is of model type '{model_type}'" if architecture is None else f"is {_one(architecture)}"
+    what = f"is of model type '{model_type}'" if architecture is None else f"is {one_of(architecture)}"
     own = ", ".join(one for family in alike for one in family.architectures)
     return UsageError(f"{name} {what}, which mmx has no family for.",
                       f"It explains: {own}." if own else _nearest(architecture or ""))

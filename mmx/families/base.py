@@ -213,7 +213,7 @@ class Family:
         tokens: what the tokens of a stream are, in order; a stream that is absent is one part of its own name.
         start_layers: by stream, the first layer that is read where none is asked for; -1 is the last one. A stream
             that is absent is read from its first layer on, and nothing else can be asked.
-        answers: the module whose output is read in the place of the model's, where that has less.
+        output_of: the module whose output is read in the place of the model's, where that has less.
         outputs: what is read of the model's output; given that output, the network and the inputs.
         arguments: further arguments of forward.
         around: held while the model runs, given the network.
@@ -232,7 +232,7 @@ class Family:
     tokens: Mapping[str, tuple[Part, ...]] = field(default_factory=dict)
     model_type: str = ""
     start_layers: Mapping[str, int] = field(default_factory=dict)
-    answers: str = ""
+    output_of: str = ""
     outputs: Callable[[Any, Any, Tensors], Tensors] = lambda found, network, inputs: {"logits": found.logits}
     arguments: Mapping[str, Any] = field(default_factory=dict)
     around: Callable[[Any], AbstractContextManager[Any]] | None = None

@@ -51,7 +51,7 @@ _VQA = Family(
     roots=("vision_model.embeddings", "text_encoder.embeddings", "text_decoder.bert.embeddings"),
     tokens=_RETRIEVAL.tokens,
     reads=(Read("answer", row=None),),
-    answers="text_decoder",
+    output_of="text_decoder",
     outputs=lambda found, network, inputs: {"logits": found.logits, "ids": inputs["decoder_input_ids"]},
     checkpoints=(Checkpoint("Salesforce/blip-vqa-base", "photographs (VQA v2)", 1538, _BSD),),
 )
