@@ -1,6 +1,6 @@
 """What detectors' tests ask of a class's own eager forward."""
 
-from family_checks import Inputs, with_maps
+from family_checks import Inputs, own_forward
 from torch import Tensor
 
 from mmx.model import Model
@@ -9,12 +9,7 @@ from mmx.schedule import Site, sites_of
 
 def stock(model: Model, inputs: Inputs) -> tuple[Tensor, dict[Site, Tensor]]:
     """Logits and maps of the class's own eager forward, in the graph."""
-    model.network.requires_grad_(True)
-    try:
-        with with_maps(model.network):
-            found = model.network(**inputs, output_attentions=True)
-    finally:
-        model.network.requires_grad_(False)
+    found = own_forward(model, inputs)
     maps = found.attentions if "attentions" in found else [*found.encoder_attentions, *(
         map_ for both in zip(found.decoder_attentions, found.cross_attentions, strict=True) for map_ in both)]
     return found.logits, dict(zip(sites_of(model.family.schedule(model.network.config)), maps, strict=True))

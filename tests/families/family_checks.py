@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,6 +44,16 @@ def with_maps(network: PreTrainedModel) -> Iterator[None]:
     finally:
         for config, before in configs:  # a backbone may know no other than the one that it has
             config._attn_implementation = before
+
+
+def own_forward(model: Model, inputs: Inputs) -> Any:
+    """What the class's own eager forward gives, with its maps, in the graph."""
+    model.network.requires_grad_(True)
+    try:
+        with with_maps(model.network):
+            return model.network(**inputs, output_attentions=True)
+    finally:
+        model.network.requires_grad_(False)
 
 
 @contextmanager

@@ -10,8 +10,8 @@ from family_checks import (
     assert_left_alone,
     assert_same_items,
     close,
+    own_forward,
     picture,
-    with_maps,
 )
 from torch import Tensor
 
@@ -52,12 +52,7 @@ def halves(model: Model, matrix: Tensor) -> Tensor:
 
 
 def stock(model: Model, inputs: dict[str, Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
-    model.network.requires_grad_(True)
-    try:
-        with with_maps(model.network):
-            found = model.network(**inputs, output_attentions=True)
-    finally:
-        model.network.requires_grad_(False)
+    found = own_forward(model, inputs)
     return found.logits, found.attentions
 
 

@@ -14,8 +14,8 @@ from family_checks import (
     assert_same_item,
     assert_same_items,
     close,
+    own_forward,
     picture,
-    with_maps,
 )
 from torch import Tensor
 
@@ -49,12 +49,7 @@ def inputs(owl: Model) -> Inputs:
 
 def stock(model: Model, inputs: Inputs) -> tuple[Tensor, dict[str, tuple[Tensor, ...]]]:
     """Logits, and the maps of both towers, of the class's own eager forward."""
-    model.network.requires_grad_(True)
-    try:
-        with with_maps(model.network):
-            found = model.network(**inputs, output_attentions=True)
-    finally:
-        model.network.requires_grad_(False)
+    found = own_forward(model, inputs)
     return found.logits, {"image": found.vision_model_output.attentions, "text": found.text_model_output.attentions}
 
 
