@@ -25,12 +25,22 @@ _WORD_START = "\u2581"
 """What sentencepiece has for a space."""
 
 
-class TextEncoder(Encoder):
-    about = "tokenizer"
+class TokenEncoder(Encoder):
+    """Whatever the checkpoint's tokenizer makes tokens of."""
 
     @cached_property
     def tokenizer(self) -> Any:
         return load_tokenizer(self.context.source, self.context.given.processor)
+
+    def located(self, prepared: Prepared, inputs: Inputs, outputs: Outputs, sample: int) -> Located:
+        """Without what its batch padded it by."""
+        [words] = prepared.elements
+        shown = torch.arange(inputs[self.declared.names[0]].shape[1]) < len(words)
+        return Located(self.part, prepared.elements, shown, prepared.notes)
+
+
+class TextEncoder(TokenEncoder):
+    about = "tokenizer"
 
     @property
     def beside(self) -> dict[str, str]:
@@ -115,12 +125,6 @@ class TextEncoder(Encoder):
     @property
     def _types(self) -> bool:
         return "token_type_ids" in self.declared.names
-
-    def located(self, prepared: Prepared, inputs: Inputs, outputs: Outputs, sample: int) -> Located:
-        """Without what its batch padded it by."""
-        [words] = prepared.elements
-        shown = torch.arange(inputs[self.declared.names[0]].shape[1]) < len(words)
-        return Located(self.part, prepared.elements, shown, prepared.notes)
 
     def noise(self, generator: torch.Generator) -> dict[str, Shaped[Tensor, "1 ..."]]:
         config = config_at(self.context.config, self.declared.config)

@@ -1,17 +1,14 @@
 """Answers that a model writes: its own, token after token, or one that is given."""
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from mmx.arrays import Shaped
-from mmx.capture import Outputs
-from mmx.checkpoints.loading import load_tokenizer
-from mmx.elements.base import Encoder, Located, Prepared
-from mmx.elements.text import tokens_of
+from mmx.elements.base import Prepared
+from mmx.elements.text import TokenEncoder, tokens_of
 from mmx.errors import CheckpointError, UsageError
 from mmx.results import Asked, Token, Words
 from mmx.wiring import Inputs, config_at
@@ -21,12 +18,8 @@ MOST_WRITTEN = 32
 _PLAIN = {"add_special_tokens": False}
 
 
-class WrittenEncoder(Encoder):
+class WrittenEncoder(TokenEncoder):
     about = "answers"
-
-    @cached_property
-    def tokenizer(self) -> Any:
-        return load_tokenizer(self.context.source, self.context.given.processor)
 
     def load(self) -> str:
         for name in (self.declared.start, self.declared.end):
@@ -61,12 +54,6 @@ class WrittenEncoder(Encoder):
         several = [one.tensors[ids] for one in prepared]
         return {ids: torch.nn.utils.rnn.pad_sequence(several, batch_first=True),
                 mask: torch.nn.utils.rnn.pad_sequence([torch.ones_like(one) for one in several], batch_first=True)}
-
-    def located(self, prepared: Prepared, inputs: Inputs, outputs: Outputs, sample: int) -> Located:
-        """Without what its batch padded it by."""
-        [words] = prepared.elements
-        shown = torch.arange(inputs[self.declared.names[0]].shape[1]) < len(words)
-        return Located(self.part, prepared.elements, shown, prepared.notes)
 
     def noise(self, generator: torch.Generator) -> dict[str, Shaped[Tensor, "1 ..."]]:
         ids = torch.randint(self._config.vocab_size - 2, (1, 4), generator=generator)
