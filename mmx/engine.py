@@ -142,7 +142,7 @@ class _Work:
             gradient_sites=_sites(methods, "gradient", self.schedule, family),
             lrp_sites=_sites(methods, "lrp", self.schedule, family), reference=family.reference, keep=self.keep,
             last=last)
-        found = {method.name: self._handed_out(method, captured) for method in methods}
+        found = {method.name: self._handed_out(method, captured, chosen) for method in methods}
         self._check_finite(found)
         return found
 
@@ -153,10 +153,11 @@ class _Work:
             if not good:
                 raise _not_finite(name, stream, self.model)
 
-    def _handed_out(self, method: Method, captured: Capture) -> dict[str, Float[Tensor, "items _tokens"]]:
+    def _handed_out(self, method: Method, captured: Capture,
+                    chosen: Chosen) -> dict[str, Float[Tensor, "items _tokens"]]:
         rows = method.rows(captured)
         found = handed_out(self.model.family, rows, captured.readouts, self.inputs, self.schedule,
-                           self.model.network.config)
+                           self.model.network.config, chosen)
         if not found:
             raise CaptureError(f"{method.name} gives no scores for {self.model.asking.subject.name}.")
         return found

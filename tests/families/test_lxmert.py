@@ -103,7 +103,7 @@ def test_the_answer_is_read_from_the_first_token_whose_own_score_is_left_out() -
     chosen, config = Chosen(torch.zeros(2), torch.tensor([0, 0])), LxmertConfig()
     [readout] = readouts(FAMILY, {}, {}, chosen, {"text": 4, "image": 3}, config)
     assert (readout.stream, readout.index.tolist()) == ("text", [0, 0])
-    scores = handed_out(FAMILY, rows, (readout,), {}, FAMILY.schedule(config), config)
+    scores = handed_out(FAMILY, rows, (readout,), {}, FAMILY.schedule(config), config, chosen)
     assert scores["text"].tolist() == [[0, 1, 1, 1]] * 2
     assert scores["image"].tolist() == [[1, 1, 1]] * 2
     assert rows["text", "text"].all()
