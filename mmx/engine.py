@@ -1,7 +1,8 @@
 """From encoded inputs to raw scores: one forward, then every method on what it left."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -39,8 +40,20 @@ class Described:
         """The sites that are read; see `schedule_from`."""
         return schedule_from(self.family, self.network.config, start_layers, self.asking.subject.name)
 
-    def run(self, inputs: Inputs) -> Outputs:
-        return run(self.network, self.family, inputs)
+    def run(self, inputs: Inputs, target: object = None) -> Outputs:
+        """As much of a forward as it takes to explain the target."""
+        return run(self.network, self.family, inputs, self.asking.arguments(inputs, target))
+
+    def at(self, level: str, unit: str | None = None) -> "Described":
+        """The same where scores of pictures are read at a level of the family's, and tokens explained by a unit."""
+        family = self.family.at(level)
+        if unit is not None and unit != (score := family.score).unit:
+            family = replace(family, score=replace(score, unit=unit))
+        if family is self.family:
+            return self
+        asking = copy(self.asking)
+        asking.score = family.score
+        return replace(self, family=family, asking=asking)
 
 
 @dataclass(frozen=True)
@@ -91,7 +104,7 @@ def attribute(
     family, schedule = model.family, model.schedule(start_layers or {})
     gradient_sites, lrp_sites = (_sites(methods, need, schedule, family) for need in ("gradient", "lrp"))
     rules = RuleMode(family.reference.conserve_in_linear) if lrp_sites else None
-    passed = run_forward(model.network, schedule, family.roots, lambda: model.run(inputs),
+    passed = run_forward(model.network, schedule, family.roots, lambda: model.run(inputs, target),
                          in_graph=bool(gradient_sites or lrp_sites), rules=rules, checkpoint=checkpoint,
                          inputs=inputs)
     chosen = model.asking.choose(passed.outputs, target)

@@ -131,11 +131,15 @@ class Normalized:
         """Which samples have a valid row where eq. 8 is 0/0."""
         return valid.any(dim=1) if self._sums is None else ((self._sums == 0) & valid).any(dim=1)
 
+    def deviation_rows(self, rows: Float[Tensor, "batch k size"]) -> Float[Tensor, "batch k size"]:
+        """rows · (N(R) − I)."""
+        if self._sums is None:
+            return torch.zeros_like(rows)
+        return self._relevance.deviation_rows(rows * self._scale.unsqueeze(-2))
+
     def rows_times(self, rows: Float[Tensor, "batch k size"]) -> Float[Tensor, "batch k size"]:
         """rows · N(R)."""
-        if self._sums is None:
-            return rows
-        return rows + self._relevance.deviation_rows(rows * self._scale.unsqueeze(-2))
+        return rows + self.deviation_rows(rows)
 
     def transposed_times(self, columns: Float[Tensor, "batch size k"]) -> Float[Tensor, "batch size k"]:
         """N(R)ᵀ · columns."""
@@ -189,13 +193,13 @@ class Linked:
     Attributes:
         rows, cols: x, which begins there, and y.
         shares: L, which shares out each token of x among the tokens of y that it is made of.
-        own, crosses: R[y,y] and R[y,·] at the link.
+        own, crosses: R[y,y], or N of it, and R[y,·] at the link.
     """
 
     rows: str
     cols: str
     shares: Matrix
-    own: SelfRelevance
+    own: SelfRelevance | Normalized
     crosses: Mapping[str, CrossRelevance]
 
 
@@ -242,7 +246,8 @@ class Relevance:
     def go_over(self, link: Link, shares: Matrix) -> None:
         """A stream begins with tokens that are made of another's."""
         crosses = {cols: cross for (rows, cols), cross in self.crosses.items() if rows == link.cols}
-        self.links.append(Linked(link.rows, link.cols, shares, self.selves[link.cols], crosses))
+        own = self.selves[link.cols]
+        self.links.append(Linked(link.rows, link.cols, shares, Normalized(own) if link.normalized else own, crosses))
 
 
 def propagate(

@@ -44,11 +44,13 @@ class Link:
     equally among the tokens of `cols` that it is made of, whatever they weigh in it. That is mmx's own definition.
 
     `into` tells the token of `rows` that each of `cols` becomes a part of, (batch or 1, tokens), -1 for none.
+    With `normalized`, N(R) of eq. 8 and 9 stands for R of `cols` at the link, as in eq. 10.
     """
 
     rows: str
     cols: str
     into: Told = field(compare=False)
+    normalized: bool = False
 
 
 Step = tuple[Site, ...] | Link

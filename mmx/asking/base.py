@@ -1,7 +1,7 @@
 """A kind of score: what may be asked, what is explained, and how its result reads. One for each model."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -51,12 +51,14 @@ class Batch:
         samples: which samples are its.
         shown_xyxy_px: the part of it that the model is shown, in its own pixels.
         answers: what the model wrote of it, where it writes.
+        prompts: how many tokens stand before that in the ids that the model is given.
     """
 
     asked: tuple[Asked, ...]
     samples: tuple[tuple[int, ...], ...]
     shown_xyxy_px: tuple[Box, ...]
     answers: tuple[Words, ...] = ()
+    prompts: tuple[int, ...] = ()
 
     @cached_property
     def texts(self) -> tuple[str, ...]:
@@ -140,6 +142,10 @@ class Asking(ABC):
     @abstractmethod
     def target(self, batch: Batch) -> object:
         """What is explained of a batch, in the terms of `choose`."""
+
+    def arguments(self, inputs: Mapping[str, Tensor], target: object) -> Mapping[str, Any]:
+        """Further arguments of a forward in which `target` is explained."""
+        return {}
 
     @abstractmethod
     def choose(self, outputs: Outputs, target: object) -> Chosen:

@@ -1,13 +1,14 @@
 """An answer that the model wrote, or was given: an item is a word of it, or several words in a row."""
 
-from dataclasses import replace
-from typing import ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from mmx.arrays import Float, Int
-from mmx.asking.base import Answer, Asking, Batch, Each
+from mmx.asking.base import Answer, Asking, Batch
 from mmx.capture import Chosen, Outputs
 from mmx.errors import MmxError, UsageError
 from mmx.results import Asked, Item, Prediction, Words, words_in
@@ -15,6 +16,14 @@ from mmx.results import Asked, Item, Prediction, Words, words_in
 Span = tuple[int, int]
 """Tokens of an answer, from the first to before the last."""
 EVERY = "all"
+
+
+@dataclass(frozen=True)
+class Spans:
+    """What is explained, in places of the ids that the model is given: of each sample any number; and its answer."""
+
+    of_each: tuple[tuple[Span, ...], ...]
+    answers: tuple[Span, ...]
 
 
 class TokensAsked(Asking):
@@ -30,55 +39,96 @@ class TokensAsked(Asking):
     def example(self) -> Asked:
         return Asked(answer="a")
 
-    def target(self, batch: Batch) -> object:
-        return Each([_spans(words, asked) for words, asked in zip(batch.answers, batch.asked, strict=True)])
+    def target(self, batch: Batch) -> Spans:
+        found, answers = [], []
+        for place, (words, asked) in enumerate(zip(batch.answers, batch.asked, strict=True)):
+            before = _before(batch, place)
+            found.append(tuple((start + before, stop + before) for start, stop in _spans(words, asked)))
+            answers.append((max(1, before), before + len(words)))
+        return Spans(tuple(found), tuple(answers))
+
+    def arguments(self, inputs: Mapping[str, Tensor], target: object) -> Mapping[str, Any]:
+        """Which logits are made, of a model that can be told."""
+        if not self.score.kept_by:
+            return {}
+        ids = inputs["input_ids"]
+        return {self.score.kept_by: torch.arange(*self._kept(target, *ids.shape), device=ids.device)}
 
     def choose(self, outputs: Outputs, target: object) -> Chosen:
-        """`target`: the place of a token in the answer's ids, explained by its logit; or (start, stop), tokens that
-        are explained by the sum of their log-probabilities; or a list of them. None is the whole answer.
+        """`target`: the place of a token in the ids, explained by its logit (or log-probability, as the score says); or
+        (start, stop), tokens that are explained by the sum of their log-probabilities; or a list of them. None is the
+        whole answer, or behind a prompt the last token.
         """
         logits, ids = outputs["logits"], outputs["ids"]
         batch, length = ids.shape
-        items = _items(target, batch, length)
+        items, first = self._items(target, batch, length), self._first(outputs, target)
         samples, starts, stops = torch.tensor(items, dtype=torch.long, device=ids.device).reshape(-1, 3).unbind(1)
-        places = torch.arange(length - 1, device=ids.device)
-        read = (places >= starts[:, None] - 1) & (places < stops[:, None] - 1)
-        weights = torch.nn.functional.pad(read, (0, 1)).to(logits.dtype)
-        each = _each_token(logits, ids)
-        alone = stops - starts == 1
-        scores = torch.where(alone, each["logit"][samples, starts - 1],
-                             torch.where(read, each["log"][samples], 0).sum(dim=1))
-        several = any(stop - start > 1 for _, start, stop in items)
-        return Chosen(scores, samples, positions=starts - 1, targets=starts, weights=weights if several else None)
+        alone = [stop - start == 1 and self.score.unit == "logit" for _, start, stop in items]
+        before, next_ids = _each_token(logits, ids, first)
+        scores = before[samples, starts - 1 - first].gather(1, next_ids[samples, starts - 1 - first, None]).squeeze(1)
+        if not all(alone):
+            places = torch.arange(first, first + before.shape[1], device=ids.device)
+            read = (places >= starts[:, None] - 1) & (places < stops[:, None] - 1)
+            summed = torch.where(read, _logs(before, next_ids)[samples], 0).sum(dim=1)
+            scores = torch.where(torch.tensor(alone, device=ids.device), scores, summed)
+        weights = None
+        if any(stop - start > 1 for _, start, stop in items):
+            places = torch.arange(length, device=ids.device)
+            weights = ((places >= starts[:, None] - 1) & (places < stops[:, None] - 1)).to(logits.dtype)
+        return Chosen(scores, samples, positions=starts - 1, targets=starts, weights=weights)
 
     def answer(self, outputs: Outputs, chosen: Chosen, batch: Batch, picture: int) -> Answer:
-        [sample], words = batch.samples[picture], batch.answers[picture]
-        logs = _each_token(outputs["logits"][sample:sample + 1].float(), outputs["ids"][sample:sample + 1])["log"][0]
+        [sample], words, before = batch.samples[picture], batch.answers[picture], _before(batch, picture)
+        first = self._first(outputs, self.target(batch))
+        logs = _logs(*_each_token(outputs["logits"][sample:sample + 1].float(), outputs["ids"][sample:sample + 1],
+                                  first))[0]
         places = (chosen.samples == sample).nonzero().flatten().tolist()
-        items = []
+        here, items = before - 1 - first, []
         for place, (start, stop) in zip(places, _spans(words, batch.asked[picture]), strict=True):
-            share, text = float(logs[start - 1:stop - 1].sum().exp()), _text(words, start, stop)
-            items.append((place, Item(self.noun, 0 if text == words.text else start, text, share, "softmax")))
-        whole = float(logs[:len(words) - 1].sum().exp())
+            share, text = float(logs[start + here:stop + here].sum().exp()), _text(words, start, stop)
+            index = 0 if text == words.text else start + (before > 0)
+            items.append((place, Item(self.noun, index, text, share, "softmax")))
+        whole = float(logs[max(1, before) - 1 - first:len(words) + here].sum().exp())
         return Answer(tuple(items), (Prediction(0, words.text, whole, "softmax"),))
 
+    def _first(self, outputs: Outputs, target: object) -> int:
+        """The first token for which there are logits."""
+        whole = outputs["logits"].shape[1] == outputs["ids"].shape[1]
+        return 0 if whole else self._kept(target, *outputs["ids"].shape)[0]
 
-def _each_token(logits: Float[Tensor, "batch tokens vocabulary"],
-                ids: Int[Tensor, "batch tokens"]) -> dict[str, Float[Tensor, "batch _but_the_first"]]:
-    """The logit and the log-probability of each token but the first, out of the place before it."""
-    before, next_ids = logits[:, :-1], ids[:, 1:, None]
-    found = before.gather(2, next_ids).squeeze(2)
-    return {"logit": found, "log": found - before.logsumexp(dim=2)}
+    def _kept(self, target: object, batch: int, length: int) -> Span:
+        """The tokens for which logits are needed."""
+        spans = target.answers if isinstance(target, Spans) else [
+            (start, stop) for _, start, stop in self._items(target, batch, length)]
+        return min(start for start, _ in spans) - 1, max(stop for _, stop in spans) - 1
+
+    def _items(self, target: object, batch: int, length: int) -> list[tuple[int, int, int]]:
+        """(sample, start, stop) of each item."""
+        if isinstance(target, Spans):
+            return [(sample, *span) for sample, spans in enumerate(target.of_each) for span in spans]
+        of_all = ((length - 1 if self.score.prompted else 1), length) if target is None else target
+        several = of_all if isinstance(of_all, list) else [of_all] * batch
+        if batch > 1 and len(several) != batch:
+            raise UsageError(f"{len(several)} targets were given for {batch} samples.", "Give one, or one for each.")
+        return [(sample if batch > 1 else 0, *_checked(one, length)) for sample, one in enumerate(several)]
 
 
-def _items(target: object, batch: int, length: int) -> list[tuple[int, int, int]]:
-    """(sample, start, stop) of each item."""
-    if isinstance(target, Each):
-        return [(sample, *span) for sample, spans in enumerate(target.of_each) for span in spans]
-    several = target if isinstance(target, list) else [(1, length) if target is None else target] * batch
-    if batch > 1 and len(several) != batch:
-        raise UsageError(f"{len(several)} targets were given for {batch} samples.", "Give one, or one for each.")
-    return [(sample if batch > 1 else 0, *_checked(one, length)) for sample, one in enumerate(several)]
+def _before(batch: Batch, picture: int) -> int:
+    """How many tokens of a prompt stand before an answer."""
+    return batch.prompts[picture] if batch.prompts else 0
+
+
+def _each_token(logits: Float[Tensor, "batch tokens vocabulary"], ids: Int[Tensor, "batch _tokens"],
+                first: int) -> tuple[Float[Tensor, "batch _fewer vocabulary"], Int[Tensor, "batch _fewer"]]:
+    """Logits, those of the `first` token the first, and the tokens that follow: as far as any does."""
+    next_ids = ids[:, first + 1:first + 1 + logits.shape[1]]
+    return logits[:, :next_ids.shape[1]], next_ids
+
+
+def _logs(logits: Float[Tensor, "batch tokens vocabulary"],
+          ids: Int[Tensor, "batch tokens"]) -> Float[Tensor, "batch tokens"]:
+    """The log-probability of each token."""
+    return logits.gather(2, ids.unsqueeze(2)).squeeze(2) - logits.logsumexp(dim=2)
 
 
 def _checked(target: object, length: int) -> Span:

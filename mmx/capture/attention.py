@@ -4,12 +4,13 @@ Classes that mix by SDPA make no map: its query and key are kept, and rows are m
 with a softmax of their own make theirs anyway: it is kept beside the values that it is multiplied with.
 """
 
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 from torch.overrides import TorchFunctionMode
 
 from mmx.arrays import Float, Shaped
@@ -32,6 +33,7 @@ class Mixed:
         mask: True where a row may look, or what is added; over all heads and rows where these axes are 1.
         causal: no row looks behind its own place.
         windows: where tokens attend to their own window alone: each is an entry of the batch.
+        outputs: of each call, where every window was one of its own: `output` is what they gave, put together.
     """
 
     query: Float[Tensor, "batch heads rows width"] | None = None
@@ -43,6 +45,7 @@ class Mixed:
     causal: bool = False
     scale: float = 1.0
     windows: Windows | None = None
+    outputs: tuple[Float[Tensor, "1 heads _rows _width"], ...] = ()
 
     @property
     def tokens(self) -> tuple[int, int]:
@@ -76,7 +79,9 @@ class Mixed:
             assert self.key is not None
             map_ = self.map_rows(slice(0, rows), of_all_heads(self.key, heads))
         output = self.output.detach()
-        apart = (map_.detach() @ of_all_heads(self.value.detach(), heads) - output).abs().max()
+        apart = (map_.detach() @ of_all_heads(self.value.detach(), heads) - output).abs()
+        real = None if self.windows is None else self.windows.valid(None, len(apart) // self.windows.count)
+        apart = apart.max() if real is None else (apart * real[:, None, :, None]).max()
         return float(apart / output.abs().max().clamp(min=torch.finfo(output.dtype).tiny))
 
     @property
@@ -86,6 +91,11 @@ class Mixed:
         assert found is not None
         return found
 
+    @property
+    def in_graph(self) -> tuple[Tensor, ...]:
+        """The same as it is in the graph: of every call."""
+        return self.outputs or (self.reached,)
+
 
 def mixed_by_sdpa(output: Tensor, query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None,
                   dropout_p: float = 0.0, is_causal: bool = False, scale: float | None = None,
@@ -94,6 +104,26 @@ def mixed_by_sdpa(output: Tensor, query: Tensor, key: Tensor, value: Tensor, att
     mask = attn_mask if attn_mask is None else attn_mask[(None,) * (4 - attn_mask.dim())]
     return Mixed(query, key, value, output, mask=mask, causal=is_causal,
                  scale=query.shape[-1]**-0.5 if scale is None else scale)
+
+
+def in_windows_of_their_own(calls: Sequence[Mixed]) -> Mixed:
+    """Several calls of one attention, each for one window of one sample, as a batch of windows of one width."""
+    width = max(one.shape[2] for one in calls)
+
+    def together(name: str) -> Tensor:
+        return joined_calls([getattr(one, name).detach() for one in calls], width)
+
+    real = torch.tensor([one.shape[2] for one in calls], device=calls[0].reached.device)
+    mask = torch.arange(width, device=real.device) < real[:, None]
+    return Mixed(together("query"), together("key"), together("value"), together("output"),
+                 mask=None if mask.all() else mask[:, None, None], scale=calls[0].scale,
+                 outputs=tuple(one.reached for one in calls))
+
+
+def joined_calls(values: Sequence[Float[Tensor, "*turns 1 heads _rows any"]],
+                 width: int) -> Float[Tensor, "*turns calls heads {width} any"]:
+    """What calls gave, each padded to one number of rows."""
+    return torch.cat([pad(one, (0, 0, 0, width - one.shape[-2])) for one in values], dim=-4)
 
 
 def of_all_heads(values: Float[Tensor, "batch _heads *rest"], heads: int) -> Float[Tensor, "batch {heads} *rest"]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mmx.arrays import Bool, Float, Int, Shaped
-from mmx.capture.attention import Mixed
+from mmx.capture.attention import Mixed, joined_calls
 from mmx.capture.choice import Chosen, Places, Readout
 from mmx.capture.folding import Fold, Folded
 from mmx.capture.lrp import RuleMode
@@ -152,7 +152,8 @@ def capture_items(passed: ForwardPass, schedule: Schedule, chosen: Chosen, reado
 
 def _outside_the_graph(mixed: Mixed) -> Mixed:
     values = {one.name: getattr(mixed, one.name) for one in fields(mixed)}
-    return replace(mixed, **{name: value.detach() for name, value in values.items() if isinstance(value, Tensor)})
+    return replace(mixed, outputs=(), **{name: value.detach() for name, value in values.items()
+                                         if isinstance(value, Tensor)})
 
 
 def gradients(chosen: Chosen, mixed: Mapping[Site, Mixed], *, last: bool = False,
@@ -190,9 +191,11 @@ def _gradients_of_one_batch(scores: Float[Tensor, " items"], places: Places, mix
     weights = torch.ones_like(scores)
     if count > 1:
         weights = (places.turn_index == torch.arange(count, device=scores.device)[:, None]).to(scores.dtype)
-    inside = {site: one.reached for site, one in mixed.items() if one.reached.requires_grad}
-    found = torch.autograd.grad(scores, list(inside.values()), weights, is_grads_batched=count > 1,
-                                allow_unused=True, retain_graph=keep_graph) if inside else ()
+    inside = {site: one.in_graph for site, one in mixed.items() if one.in_graph[0].requires_grad}
+    each = iter(torch.autograd.grad(scores, [one for several in inside.values() for one in several], weights,
+                                    is_grads_batched=count > 1, allow_unused=True,
+                                    retain_graph=keep_graph) if inside else ())
+    found = {site: [next(each) for _ in several] for site, several in inside.items()}
 
     def of_items(site: Site, gradient: Tensor) -> Tensor:
         windows = mixed[site].windows
@@ -201,5 +204,5 @@ def _gradients_of_one_batch(scores: Float[Tensor, " items"], places: Places, mix
             return gradient[places.turn_index.repeat_interleave(windows.count if windows else 1), within.index]
         return gradient if within.are_all(len(gradient)) else gradient[within.index]
 
-    return {site: of_items(site, gradient) for site, gradient in zip(inside, found, strict=True)
-            if gradient is not None}
+    return {site: of_items(site, gradients[0] if len(gradients) == 1 else joined_calls(gradients, mixed[site].shape[2]))
+            for site, gradients in found.items() if gradients[0] is not None}

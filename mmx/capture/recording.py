@@ -18,7 +18,7 @@ from torch.utils.checkpoint import checkpoint as run_again
 from torch.utils.hooks import RemovableHandle
 
 from mmx.arrays import Bool, Float, Int, Shaped
-from mmx.capture.attention import SDPA, Mixed, Watching
+from mmx.capture.attention import SDPA, Mixed, Watching, in_windows_of_their_own
 from mmx.capture.windows import Windows
 from mmx.errors import CaptureError
 from mmx.schedule import Schedule, Site, sites_of
@@ -84,6 +84,8 @@ class Recording:
 
     def _one(self, site: Site) -> Mixed:
         found = self._found[site.module]
+        if site.windows is not None and len(found) > 1:
+            return in_windows_of_their_own([one for one in found if isinstance(one, Mixed)])
         one = found[site.call] if len(found) > site.call else None
         if isinstance(one, Mixed):
             return one

@@ -87,13 +87,23 @@ class Queries:
 @dataclass(frozen=True)
 class Tokens:
     """A logit for each token that may follow each one of an answer, (batch, tokens, vocabulary); "ids" (batch, tokens)
-    are those of the answer: token p of them is scored at p - 1.
+    are those of the answer, or of a prompt and the answer: token p of them is scored at p - 1.
+
+    Attributes:
+        prompted: whether a prompt stands before the answer. Where nobody says what is the answer, it is the last token,
+            and else all tokens behind the first.
+        kept_by: forward's argument that says for which tokens it gives logits, where it has one: for a long prompt and
+            a large vocabulary all of them would be the largest tensor.
+        unit: a single token is explained by its "logit", or by its log-probability, "logprob".
     """
 
     kind: ClassVar[str] = "tokens"
     does: ClassVar[str] = "answers questions in words of its own"
     takes: ClassVar[frozenset[str]] = frozenset({"targets", "answer"})
     choices: ClassVar[str] = "target says which words of the answer are explained"
+    prompted: bool = False
+    kept_by: str = ""
+    unit: str = "logit"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ or a tuple of them where several classes are alike.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mmx.families._inputs import FORMER_END, Input, PatchedPixels, Pixels, Regions, Text, Written
@@ -23,12 +23,12 @@ from mmx.families._scores import (
     Tokens,
 )
 from mmx.reference import Reference
-from mmx.schedule import Schedule, Site, Step
+from mmx.schedule import Link, Schedule, Site, Step, Told
 
 __all__ = [
-    "FORMER_END", "UNIT_OF_PROBLEM", "Checkpoint", "Classes", "Family", "Input", "Labelled", "Matches", "Names",
-    "Pairs", "Part", "PatchedPixels", "Pixels", "Queries", "Read", "Regions", "Score", "Tensors", "Text", "TextQueries",
-    "Tokens", "Written", "layers"]
+    "FORMER_END", "LEVELS", "TOKENS", "UNIT_OF_PROBLEM", "Checkpoint", "Classes", "Family", "Input", "Labelled",
+    "Matches", "Names", "Pairs", "Part", "PatchedPixels", "Pixels", "Queries", "Read", "Regions", "Score", "Tensors",
+    "Text", "TextQueries", "Tokens", "Tower", "Written", "layers"]
 
 Tensors = Mapping[str, Any]
 """name → tensor, batched: what a model's forward takes, or what is read of its output"""
@@ -73,6 +73,28 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Tower:
+    """The vision tower that the image tokens of a language model come out of: "image", a stream of its own.
+
+    Attributes:
+        schedule: its sites; a picture in tiles is one stream whose tiles are windows.
+        roots: as of `Family`.
+        into: the token of the language model's stream that each of its tokens becomes a part of; see `Link`.
+        tokens: the parts of its stream.
+    """
+
+    schedule: Callable[[Any], Schedule]
+    roots: tuple[str, ...]
+    into: Told
+    tokens: tuple[Part, ...] = (Part("image"),)
+
+
+TOKENS, TOWER, TOWER_NORMALIZED = LEVELS = ("tokens", "tower", "tower-normalized")
+"""Where scores of pictures are read: at a language model's image tokens; carried back through the tower they come out
+of to its patches; the same by N(R) of eq. 8 and 9 in the place of the tower's R."""
+
+
+@dataclass(frozen=True)
 class Family:
     """One kind of model, on its unmodified `transformers` classes.
 
@@ -85,6 +107,7 @@ class Family:
         roots: modules at whose output the gradient starts, or "module:argument".
         reads: the rows that explain a score.
         tokens: what the tokens of a stream are, in order; a stream that is absent is one part of its own name.
+        tower: of a language model that is shown pictures, what its image tokens come out of.
         start_layers: by stream, the first layer that is read where none is asked for; -1 is the last one. A stream
             that is absent is read from its first layer on, and nothing else can be asked.
         output_of: the module whose output is read in the place of the model's, where that has less.
@@ -105,6 +128,7 @@ class Family:
     reads: tuple[Read, ...]
     tokens: Mapping[str, tuple[Part, ...]] = field(default_factory=dict)
     model_type: str = ""
+    tower: Tower | None = None
     start_layers: Mapping[str, int] = field(default_factory=dict)
     output_of: str = ""
     outputs: Callable[[Any, Any, Tensors], Tensors] = lambda found, network, inputs: {"logits": found.logits}
@@ -126,10 +150,23 @@ class Family:
         chooses = self.needs == "question" and isinstance(self.score, Labelled)
         return "answers questions" if chooses else self.score.does
 
+    def at(self, level: str) -> "Family":
+        """The same where scores of pictures are read at one of `LEVELS`; all but the first take a tower."""
+        if level == TOKENS:
+            return self
+        assert self.tower is not None
+        tower, [stream] = self.tower, {read.stream for read in self.reads}
+        joint = tuple(replace(part, name="image tokens") if part.name == "image" else part
+                      for part in self.parts(stream))
+        link = Link(stream, "image", tower.into, normalized=level == TOWER_NORMALIZED)
+        return replace(self, roots=tower.roots, tokens={**self.tokens, stream: joint, "image": tower.tokens},
+                       schedule=lambda config: (*tower.schedule(config), link, *self.schedule(config)))
+
     def parts(self, stream: str) -> tuple[Part, ...]:
         return self.tokens.get(stream, (Part(stream),))
 
 
-def layers(module: str, stream: str, count: int, cols: str | None = None) -> Iterator[Step]:
+def layers(module: str, stream: str, count: int, cols: str | None = None,
+           windows: Told | None = None) -> Iterator[Step]:
     """A stack of attention layers, one step each: "encoder.layer.{}.attention", with the layer's number for {}."""
-    return ((Site(module.format(i), stream, cols or stream),) for i in range(count))
+    return ((Site(module.format(i), stream, cols or stream, windows=windows),) for i in range(count))

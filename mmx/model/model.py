@@ -20,7 +20,7 @@ from mmx.elements.labels import Labels
 from mmx.elements.written import WrittenEncoder
 from mmx.engine import Described, attribute
 from mmx.errors import UsageError
-from mmx.families.base import Family, Labelled, Pixels, Regions, Text
+from mmx.families.base import TOKENS, Family, Labelled, Pixels, Regions, Text
 from mmx.images import Source, open_picture
 from mmx.methods import Method, get_method
 from mmx.model.batching import Group, Job, Parts
@@ -116,8 +116,8 @@ class Model:
         return twin
 
     def attribute(self, inputs: Inputs, method: str = "relevance", target: object = None, *,
-                  start_layer: int | None = None,
-                  start_layer_text: int | None = None) -> dict[str, Float[Tensor, "rows _tokens"]]:
+                  start_layer: int | None = None, start_layer_text: int | None = None, level: str = TOKENS,
+                  score: str | None = None) -> dict[str, Float[Tensor, "rows _tokens"]]:
         """Raw scores for encoded inputs, {"text": (rows, tokens), "image": (rows, regions)}, finite and unscaled.
 
         Args:
@@ -130,12 +130,15 @@ class Model:
                 reference counts it.
             start_layer, start_layer_text: where the family allows it: the first layer of the image tower and of the
                 text tower that is read; -1 is the last one alone, which is the default for CLIP, and 0 reads all.
+            level: of a language model that is shown pictures, where their scores are read: at its image "tokens"; at
+                the patches of its vision "tower", to which they are carried back; or so by N(R), "tower-normalized".
+            score: of a model that writes: a single token is explained by its "logit" or by its "logprob".
 
         Raises:
             UsageError: there is no such method, target or layer.
             CaptureError: the method cannot run on this model.
         """
-        found = attribute(self.described, self.to_model(inputs), [get_method(method)], target,
+        found = attribute(self.described.at(level, score), self.to_model(inputs), [get_method(method)], target,
                           start_layers=starts_by_stream(start_layer, start_layer_text))
         return next(iter(found.scores.values()))
 
@@ -300,8 +303,8 @@ class Model:
 
     def small_inputs(self) -> dict[str, Shaped[Tensor, "1 ..."]]:
         """Encoded inputs of noise, for which neither tokenizer nor processor is needed; a batch of one."""
-        noise = torch.Generator().manual_seed(0)
-        return self.to_model({name: value for one in self.encoders for name, value in one.noise(noise).items()})
+        random = torch.Generator().manual_seed(0)
+        return self.to_model({name: value for one in self.encoders for name, value in one.noise(random).items()})
 
     def left_out(self, methods: Sequence[Method]) -> dict[str, str]:
         """The methods that cannot run on this model, each with the reason, found by running them on noise."""

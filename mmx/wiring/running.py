@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -19,14 +20,17 @@ from mmx.wiring.grids import Inputs, can_resize, config_at, pair
 from mmx.wiring.parts import parts_of, valid_tokens
 
 
-def run(network: nn.Module, family: Family, inputs: Inputs) -> Outputs:
+def run(network: nn.Module, family: Family, inputs: Inputs, more: Mapping[str, Any] = MappingProxyType({})) -> Outputs:
     """Runs the model: "logits", (batch, ...), and what else is read of its output.
+
+    Args:
+        more: arguments of its forward beside the inputs and the family's own.
 
     Raises:
         CheckpointError: the model fails on the inputs, or its logits are not finite.
     """
     inputs = family.completed(inputs)
-    arguments = {**family.arguments, **_resizing(family, network.config, inputs)}
+    arguments = {**family.arguments, **more, **_resizing(family, network.config, inputs)}
     with family.around(network) if family.around else nullcontext(), _outputs_of(network, family.output_of) as inside:
         found = _forward(network, inputs, arguments)
     found = inside[-1] if inside else found
