@@ -15,6 +15,7 @@ from tiny import tiny_names
 
 import mmx as package
 from mmx.checkpoints.families import all_families
+from mmx.errors import UsageError
 from mmx.families.base import Family
 from mmx.registry import module_names
 from mmx.results import Explanation
@@ -25,6 +26,10 @@ ASKED = {"question": ("-q", "what color is the circle?"), "texts": ("--text", "a
 SITES = {"tiny_lxmert": 2 + 1 + 2 * 4, "tiny_visual_bert": 3, "tiny_detr": 2 + 2 * 2, "tiny_vit": 3, "tiny_clip": 3 + 3,
          "tiny_vilt": 3, "tiny_siglip": 2 + 1 + 2, "tiny_dinov2": 3, "tiny_blip": 2 + 2 * 2}
 """Of some, counted by hand."""
+
+AWAITED = {f"generative.{file}" for file in ("llava", "qwen2_5_vl", "smolvlm")}
+"""Files of tests/tiny whose classes have no family yet."""
+NAMES = [name for name, file in tiny_names().items() if file not in AWAITED]
 
 Checkpoints = Callable[[str], Path]
 
@@ -48,14 +53,20 @@ def asked_of(family: Family) -> tuple[str, ...]:
 
 
 def test_every_class_has_a_small_checkpoint(checkpoint: Checkpoints) -> None:
-    there = {family_at(checkpoint(name))[0] for name in tiny_names()}
+    there = {family_at(checkpoint(name))[0] for name in NAMES}
     own = module_names("families")
     lacking = [(key, one) for key, family in all_families() if key in own for one in family.architectures
                if one not in there]
     assert lacking == [], "tests/tiny has no `tiny_...` that makes a checkpoint of these"
 
 
-@pytest.mark.parametrize("name", tiny_names())
+@pytest.mark.parametrize("name", [name for name in tiny_names() if name not in NAMES])
+def test_what_is_awaited_is_not_there_yet(checkpoint: Checkpoints, name: str) -> None:
+    with pytest.raises(UsageError, match="which mmx has no family for"):
+        package.load(checkpoint(name))
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_it_is_looked_over(mmx: Command, checkpoint: Checkpoints, name: str) -> None:
     outcome = mmx("models", "check", checkpoint(name), "--json")
     document = json.loads(outcome.out)
@@ -67,7 +78,7 @@ def test_it_is_looked_over(mmx: Command, checkpoint: Checkpoints, name: str) -> 
     assert "relevance, " in found["methods"] and "zero on this input" not in found["gradients"]
 
 
-@pytest.mark.parametrize("name", tiny_names())
+@pytest.mark.parametrize("name", NAMES)
 def test_it_is_explained_and_drawn(mmx: Command, checkpoint: Checkpoints, picture: Path, tmp_path: Path,
                                    name: str) -> None:
     folder, out = checkpoint(name), tmp_path / "out"
@@ -82,7 +93,7 @@ def test_it_is_explained_and_drawn(mmx: Command, checkpoint: Checkpoints, pictur
     assert_every_part_has_relevance(read(written[".json"]), family)
 
 
-@pytest.mark.parametrize("name", tiny_names())
+@pytest.mark.parametrize("name", NAMES)
 def test_every_method_that_has_sense_explains_it(mmx: Command, checkpoint: Checkpoints, picture: Path, tmp_path: Path,
                                                  name: str) -> None:
     folder, out = checkpoint(name), tmp_path / "out"

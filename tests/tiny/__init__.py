@@ -11,8 +11,9 @@ _MAKER = re.compile(r"^def (tiny_\w+)\(", re.MULTILINE)
 
 
 def tiny_names() -> dict[str, str]:
-    """Checkpoint → the file that makes it. Nothing heavy is imported."""
-    return {name: file.stem for file in sorted(Path(__file__).parent.glob("[!_]*.py"))
+    """Checkpoint → the file that makes it, dotted. Nothing heavy is imported."""
+    home = Path(__file__).parent
+    return {name: ".".join(file.relative_to(home).with_suffix("").parts) for file in sorted(home.rglob("[!_]*.py"))
             for name in _MAKER.findall(file.read_text(encoding="utf-8"))}
 
 
