@@ -253,10 +253,10 @@ def reading(source: Source, what: str, read: Callable[[], T]) -> T:
 
 def _lacks_package(what: str, error: ImportError) -> CheckpointError:
     """transformers asks for packages that only some checkpoints need, such as timm for the backbones of some DETRs."""
-    named_package = re.search(r"requires the (\S+) library", str(error))
+    named_package = re.search(r"requires the (\S+) library|Package `(\S+)` is required", str(error))
     if not named_package:
         return CheckpointError(f"{what} cannot be loaded: {_reason(error)}", "Install what is named.")
-    package = named_package.group(1)
+    package = named_package.group(1) or named_package.group(2)
     return CheckpointError(f"{what} needs the package {package}, which is not installed.", f"pip install {package}")
 
 

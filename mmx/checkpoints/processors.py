@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import transformers
-from transformers import AutoImageProcessor
+from transformers import AutoImageProcessor, AutoProcessor, ProcessorMixin
 
 from mmx.checkpoints.folders import PROCESSOR_FILES, processor_settings
 from mmx.checkpoints.loading import Source, quiet, reading
@@ -49,3 +49,13 @@ def _written(folder: Path, file: str, settings: Mapping[str, Any]) -> Iterator[P
         written["image_processor_type"] = str(kind).replace(_OLD, _NEW)
         (Path(made) / PROCESSOR_FILES[0]).write_text(json.dumps(written), encoding="utf-8")
         yield Path(made)
+
+
+def load_whole_processor(source: Source) -> Any:
+    """The processor of pictures and texts of a checkpoint. Raises CheckpointError where it is missing or broken."""
+    quiet()
+    found = reading(source, "processor", lambda: AutoProcessor.from_pretrained(source.folder, trust_remote_code=False))
+    if not isinstance(found, ProcessorMixin):
+        raise CheckpointError(f"{source.name} has no processor of pictures and texts: its folder gives a "
+                              f"{type(found).__name__} alone.", "Save it there with the processor's save_pretrained.")
+    return found

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mmx.arrays import Bool, Shaped
+from mmx.arrays import Bool, Int, Shaped
 from mmx.capture import Outputs
 from mmx.checkpoints.loading import Source
 from mmx.errors import UsageError
-from mmx.results import Asked, Box, Element
+from mmx.results import Asked, Box, Element, Picture
 from mmx.wiring import Inputs
 
 
@@ -30,12 +30,13 @@ class Given:
 
 @dataclass(frozen=True)
 class Context:
-    """The checkpoint that an encoder belongs to."""
+    """The checkpoint that encoders belong to, and what they share."""
 
     source: Source
     config: Any
     device: str
     given: Given = field(default_factory=Given)
+    shared: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,12 @@ class Prepared:
 class Located:
     """What the tokens of a part are, of one sample of a batch that was run.
 
-    `shown` says which of them that is, where not all; the others are padding.
+    `shown` says which of them that is, where not all, or in which order; the others are padding, or have no place.
     """
 
     part: str
     elements: tuple[Element, ...]
-    shown: Bool[Tensor, " tokens"] | None = None
+    shown: Bool[Tensor, " tokens"] | Int[Tensor, " elements"] | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -117,9 +118,21 @@ class Encoder(ABC):
         """Of the shapes that `prepare` would give, without what takes long."""
         return self.prepare(given)
 
+    def foreseen_of(self, given: Sequence[tuple[Picture, ...]]) -> list[Prepared]:
+        """The same of the pictures of each prompt."""
+        return self.foreseen(alone(self.context.source.name, given))
+
     def collate(self, prepared: Sequence[Prepared]) -> dict[str, Shaped[Tensor, "batch ..."]]:
         """A batch of them, all of one size."""
         return {name: torch.stack([one.tensors[name] for one in prepared]) for name in prepared[0].tensors}
+
+    def prepare_of(self, given: Sequence[tuple[Picture, ...]]) -> list[Prepared]:
+        """Of the pictures of each prompt. Raises UsageError where the model takes one alone."""
+        return self.prepare(alone(self.context.source.name, given))
+
+    def prepare_about(self, given: Sequence[str], pictures: Sequence[Prepared]) -> list[Prepared]:
+        """Texts, each beside the pictures of its prompt."""
+        return self.prepare(given)
 
     @property
     def takes_any(self) -> bool:
@@ -131,10 +144,17 @@ class Encoder(ABC):
         """Who provides regions, where the model looks at regions."""
         return None
 
-    def located(self, prepared: Prepared, inputs: Inputs, outputs: Outputs, sample: int) -> Located:
+    def located(self, prepared: Prepared, inputs: Inputs, outputs: Outputs, sample: int, asked: Asked) -> Located:
         """What its tokens are in sample number `sample` of a batch."""
         return Located(self.part, prepared.elements, notes=prepared.notes)
 
     @abstractmethod
     def noise(self, generator: torch.Generator) -> dict[str, Shaped[Tensor, "1 ..."]]:
         """Inputs without sense, a batch of one, for which no tokenizer and no processor is needed."""
+
+
+def alone(name: str, given: Sequence[tuple[Picture, ...]]) -> list[Picture]:
+    """The picture of each. Raises UsageError where there are several."""
+    if any(len(several) > 1 for several in given):
+        raise UsageError(f"{name} takes one picture at a time.", "Give them one by one.")
+    return [one for one, in given]

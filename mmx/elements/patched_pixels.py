@@ -11,7 +11,7 @@ from mmx.capture import Outputs
 from mmx.elements.base import Located, Prepared
 from mmx.elements.pixels import PixelEncoder
 from mmx.errors import CheckpointError
-from mmx.results import Patches, Picture
+from mmx.results import Asked, Patches, Picture
 from mmx.wiring import Inputs
 
 _MOST_SIDE = 14
@@ -46,7 +46,7 @@ class PatchedPixelEncoder(PixelEncoder):
         """Of one patch."""
         return self._channels * self._vision.patch_size**2
 
-    def located(self, prepared: Prepared, inputs: Inputs, outputs: Outputs, sample: int) -> Located:
+    def located(self, prepared: Prepared, inputs: Inputs, outputs: Outputs, sample: int, asked: Asked) -> Located:
         """Without the padding behind its own patches."""
         return Located(self.part, prepared.elements, inputs[self.declared.mask][sample].bool().cpu())
 

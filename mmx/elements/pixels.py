@@ -17,7 +17,7 @@ from mmx.elements.base import Encoder, Located, Prepared
 from mmx.elements.crop import Crop
 from mmx.errors import CheckpointError
 from mmx.images import open_picture
-from mmx.results import Box, Patches, Picture
+from mmx.results import Asked, Box, Patches, Picture
 from mmx.wiring import Inputs, can_resize, cells_shown, config_at, pair, patch_grid
 
 _USUAL_SIZE = (64, 96)
@@ -136,10 +136,10 @@ class PixelEncoder(Encoder):
             raise CheckpointError(f"{said} of {_size_of(pixels)} pixels; the model takes {height} x {width}.",
                                   "Its preprocessor_config.json and config.json differ.")
 
-    def located(self, prepared: Prepared, inputs: Inputs, outputs: Outputs, sample: int) -> Located:
+    def located(self, prepared: Prepared, inputs: Inputs, outputs: Outputs, sample: int, asked: Asked) -> Located:
         """A backbone's grid is known when the model has run; cells that are padding are left out."""
         if self.declared.cells is None:
-            return super().located(prepared, inputs, outputs, sample)
+            return super().located(prepared, inputs, outputs, sample, asked)
         shown = cells_shown(self.declared, inputs, outputs)[sample].cpu()
         [whole] = prepared.elements
         assert isinstance(whole, Patches)

@@ -22,7 +22,7 @@ from mmx.elements.precomputed import PrecomputedRegions
 from mmx.elements.providers.base import RegionProvider, RegionSet, make_provider
 from mmx.errors import CheckpointError, UsageError
 from mmx.files import hash_of_files
-from mmx.results import Picture, Region, Regions
+from mmx.results import Asked, Picture, Region, Regions
 from mmx.wiring import Inputs
 
 _WAYS = (f"Fetch it where there is a network ('mmx models pull {REGION_DETECTOR}'), or give its folder, "
@@ -157,7 +157,7 @@ class RegionEncoder(Encoder):
         return {declared.features: features, **({declared.boxes: boxes} if declared.boxes else {}), declared.mask: mask,
                 **{name: torch.full_like(mask, value) for name, value in declared.constants.items()}}
 
-    def located(self, prepared: Prepared, inputs: Inputs, outputs: Outputs, sample: int) -> Located:
+    def located(self, prepared: Prepared, inputs: Inputs, outputs: Outputs, sample: int, asked: Asked) -> Located:
         """Without what its batch padded it by."""
         [regions] = prepared.elements
         shown = torch.arange(inputs[self.declared.features].shape[1]) < len(regions)

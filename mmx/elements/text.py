@@ -32,7 +32,7 @@ class TokenEncoder(Encoder):
     def tokenizer(self) -> Any:
         return load_tokenizer(self.context.source, self.context.given.processor)
 
-    def located(self, prepared: Prepared, inputs: Inputs, outputs: Outputs, sample: int) -> Located:
+    def located(self, prepared: Prepared, inputs: Inputs, outputs: Outputs, sample: int, asked: Asked) -> Located:
         """Without what its batch padded it by."""
         [words] = prepared.elements
         shown = torch.arange(inputs[self.declared.names[0]].shape[1]) < len(words)
@@ -147,10 +147,15 @@ def tokens_of(tokenizer: Any, text: str, **options: Any) -> tuple[tuple[Token, .
         Token(piece if is_special or span is None else text[slice(*span)], piece, bool(is_special),
               None if is_special or span is None else (span[0], span[1]))
         for piece, is_special, span in zip(pieces, special, spans, strict=True))
+    return tokens, unknown_words(tokenizer, tokens)
+
+
+def unknown_words(tokenizer: Any, tokens: Sequence[Token]) -> tuple[str, ...]:
+    """A note on the words that the tokenizer does not know, if there are some."""
     unknown = list(dict.fromkeys(token.text for token in tokens
                                  if token.piece == tokenizer.unk_token and not token.special))
     shown = ", ".join(text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..." for text in unknown)
-    return tokens, (f"words that the model does not know: {shown}",) if unknown else ()
+    return (f"words that the model does not know: {shown}",) if unknown else ()
 
 
 def _spans_found(tokenizer: Any, text: str, special: Sequence[int]) -> list[tuple[int, int] | None]:

@@ -26,7 +26,7 @@ class WrittenEncoder(TokenEncoder):
             if getattr(self._config, name) is None:
                 raise CheckpointError(f"The config.json of {self.context.source.name} has no {name}, so that it cannot "
                                       "write an answer.", "Write the token's number there.")
-        return f"{self._longest} tokens at most"
+        return f"{min(MOST_WRITTEN, self._longest)} tokens at most"
 
     def check(self, asked: Asked) -> None:
         if asked.answer is None:
@@ -42,12 +42,22 @@ class WrittenEncoder(TokenEncoder):
         return [self._prepared(self._ids_of(answer), answer, *tokens_of(self.tokenizer, answer, **_PLAIN))
                 for answer in given]
 
+    def prompt_length(self, prompt: Prepared) -> int:
+        """How many tokens of a prompt stand before the answer in the ids that the model is given."""
+        return 0
+
     @torch.no_grad()
-    def written(self, network: Any, inputs: Inputs) -> list[Prepared]:
-        """The most probable token after each one, until the one that ends an answer."""
-        found = network.generate(**inputs, do_sample=False, num_beams=1, max_new_tokens=self._longest)
+    def written(self, network: Any, inputs: Inputs, most: int | None = None) -> list[Prepared]:
+        """The most probable token after each one, until the one that ends an answer, or there are so many."""
+        found = network.generate(**inputs, do_sample=False, num_beams=1,
+                                 max_new_tokens=min(most or MOST_WRITTEN, self._longest))
         written = [self._until_end(ids) for ids in found[:, 1:].tolist()]
         return [self._prepared(ids, self._decoded(ids), self._tokens(ids)) for ids in written]
+
+    def collate_behind(self, answers: Sequence[Prepared],
+                       prompts: Sequence[Prepared]) -> dict[str, Shaped[Tensor, "batch ..."]]:
+        """A batch of answers, each beside its prompt."""
+        return self.collate(answers)
 
     def collate(self, prepared: Sequence[Prepared]) -> dict[str, Shaped[Tensor, "batch ..."]]:
         ids, mask = self.declared.names
@@ -65,7 +75,7 @@ class WrittenEncoder(TokenEncoder):
 
     @property
     def _longest(self) -> int:
-        return min(MOST_WRITTEN, self._config.max_position_embeddings - 1)
+        return self._config.max_position_embeddings - 1
 
     def _ids_of(self, answer: str) -> list[int]:
         return self.tokenizer(answer, **_PLAIN)["input_ids"]

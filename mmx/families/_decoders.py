@@ -3,11 +3,29 @@
 from collections.abc import Callable
 from typing import Any
 
-from mmx.families.base import Part, Read, Tensors, Tokens
+from mmx.families.base import (
+    Completion,
+    Part,
+    Prompt,
+    PromptPixels,
+    Read,
+    Shown,
+    Tensors,
+    Tiling,
+    Tokens,
+)
 
 ANSWERS = Tokens(prompted=True, kept_by="logits_to_keep")
 READS = (Read("text", row=None),)
 TOKENS = {"text": (Part("image", token="image_token_id"), Part("text"))}
+
+
+def asked(tiling: Callable[[Shown], Tiling], form: str = "{question}", caption: str = "Describe the picture.",
+          **constants: int) -> tuple[PromptPixels, Prompt, Completion]:
+    """The inputs of such a family. `constants`: what further inputs have at the answer's tokens, where not 0."""
+    return (PromptPixels(config="vision_config", tiling=tiling),
+            Prompt(config="text_config", form=form, caption=caption),
+            Completion(config="text_config", constants=constants))
 
 
 def outputs(found: Any, network: Any, inputs: Tensors) -> Tensors:

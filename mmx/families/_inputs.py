@@ -1,8 +1,10 @@
 """Kinds of input: what a family's models are asked with, and how that becomes the arguments of their forward."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
+
+from mmx.families._tilings import Tiling
 
 FORMER_END = 2
 """What old configs have for the end token, which then is the largest id of a text, as in CLIP's original code."""
@@ -25,7 +27,7 @@ class Text:
 
     kind: ClassVar[str] = "text"
     consists_of: ClassVar[str] = "words"
-    ask: Literal["question", "texts"] = "question"
+    ask: Literal["question", "texts", ""] = "question"
     part: str = "text"
     names: tuple[str, ...] = ("input_ids", "attention_mask", "token_type_ids")
     padding: Literal["longest", "max_length", "never"] = "longest"
@@ -130,6 +132,68 @@ class Written:
     @property
     def mask(self) -> str:
         return self.names[1]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture that a processor has made ready for a prompt.
+
+    Attributes:
+        size: width and height of the picture.
+        part: of the picture, left, top, right, bottom in its pixels, that the processor leaves of it.
+        tensors: what the image processor makes of it.
+        config: of the checkpoint.
+        processor: the checkpoint's image processor.
+    """
+
+    size: tuple[int, int]
+    part: Callable[[], tuple[float, float, float, float]]
+    tensors: Mapping[str, Any]
+    config: Any
+    processor: Any
+
+
+@dataclass(frozen=True)
+class PromptPixels(Pixels):
+    """Pictures in the prompt of a language model, as the checkpoint's processor has them: whole, in tiles, in patches.
+
+    Attributes:
+        tiling: where in a picture its image tokens lie, and the patches of the tower.
+    """
+
+    kind: ClassVar[str] = "prompt_pixels"
+    tiling: Callable[[Shown], Tiling] = field(kw_only=True)
+
+
+@dataclass(frozen=True)
+class Prompt(Text):
+    """What a language model is asked about pictures, in the checkpoint's own chat template.
+
+    Attributes:
+        form: the prompt of a checkpoint without a template.
+        caption: what is asked where there is no question.
+    """
+
+    kind: ClassVar[str] = "prompt"
+    ask: Literal["question", "texts", ""] = ""
+    names: tuple[str, ...] = ("input_ids", "attention_mask")
+    form: str = "{question}"
+    caption: str = "Describe the picture."
+
+
+@dataclass(frozen=True)
+class Completion(Written):
+    """The answer that a language model writes behind its prompt.
+
+    Attributes:
+        constants: what further inputs have at its tokens, where not 0.
+    """
+
+    kind: ClassVar[str] = "completion"
+    part: str = "text"
+    names: tuple[str, ...] = ("input_ids", "attention_mask")
+    end: str = ""
+    constants: Mapping[str, int] = field(default_factory=dict, hash=False)
 
 
 Input = Text | Pixels | Regions | Written

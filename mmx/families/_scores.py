@@ -99,7 +99,7 @@ class Tokens:
 
     kind: ClassVar[str] = "tokens"
     does: ClassVar[str] = "answers questions in words of its own"
-    takes: ClassVar[frozenset[str]] = frozenset({"targets", "answer"})
+    takes: ClassVar[frozenset[str]] = frozenset({"question", "targets", "answer"})
     choices: ClassVar[str] = "target says which words of the answer are explained"
     prompted: bool = False
     kept_by: str = ""

@@ -9,7 +9,19 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from mmx.families._inputs import FORMER_END, Input, PatchedPixels, Pixels, Regions, Text, Written
+from mmx.families._inputs import (
+    FORMER_END,
+    Completion,
+    Input,
+    PatchedPixels,
+    Pixels,
+    Prompt,
+    PromptPixels,
+    Regions,
+    Shown,
+    Text,
+    Written,
+)
 from mmx.families._published import Checkpoint, Names
 from mmx.families._scores import (
     UNIT_OF_PROBLEM,
@@ -22,13 +34,15 @@ from mmx.families._scores import (
     TextQueries,
     Tokens,
 )
+from mmx.families._tilings import Tiling
 from mmx.reference import Reference
 from mmx.schedule import Link, Schedule, Site, Step, Told
 
 __all__ = [
-    "FORMER_END", "LEVELS", "TOKENS", "UNIT_OF_PROBLEM", "Checkpoint", "Classes", "Family", "Input", "Labelled",
-    "Matches", "Names", "Pairs", "Part", "PatchedPixels", "Pixels", "Queries", "Read", "Regions", "Score", "Tensors",
-    "Text", "TextQueries", "Tokens", "Tower", "Written", "layers"]
+    "FORMER_END", "LEVELS", "TOKENS", "UNIT_OF_PROBLEM", "Checkpoint", "Classes", "Completion", "Family", "Input",
+    "Labelled", "Matches", "Names", "Pairs", "Part", "PatchedPixels", "Pixels", "Prompt", "PromptPixels", "Queries",
+    "Read", "Regions", "Score", "Shown", "Tensors", "Text", "TextQueries", "Tiling", "Tokens", "Tower", "Written",
+    "layers"]
 
 Tensors = Mapping[str, Any]
 """name → tensor, batched: what a model's forward takes, or what is read of its output"""
@@ -142,7 +156,7 @@ class Family:
     @property
     def needs(self) -> str | None:
         """What must be asked: "question" or "texts", or nothing."""
-        return next((one.ask for one in self.inputs if isinstance(one, Text)), None)
+        return next((one.ask for one in self.inputs if isinstance(one, Text)), None) or None
 
     @property
     def does(self) -> str:

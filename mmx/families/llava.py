@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from mmx.families._decoders import ANSWERS, READS, TOKENS, in_tiles, of_tokens, outputs
-from mmx.families.base import Checkpoint, Family, Part, Pixels, Tensors, Text, Tower, layers
+from mmx.families._decoders import ANSWERS, READS, TOKENS, asked, in_tiles, of_tokens, outputs
+from mmx.families._tilings import View, whole
+from mmx.families.base import Checkpoint, Family, Part, Shown, Tensors, Tiling, Tower, layers
 
 
 def _tiles(inputs: Tensors) -> int:
@@ -42,11 +43,17 @@ def _read_layers(config: Any) -> int:
     return max(one % (count + 1) for one in (read if isinstance(read, list | tuple) else [read]))
 
 
+def _tiling(shown: Shown) -> Tiling:
+    vision, full = shown.config.vision_config, shown.config.vision_feature_select_strategy == "full"
+    return whole(shown.part(), View(shown.tensors["pixel_values"].shape[-1], vision.patch_size,
+                                    before=int(full and vision.model_type == "clip_vision_model")))
+
+
 FAMILY = Family(
     architectures=("LlavaForConditionalGeneration",),
     model_type="llava",
     score=ANSWERS,
-    inputs=(Pixels(config="vision_config"), Text(names=("input_ids", "attention_mask"), config="text_config")),
+    inputs=asked(_tiling),
     schedule=lambda config: tuple(
         layers("model.language_model.layers.{}.self_attn", "text", config.text_config.num_hidden_layers)),
     roots=("model.language_model:inputs_embeds",),

@@ -5,9 +5,10 @@ within windows; 2 x 2 of them are merged to one image token.
 from functools import partial
 from typing import Any
 
-from mmx.families._decoders import ANSWERS, READS, TOKENS, of_tokens, outputs
+from mmx.families._decoders import ANSWERS, READS, TOKENS, asked, of_tokens, outputs
 from mmx.families._grids import in_windows
-from mmx.families.base import Checkpoint, Family, Pixels, Tensors, Text, Tower, layers
+from mmx.families._tilings import in_blocks
+from mmx.families.base import Checkpoint, Family, Shown, Tensors, Tiling, Tower, layers
 from mmx.schedule import Site, Step
 
 
@@ -50,11 +51,16 @@ def _token_of(network: Any, inputs: Tensors) -> Any:
     return torch.arange(patches) // network.config.vision_config.spatial_merge_size**2
 
 
+def _tiling(shown: Shown) -> Tiling:
+    _, rows, columns = shown.tensors["image_grid_thw"][0].tolist()
+    return in_blocks(shown.size, rows, columns, shown.config.vision_config.spatial_merge_size)
+
+
 FAMILY = Family(
     architectures=("Qwen2_5_VLForConditionalGeneration",),
     model_type="qwen2_5_vl",
     score=ANSWERS,
-    inputs=(Pixels(config="vision_config"), Text(names=("input_ids", "attention_mask"), config="text_config")),
+    inputs=asked(_tiling),
     schedule=lambda config: tuple(
         layers("model.language_model.layers.{}.self_attn", "text", config.text_config.num_hidden_layers)),
     roots=("model.language_model:inputs_embeds",),

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from mmx.asking.base import Batch
@@ -33,10 +34,16 @@ _BLIND = "{} reads attention alone, whatever the target: it shows where the mode
 
 @dataclass(frozen=True)
 class Job:
-    """What is asked about one picture."""
+    """What is asked about one picture, or about several in one prompt: the `others` come after it."""
 
     picture: Picture
     asked: Asked = field(default_factory=Asked)
+    others: tuple[Picture, ...] = ()
+
+    @property
+    def pictures(self) -> tuple[Picture, ...]:
+        """All of them, in order."""
+        return (self.picture, *self.others)
 
 
 @dataclass
@@ -78,7 +85,11 @@ class Parts:
         return tuple(one.size for one in self.texts.prepare([text or "" for text in self.model.asking.texts_of(asked)]))
 
 
-def groups_of(parts: Parts, jobs: Sequence[Job], prepare: Callable[[Sequence[Picture]], list[Prepared]] | None = None,
+Prepare = Callable[[Sequence[tuple[Picture, ...]]], list[Prepared]]
+"""Makes the pictures of jobs such as the model takes them."""
+
+
+def groups_of(parts: Parts, jobs: Sequence[Job], prepare: Prepare | None = None,
               ) -> Iterator[tuple[list[int], "Group"]]:
     """The places of the jobs that run together, and those jobs.
 
@@ -89,12 +100,12 @@ def groups_of(parts: Parts, jobs: Sequence[Job], prepare: Callable[[Sequence[Pic
         prepare: what makes them such as the model takes, in the place of its own encoder.
     """
     settled = [replace(job, asked=parts.settled(job.asked)) for job in jobs]
-    distinct = {_same(job.picture): job.picture for job in settled}
-    by_picture = dict(zip(distinct, (prepare or parts.pictures.prepare)(list(distinct.values())), strict=True))
-    prepared = [by_picture[_same(job.picture)] for job in settled]
+    distinct = {_same(job): job.pictures for job in settled}
+    by_picture = dict(zip(distinct, (prepare or parts.pictures.prepare_of)(list(distinct.values())), strict=True))
+    prepared = [by_picture[_same(job)] for job in settled]
     on_gpu = quarter_of_gpu(parts.info.device)
     pixels = on_gpu // _GPU_BYTES_A_PIXEL if on_gpu else _CPU_PIXELS
-    keys = [(one.size, parts.text_sizes(job.asked), tuple(sorted(job.asked.start_layers.items())))
+    keys = [(one.size, parts.text_sizes(job.asked), _read(job.asked))
             for job, one in zip(settled, prepared, strict=True)]
     for together in alike(keys):
         size = prepared[together[0]].size
@@ -104,9 +115,14 @@ def groups_of(parts: Parts, jobs: Sequence[Job], prepare: Callable[[Sequence[Pic
             yield indices, Group(parts, [settled[i] for i in indices], [prepared[i] for i in indices])
 
 
-def _same(picture: Picture) -> tuple[str, str]:
-    """By its name as well, which features that were computed before go by."""
-    return picture.source, picture.sha256
+def _read(asked: Asked) -> tuple:
+    """How a model is read: the same way for all that run together."""
+    return tuple(sorted(asked.start_layers.items())), asked.level, asked.score, asked.max_new_tokens
+
+
+def _same(job: Job) -> tuple[tuple[str, str], ...]:
+    """By the pictures' names as well, which features that were computed before go by."""
+    return tuple((one.source, one.sha256) for one in job.pictures)
 
 
 @dataclass(frozen=True)
@@ -134,8 +150,12 @@ class Group:
 
     @cached_property
     def batch(self) -> Batch:
-        return replace(self._batch, answers=tuple(words for one in self.answers for words in one.elements
-                                                   if isinstance(words, Words)))
+        encoder = self.parts.answers
+        if encoder is None:
+            return self._batch
+        return replace(self._batch, prompts=tuple(encoder.prompt_length(one) for one in self.texts),
+                       answers=tuple(words for one in self.answers for words in one.elements
+                                     if isinstance(words, Words)))
 
     @cached_property
     def texts(self) -> list[Prepared]:
@@ -143,7 +163,10 @@ class Group:
         if self.parts.texts is None:
             return []
         shared = self.parts.model.asking.shared_texts(self._batch)
-        return self.parts.texts.prepare([text or "" for _, text in self.samples] if shared is None else shared)
+        if shared is not None:
+            return self.parts.texts.prepare(shared)
+        return self.parts.texts.prepare_about([text or "" for _, text in self.samples],
+                                              [self.pictures[place] for place, _ in self.samples])
 
     @cached_property
     def _asked(self) -> dict[str, Tensor]:
@@ -160,17 +183,17 @@ class Group:
         if encoder is None:
             return []
         if None in given:
-            own = encoder.written(self.parts.model.network, self._asked)
-            return [written if answer is None else encoder.prepare([answer])[0]
-                    for answer, written in zip(given, own, strict=True)]
-        return encoder.prepare([answer or "" for answer in given])
+            own = encoder.written(self.parts.model.network, self._asked, self.jobs[0].asked.max_new_tokens)
+            return [written if answer is None else encoder.prepare_about([answer], [prompt])[0]
+                    for answer, written, prompt in zip(given, own, self.texts, strict=True)]
+        return encoder.prepare_about([answer or "" for answer in given], self.texts)
 
     @cached_property
     def inputs(self) -> dict[str, Tensor]:
         """What the model's forward takes."""
         if self.parts.answers is None:
             return self._asked
-        return {**self._asked, **self.parts.to_model(self.parts.answers.collate(self.answers))}
+        return {**self._asked, **self.parts.to_model(self.parts.answers.collate_behind(self.answers, self.texts))}
 
     def __getitem__(self, jobs: slice) -> "Group":
         return Group(self.parts, self.jobs[jobs], self.pictures[jobs])
@@ -181,15 +204,23 @@ class Group:
         Args:
             max_memory, more: see `attribute`.
         """
-        model = self.parts.model
+        asked, model = self.jobs[0].asked, self.model
         seeds = [seed_of(self.jobs[place].picture.sha256, *([text] if text else [])) for place, text in self.samples]
         return attribute(model, self.inputs, methods, model.asking.target(self.batch), ignore_padding=True,
-                         seeds=seeds, max_memory=max_memory, start_layers=self.jobs[0].asked.start_layers, **more)
+                         seeds=seeds, max_memory=max_memory, start_layers=asked.start_layers, **more)
+
+    @property
+    def model(self) -> Described:
+        """As what is asked wants it to be read."""
+        asked = self.jobs[0].asked
+        return self.parts.model.at(asked.level, asked.score)
 
     def located(self, place: int, outputs: Outputs) -> Located:
-        """What the tokens of a job's picture are."""
-        sample = self.batch.samples[place][0]
-        return self.parts.pictures.located(self.pictures[place], self.inputs, outputs, sample)
+        """What the tokens of a job's pictures are."""
+        return self._located(self.parts.pictures, self.pictures[place], place, outputs)
+
+    def _located(self, encoder: Encoder, prepared: Prepared, place: int, outputs: Outputs) -> Located:
+        return encoder.located(prepared, self.inputs, outputs, self.batch.samples[place][0], self.jobs[place].asked)
 
     def explained(self, found: Attribution, methods: Sequence[Method],
                   warnings: tuple[str, ...]) -> list[list[Explanation]]:
@@ -204,15 +235,15 @@ class Group:
         job, answer = self.jobs[place], self.parts.model.asking.answer(found.outputs, found.chosen, self.batch, place)
         sample, shared = self.batch.samples[place][0], [self.located(place, found.outputs)]
         own: list[Located] = []
-        if self.parts.texts is not None and job.asked.question is not None:
-            shared.insert(0, self.parts.texts.located(self.texts[sample], self.inputs, found.outputs, sample))
-        elif self.parts.texts is not None:
+        if self.parts.texts is not None and job.asked.texts:
             own = [self._text(place, item.index, found.outputs) for _, item in answer.items]
+        elif self.parts.texts is not None:
+            shared.insert(0, self._located(self.parts.texts, self.texts[sample], place, found.outputs))
         if self.parts.answers is not None:
-            shared.append(self.parts.answers.located(self.answers[sample], self.inputs, found.outputs, sample))
+            shared = _beside(shared, self._located(self.parts.answers, self.answers[sample], place, found.outputs))
         notes = tuple(dict.fromkeys([*warnings, *(note for one in shared for note in one.notes)]))
         return [Explanation(
-            self.parts.info, name, (job.picture,), job.asked, {one.part: one.elements for one in shared},
+            self.parts.info, name, job.pictures, job.asked, {one.part: one.elements for one in shared},
             tuple(_with_scores(item, by_part, index, shared, own[number:number + 1])
                   for number, (index, item) in enumerate(answer.items)),
             answer.predictions, answer.others, found.left_out, versions(),
@@ -223,7 +254,16 @@ class Group:
         """The text of that number of a job."""
         assert self.parts.texts is not None
         entry = self.parts.model.asking.text_entry(self.batch, place, number)
-        return self.parts.texts.located(self.texts[entry], self.inputs, outputs, entry)
+        return self.parts.texts.located(self.texts[entry], self.inputs, outputs, entry, self.jobs[place].asked)
+
+
+def _beside(several: Sequence[Located], answer: Located) -> list[Located]:
+    """An answer's tokens, behind those of a prompt where they are one part with them."""
+    if not any(one.part == answer.part for one in several):
+        return [*several, answer]
+    return [one if one.part != answer.part else replace(
+        one, elements=(*one.elements, *answer.elements), notes=(*one.notes, *answer.notes),
+        shown=torch.arange(sum(map(len, (*one.elements, *answer.elements))))) for one in several]
 
 
 def _with_scores(item: Item, by_part: Mapping[str, np.ndarray], index: int, shared: Sequence[Located],

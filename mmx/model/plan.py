@@ -44,7 +44,8 @@ def plan(model: Model, batches: Sequence[Sequence[Job]], methods: Sequence[Metho
         MmxError: a picture needs more than `max_memory`.
     """
     jobs = [job for batch in batches for job in batch]
-    groups = [group for batch in batches for _, group in groups_of(model.parts, batch, model.parts.pictures.foreseen)]
+    foreseen = model.parts.pictures.foreseen_of
+    groups = [group for batch in batches for _, group in groups_of(model.parts, batch, foreseen)]
     parts = [part for group in groups for part in _fitting(group, methods, max_memory)]
     needs = [rehearse(part, methods, max_memory) for part in parts]
     tokens: dict[str, int] = {}

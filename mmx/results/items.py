@@ -104,6 +104,9 @@ DEFAULT_THRESHOLD = 0.5
 """Of detections of a detector's own classes, where none is asked for."""
 
 
+_OF_WRITTEN = ("answer", "level", "score", "max_new_tokens")
+
+
 @dataclass(frozen=True)
 class Asked:
     """What is asked about a picture. Which of it fits a model is its family's to say.
@@ -118,6 +121,10 @@ class Asked:
         class_name: detections of this class only; with `queries`, what they are asked about.
         start_layers: the first layer that is read, by stream; -1 is the last one alone.
         regions: who provides regions, where the model looks at regions.
+        level: where scores of pictures are read, of a language model that is shown them: at its image "tokens", or
+            carried back to the patches of its "tower".
+        score: what explains a single token of an answer: its "logit" or its "logprob"; None is the model's default.
+        max_new_tokens: how many tokens a model may write; None is mmx's default.
     """
 
     question: str | None = None
@@ -129,20 +136,23 @@ class Asked:
     start_layers: Mapping[str, int] = field(default_factory=dict)
     regions: str | None = None
     answer: str | None = None
+    level: str = "tokens"
+    score: str | None = None
+    max_new_tokens: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """All but the question, which stands by itself in the JSON form; an answer only where one was given."""
+        """All but the question, which stands by itself in the JSON form; what only answers in words have, if given."""
         return {"texts": list(self.texts), "targets": list(self.targets),
                 "threshold": self.threshold, "queries": list(self.queries), "class": self.class_name,
                 "start_layers": dict(self.start_layers), "regions": self.regions,
-                **({} if self.answer is None else {"answer": self.answer})}
+                **{name: value for name in _OF_WRITTEN if (value := getattr(self, name)) != getattr(Asked, name)}}
 
     @classmethod
     def from_dict(cls, question: str | None, document: Mapping[str, Any]) -> "Asked":
         """What `to_dict` wrote. Raises LookupError or TypeError where it is something else."""
         return cls(question, tuple(document["texts"]), tuple(document["targets"]), document["threshold"],
                    tuple(document["queries"]), document["class"], dict(document["start_layers"]), document["regions"],
-                   document.get("answer"))
+                   *(document.get(name, getattr(cls, name)) for name in _OF_WRITTEN))
 
 
 @dataclass(frozen=True)
