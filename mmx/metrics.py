@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmx.arrays import Bool, Float, Shaped
+from mmx.arrays import Bool, Float, Int, Shaped
 
 BOOTSTRAP_ROUNDS = 2000
 _ROUNDS_AT_ONCE = 100
@@ -73,14 +73,33 @@ def pointing_hit(boxes_xyxy_px: Shaped[np.ndarray, "n 4"], scores: Shaped[np.nda
 def centres_on_mask(boxes_xyxy_px: Shaped[np.ndarray, "n 4"],
                     mask: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, " n"]:
     """Which boxes have their centre on the mask."""
-    xs = ((boxes_xyxy_px[:, 0] + boxes_xyxy_px[:, 2]) / 2).astype(int).clip(0, mask.shape[1] - 1)
-    ys = ((boxes_xyxy_px[:, 1] + boxes_xyxy_px[:, 3]) / 2).astype(int).clip(0, mask.shape[0] - 1)
-    return mask[ys, xs]
+    return at_centres(boxes_xyxy_px, mask)
+
+
+def at_centres(boxes_xyxy_px: Shaped[np.ndarray, "n 4"],
+               pixels: Shaped[np.ndarray, "height width"]) -> Shaped[np.ndarray, " n"]:
+    """What of a picture lies at the centre of each box."""
+    xs = ((boxes_xyxy_px[:, 0] + boxes_xyxy_px[:, 2]) / 2).astype(int).clip(0, pixels.shape[1] - 1)
+    ys = ((boxes_xyxy_px[:, 1] + boxes_xyxy_px[:, 3]) / 2).astype(int).clip(0, pixels.shape[0] - 1)
+    return pixels[ys, xs]
 
 
 def relevance_map(boxes_xyxy_px: Shaped[np.ndarray, "n 4"], scores: Shaped[np.ndarray, " n"],
-                  size: tuple[int, int]) -> Float[np.ndarray, "height width"]:
-    """Pixels carry the highest positive score of the boxes over them; `size` is height and width."""
+                  size: tuple[int, int],
+                  grids: Int[np.ndarray, " n"] | None = None) -> Float[np.ndarray, "height width"]:
+    """Pixels carry the highest positive score of the boxes over them; `size` is height and width.
+
+    Args:
+        grids: the number of the grid that each box is a patch of, where several grids lie over one another: then pixels
+            carry the sum of what they have of each.
+    """
+    grids = np.zeros(len(scores), dtype=int) if grids is None else grids
+    return sum((_painted(boxes_xyxy_px[grids == number], scores[grids == number], size) for number in np.unique(grids)),
+               np.zeros(size))
+
+
+def _painted(boxes_xyxy_px: np.ndarray, scores: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The highest of a grid's scores, or of regions', over each pixel."""
     painted = np.zeros(size)
     for (left, top, right, bottom), score in zip(boxes_xyxy_px.round().astype(int), scores, strict=True):
         window = painted[max(top, 0):bottom, max(left, 0):right]

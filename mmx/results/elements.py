@@ -1,6 +1,6 @@
 """What the tokens of a stream are in the world: words, patches of a picture, regions of a picture."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -69,6 +69,12 @@ class Patches:
         return self.rows * self.columns
 
     @property
+    def patch_area(self) -> float:
+        """Of one patch, in square pixels; as it is drawn, so that none is of a part without width or height."""
+        left, top, right, bottom = self.box_xyxy_px
+        return max(right - left, 1) / max(1, self.columns) * max(bottom - top, 1) / max(1, self.rows)
+
+    @property
     def boxes_xyxy_px(self) -> tuple[Box, ...]:
         """The box of each patch."""
         left, top, right, bottom = self.box_xyxy_px
@@ -113,3 +119,15 @@ class Block:
 
     def __repr__(self) -> str:
         return f"<Block of {len(self.element)} {self.element.kind}, {self.stream}>"
+
+
+def evened(patches: Sequence[Patches], scores: Sequence[Float[np.ndarray, " tokens"]]
+           ) -> list[Float[np.ndarray, " tokens"]]:
+    """Scores of grids that lie over one another, made comparable: what of each falls on an area as large as the
+    smallest patch of them, if it is spread evenly over its own patch.
+
+    Where those of all grids are added, each token counts for as much as its score, whatever the size of its patch. A
+    single grid's scores stay as they are.
+    """
+    smallest = min((grid.patch_area for grid in patches), default=0)
+    return [values * (smallest / grid.patch_area) for grid, values in zip(patches, scores, strict=True)]

@@ -210,8 +210,10 @@ class Explanation:
                 cells: bool = False) -> Float[np.ndarray, "height width"]:
         """Raw relevance at the picture's size, float32: of patches spread smoothly, of regions painted.
 
-        A patch keeps its score at its middle. Where several lie over a pixel it has the score of the largest size;
-        beside them all it is 0.
+        A patch keeps its score at its middle. Where several grids of patches lie over one another, as all of a picture
+        and tiles of it do, each token's score is spread evenly over its patch and all are added: a pixel has what falls
+        on an area as large as the smallest patch. Of regions that lie over a pixel it has the score of the largest
+        size; beside them all it is 0.
 
         Args:
             item: one of the items, or its place among them.

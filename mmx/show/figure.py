@@ -1,6 +1,6 @@
 """One figure as plain data, which PNG, HTML and the terminal read: rows are items, columns are methods."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,6 +10,7 @@ from mmx.results import Explanation, Patches, Picture, Regions, Words
 from mmx.show import wording
 from mmx.show.colors import RGB, Look, Shades
 from mmx.show.panels import (
+    Map,
     Outlines,
     Panel,
     Scale,
@@ -87,7 +88,7 @@ def figure_of(explanations: Sequence[Explanation], look: Look | None = None) -> 
         origin=_origin(explanations), pictures=first.pictures, columns=tuple(one.method for one in explanations),
         overview=overview, rows=rows,
         remarks=_remarks(first, len(first) if all(map(is_same_for_all, explanations)) else len(rows), alone),
-        scales=() if alone else _shared_scales(rows), small_print=_small_print(explanations))
+        scales=() if alone else _shared_scales(rows), small_print=_small_print(explanations, rows))
 
 
 def require_one_subject(explanations: Sequence[Explanation]) -> None:
@@ -180,12 +181,15 @@ def _remarks(first: Explanation, shown: int, alone: bool) -> tuple[str, ...]:
 
 def _shared_scales(rows: Sequence[Row]) -> tuple[Scale, ...]:
     """A scale for each kind of colours in use."""
-    used = dict.fromkeys(layer.shades.colors for row in rows for panel in row.panels for view in panel.views
-                         for layer in view.layers if layer.shades.strengths.any())
+    used = dict.fromkeys(layer.shades.colors for layer in _layers(rows) if layer.shades.strengths.any())
     return tuple(Scale("share of the largest score", Shades(np.ones(1), colors, 1.0)) for colors in used)
 
 
-def _small_print(explanations: Sequence[Explanation]) -> tuple[str, ...]:
+def _layers(rows: Sequence[Row]) -> Iterator[Map | Outlines]:
+    return (layer for row in rows for panel in row.panels for view in panel.views for layer in view.layers)
+
+
+def _small_print(explanations: Sequence[Explanation], rows: Sequence[Row]) -> tuple[str, ...]:
     """What else was probable, how colours are scaled, what the model saw, what is missing, and every note once."""
     first = explanations[0]
     scaled = [name for kind, name in _KINDS if any(isinstance(block.element, kind) for item in first
@@ -199,6 +203,8 @@ def _small_print(explanations: Sequence[Explanation]) -> tuple[str, ...]:
             f"{wording.listed(scaled).capitalize()} are each scaled to their own largest score: compare where, "
             "not how much." if scaled else "",
             "The model sees no more than what is inside the frame." if is_cut else "",
+            "Where patches lie over one another, their relevance is added, each spread evenly over its patch."
+            if any(isinstance(layer, Map) and len(layer.grids) > 1 for layer in _layers(rows)) else "",
             *(f"Left out: {method}: {why}" for method, why in left_out.items() if len(explanations) > 1),
             *(f"Note: {note}" for note in notes)]
     return tuple(filter(None, told))

@@ -7,7 +7,8 @@ import numpy as np
 from mmx.errors import UsageError
 from mmx.results import Explanation, Item, Patches, Regions
 from mmx.show.colors import Look
-from mmx.show.overlay import painted, pixel_boxes, spread, strongest
+from mmx.show.grids import by_stream_of, grids_of
+from mmx.show.overlay import added, painted, pixel_boxes, strongest
 from mmx.show.panels import layers_of
 from mmx.show.view import image_of, under_relevance
 
@@ -19,14 +20,12 @@ def heatmap(explanation: Explanation, item: Item, picture: int = 0, cells: bool 
     """See `Explanation.heatmap`."""
     _check_picture(explanation, picture)
     size = explanation.pictures[picture].size
-    fields = []
-    for block in explanation.blocks(item):
-        element = block.element
-        if isinstance(element, Patches) and element.picture == picture:
-            grid = block.scores.reshape(element.rows, element.columns)
-            fields.append(spread(grid, element.box_xyxy_px, size, cells))
-        elif isinstance(element, Regions) and element.picture == picture:
-            boxes = np.array([region.box_xyxy_px for region in element.regions])
+    blocks = explanation.blocks(item)
+    by_stream = (grids_of(group, picture) for group in by_stream_of(blocks, Patches))
+    fields = [added(grids, size, cells) for grids in by_stream if grids]
+    for block in blocks:
+        if isinstance(block.element, Regions) and block.element.picture == picture:
+            boxes = np.array([region.box_xyxy_px for region in block.element.regions])
             fields.append(painted(pixel_boxes(boxes, size), block.scores, size))
     if not fields:
         raise _nothing(item, picture)

@@ -8,6 +8,9 @@ from PIL import Image
 from mmx.results import Box
 from mmx.show.colors import Colors
 
+Grid = tuple[np.ndarray, Box]
+"""Values of patches, (rows, columns), and the part of the picture that they cover."""
+
 _AT_ONCE = 32  # rows, so that what is in between stays in a processor's cache
 
 
@@ -44,6 +47,12 @@ def strongest(fields: Sequence[np.ndarray], size: tuple[int, int]) -> np.ndarray
     for field in others:
         found = np.where(np.abs(field) > np.abs(found), field, found)
     return found
+
+
+def added(grids: Sequence[Grid], size: tuple[int, int], cells: bool = False) -> np.ndarray:
+    """Grids that lie over one another at the picture's size, each spread by itself, (height, width)."""
+    first, *others = (spread(*grid, size, cells) for grid in grids)
+    return sum(others, first)
 
 
 def spread(values: np.ndarray, box: Box, size: tuple[int, int], cells: bool = False) -> np.ndarray:

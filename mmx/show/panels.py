@@ -1,6 +1,6 @@
 """The panels of a figure as plain data: what lies over a picture, which words stand on which colours, what to read."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,6 +9,8 @@ from mmx.results import Block, Box, Element, Explanation, Item, Patches, Region,
 from mmx.show import wording
 from mmx.show.colors import DISTINCT, GREY, INK, RGB, Look, Shades, shades_of
 from mmx.show.flow import Word
+from mmx.show.grids import by_stream_of, grids_of, together
+from mmx.show.overlay import Grid
 from mmx.show.text import clean
 
 _NEARLY_ALL = 0.97
@@ -16,13 +18,14 @@ _NEARLY_ALL = 0.97
 
 @dataclass(frozen=True)
 class Map:
-    """Relevance over a grid of patches: shades (rows, columns) over the part `box_xyxy_px` of the picture.
+    """Relevance over patches: strengths of each of its `grids`, which are added where they lie over one another.
 
-    `cells` shows each patch in its own colour, where they are not spread smoothly.
+    `shades` are of what they come to, (patches,). `cells` shows each patch in its own colour, where they are not spread
+    smoothly.
     """
 
     shades: Shades
-    box_xyxy_px: Box
+    grids: tuple[Grid, ...]
     cells: bool = False
 
 
@@ -197,10 +200,9 @@ def _views(explanation: Explanation, item: Item, blocks: Sequence[Block],
     alt = f"{explanation.asked.question or ''} {wording.title(item, explanation.asked)}".strip()
     box = () if item.box_xyxy_px is None else (Mark(item.box_xyxy_px, INK),)
     views, scales = [], []
-    for kind, label in ((Patches, "relevance"), (Regions, "relevance of regions")):
-        for group in _by_stream(blocks, kind):
-            whole, shades = _on_one_scale([block.scores for block in group], explanation.model.dtype, look)
-            layers = [_layer(block, one, look.cells) for block, one in zip(group, shades, strict=True)]
+    for kind, label, layers_of_group in ((Patches, "relevance", _maps), (Regions, "relevance of regions", _outlines)):
+        for group in by_stream_of(blocks, kind):
+            layers, whole = layers_of_group(group, explanation.model.dtype, look)
             for picture in dict.fromkeys(picture for picture, _ in layers):
                 over = tuple(layer for place, layer in layers if place == picture and layer.shades.strengths.size)
                 views.append(View(picture, over, (*frames(explanation, picture), *(() if picture else box)), alt))
@@ -210,31 +212,30 @@ def _views(explanation: Explanation, item: Item, blocks: Sequence[Block],
     return tuple(views), tuple(scales)
 
 
-def _layer(block: Block, shades: Shades, cells: bool) -> tuple[int, Map | Outlines]:
-    """The picture's place, and what lies over it."""
-    element = block.element
-    if isinstance(element, Patches):
-        grid = shades.strengths.reshape(element.rows, element.columns)
-        return element.picture, Map(replace(shades, strengths=grid), element.box_xyxy_px, cells)
-    assert isinstance(element, Regions)
-    return element.picture, Outlines(shades, element.regions)
+def _maps(blocks: Sequence[Block], dtype: str, look: Look) -> tuple[list[tuple[int, Map]], Shades]:
+    """A map for each picture, by its place, and the shades of them all."""
+    pictures = dict.fromkeys(block.element.picture for block in blocks if isinstance(block.element, Patches))
+    grids = [grids_of(blocks, picture) for picture in pictures]
+    whole, shades = _on_one_scale([together(several) for several in grids], dtype, look)
+    scale = whole.largest if whole.strengths.any() else np.inf
+    return [(picture, Map(shade, tuple((values / scale, box) for values, box in several), look.cells))
+            for picture, several, shade in zip(pictures, grids, shades, strict=True)], whole
+
+
+def _outlines(blocks: Sequence[Block], dtype: str, look: Look) -> tuple[list[tuple[int, Outlines]], Shades]:
+    """Outlines of each block, with its picture's place, and the shades of them all."""
+    whole, shades = _on_one_scale([block.scores for block in blocks], dtype, look)
+    return [(block.element.picture, Outlines(shade, block.element.regions))
+            for block, shade in zip(blocks, shades, strict=True) if isinstance(block.element, Regions)], whole
 
 
 def _texts(blocks: Sequence[Block], dtype: str, look: Look) -> tuple[Text, ...]:
     texts = []
-    for group in _by_stream(blocks, Words):
+    for group in by_stream_of(blocks, Words):
         words = [tuple(wording.words_of(block)) for block in group]
         _, shades = _on_one_scale([np.array([word.score for word in one]) for one in words], dtype, look)
         texts += [Text(one, shade) for one, shade in zip(words, shades, strict=True) if one]
     return tuple(texts)
-
-
-def _by_stream(blocks: Iterable[Block], kind: type) -> list[list[Block]]:
-    streams: dict[str, list[Block]] = {}
-    for block in blocks:
-        if isinstance(block.element, kind):
-            streams.setdefault(block.stream, []).append(block)
-    return list(streams.values())
 
 
 def _on_one_scale(parts: Sequence[np.ndarray], dtype: str, look: Look) -> tuple[Shades, list[Shades]]:

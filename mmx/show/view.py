@@ -12,7 +12,7 @@ from mmx.results import Box, Picture
 from mmx.show.blocks import picture
 from mmx.show.colors import GREY
 from mmx.show.lettering import Style
-from mmx.show.overlay import blended, painted, pixel_boxes, spread, strongest, weakest_first
+from mmx.show.overlay import added, blended, painted, pixel_boxes, strongest, weakest_first
 from mmx.show.panels import Map, Mark, Outlines, View
 from mmx.show.tags import Tag, area, draw_frame, draw_outline, draw_tags
 from mmx.show.wording import ranked
@@ -104,10 +104,9 @@ def under_relevance(image: Image.Image, layers: Sequence[Map | Outlines], own_si
 
 
 def _field(layer: Map | Outlines, stretch: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    strengths = layer.shades.strengths
     if isinstance(layer, Map):
-        return spread(strengths, _box(stretch * layer.box_xyxy_px), size, layer.cells)
-    return painted(pixel_boxes(_boxes(layer) * stretch, size), strengths, size)
+        return added([(strengths, _box(stretch * box)) for strengths, box in layer.grids], size, layer.cells)
+    return painted(pixel_boxes(_boxes(layer) * stretch, size), layer.shades.strengths, size)
 
 
 def _draw_regions(block: "DrawingArea", layer: Outlines, stretch: np.ndarray, style: Style) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from mmx.errors import plural, shown_path
 from mmx.results import Asked, Block, Box, Explanation, Item, Patches, Prediction, Region, Regions, Unit, Words
 from mmx.show.flow import Word
+from mmx.show.grids import boxes_of, by_stream_of, grids_of, together
 from mmx.show.tokens import scored_words
 
 _MINUS, _NO_BREAK = "\u2212", "\u00a0"
@@ -180,13 +181,14 @@ def region_ranking(regions: Regions, scores: np.ndarray, size: tuple[int, int], 
 
 def top_patch(explanation: Explanation, item: Item) -> str:
     """Where on the picture the most relevant patch lies: "upper left"; empty where no patches were explained."""
-    grids = [(block.element, block.scores) for block in explanation.blocks(item) if isinstance(block.element, Patches)]
+    grids = [block for block in explanation.blocks(item) if isinstance(block.element, Patches)]
     if not grids:
         return ""
-    patches, scores = max(grids, key=lambda grid: float(np.abs(grid[1]).max(initial=0)))
-    best = ranked(scores)
-    size = explanation.pictures[patches.picture].size
-    return place(patches.boxes_xyxy_px[best[0]], size) if best else _told([], False)
+    found = [(float(score), box, explanation.pictures[picture].size)
+             for group in by_stream_of(grids, Patches) for picture in range(len(explanation.pictures))
+             for score, box in zip(together(grids_of(group, picture)), boxes_of(group, picture), strict=True)]
+    best = ranked(np.array([score for score, _, _ in found]))
+    return place(*found[best[0]][1:]) if best else _told([], False)
 
 
 def region_name(region: Region, size: tuple[int, int]) -> str:

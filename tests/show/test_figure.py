@@ -39,7 +39,8 @@ def test_a_question_over_patches_stands_beside_the_plain_picture(joint) -> None:
     assert [word.text for word in figure.title_text.words] == ["What", "is", "it", "?"]
     assert figure.overview.heading == "picture" and figure.overview.views[0].marks == ()
     layer, = layers(figure)
-    assert layer.shades.strengths == pytest.approx(np.array([[0, 0.2, 0.4], [0.6, 0.8, 1]]))
+    (strengths, _), = layer.grids
+    assert strengths == pytest.approx(np.array([[0, 0.2, 0.4], [0.6, 0.8, 1]]))
     assert told(figure.rows[0].panels[0].heading) == "cat 80 %"
 
 
@@ -177,7 +178,9 @@ def test_several_blocks_and_pictures_share_a_scale() -> None:
     panel, = figure.rows[0].panels
     assert [text.shades.strengths.tolist() for text in panel.texts] == [[0.125, 0.25], [0.5, 1.0]]
     assert [view.picture for view in panel.views] == [0, 1]
-    assert [layer.shades.strengths.tolist() for layer in layers(figure)] == [[[0.1, 0.2]], [[0.3, 0.4]], [[0.5], [1.0]]]
+    assert [[strengths.tolist() for strengths, _ in layer.grids] for layer in layers(figure)] == [
+        [[[0.1, 0.2]], [[0.3, 0.4]]], [[[0.5], [1.0]]]]
+    assert [layer.shades.strengths.tolist() for layer in layers(figure)] == [[0.1, 0.2, 0.3, 0.4], [0.5, 1.0]]
     assert figure.overview.heading == "pictures" and len(figure.overview.views) == 2
     assert all(view.marks == () for view in panel.views)
 

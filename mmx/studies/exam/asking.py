@@ -11,7 +11,7 @@ from mmx.errors import UsageError
 from mmx.images import open_picture
 from mmx.methods import Method
 from mmx.model.batching import Job
-from mmx.results import Asked, Explanation, Item, Words
+from mmx.results import Asked, Block, Explanation, Item, Patches, Regions, evened
 from mmx.shapes.captions import draw_captions
 from mmx.shapes.questions import draw_question, largest_thing
 from mmx.shapes.world import Picture, Scene
@@ -29,7 +29,8 @@ class Verdict:
     Attributes:
         evidence: indices of the picture's things that the answer depends on.
         boxes_xyxy_px: the regions or patches that were scored, (n, 4).
-        relevance: by method, (n,).
+        grids: of patches, the number of their grid, (n,), where several lie over one another; else all are 0.
+        relevance: by method, (n,), of all grids for areas of one size.
     """
 
     picture: Picture
@@ -37,6 +38,7 @@ class Verdict:
     is_right: bool
     evidence: tuple[int, ...]
     boxes_xyxy_px: np.ndarray
+    grids: np.ndarray
     relevance: Mapping[str, np.ndarray]
 
 
@@ -88,7 +90,7 @@ def objects(model: Model, methods: Sequence[Method], scenes: Sequence[int]) -> I
                 taken.add(index)
                 yield _verdict(picture, scene.things[index].shape, True, (index,), found, number)
         for index in set(range(len(scene.things))) - taken:
-            yield Verdict(picture, scene.things[index].shape, False, (index,), np.zeros((0, 4)), {})
+            yield Verdict(picture, scene.things[index].shape, False, (index,), np.zeros((0, 4)), np.zeros(0, int), {})
 
 
 _EXAMS: dict[tuple[str, ...], Exam] = {
@@ -109,12 +111,25 @@ def exam_of(model: Model) -> Exam:
 def _verdict(picture: Picture, kind: str, is_right: bool, evidence: tuple[int, ...],
              found: Sequence[Explanation], item: int = 0) -> Verdict:
     """What each method says of one item, over the regions or patches of its picture."""
-    by_method = {one.method: [block for block in one.blocks(one[item]) if not isinstance(block.element, Words)]
-                 for one in found}
+    by_method = {one.method: _looked_at(one.blocks(one[item])) for one in found}
     first = next(iter(by_method.values()))
-    boxes = np.array([box for block in first for box in block.element.boxes_xyxy_px])  # type: ignore[union-attr]
-    return Verdict(picture, kind, is_right, evidence, boxes,
-                   {name: np.concatenate([block.scores for block in blocks]) for name, blocks in by_method.items()})
+    boxes = np.array([box for element, _, _ in first for box in element.boxes_xyxy_px])
+    grids = np.concatenate([np.full(len(element), number) for element, number, _ in first])
+    return Verdict(picture, kind, is_right, evidence, boxes, grids,
+                   {name: np.concatenate([scores for _, _, scores in parts]) for name, parts in by_method.items()})
+
+
+def _looked_at(blocks: Sequence[Block]) -> list[tuple[Patches | Regions, int, np.ndarray]]:
+    """The regions of each stream, and its grids of patches, each with its number and its scores made comparable."""
+    found: list[tuple[Patches | Regions, int, np.ndarray]] = []
+    for stream in dict.fromkeys(block.stream for block in blocks):
+        own = [block for block in blocks if block.stream == stream]
+        found += [(block.element, 0, block.scores) for block in own if isinstance(block.element, Regions)]
+        grids = [(block.element, block.scores) for block in own if isinstance(block.element, Patches)]
+        scores = evened([patches for patches, _ in grids], [values for _, values in grids])
+        found += [(patches, number, values) for number, ((patches, _), values) in enumerate(
+            zip(grids, scores, strict=True))]
+    return found
 
 
 def _thing_of(item: Item, scene: Scene, picture: Picture) -> int | None:

@@ -9,7 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from mmx.metrics import bootstrap_mean, centres_on_mask, pointing_hit, relevance_map, relevance_mass, relevance_rank
+from mmx.metrics import (
+    at_centres,
+    bootstrap_mean,
+    centres_on_mask,
+    pointing_hit,
+    relevance_map,
+    relevance_mass,
+    relevance_rank,
+)
 from mmx.studies.exam.asking import Verdict
 
 Values = dict[str, dict[str, list[float]]]
@@ -34,7 +42,7 @@ class ExamScores:
         for group in groups:
             self.chance.setdefault(group, []).append(float(centres_on_mask(verdict.boxes_xyxy_px, mask).mean()))
         for method, relevance in verdict.relevance.items():
-            for metric, value in _measured(verdict.boxes_xyxy_px, relevance, mask).items():
+            for metric, value in _measured(verdict, relevance, mask).items():
                 for group in groups:
                     self.measured.setdefault(method, {}).setdefault(group, {}).setdefault(metric, []).append(value)
 
@@ -54,9 +62,12 @@ class ExamScores:
         }
 
 
-def _measured(boxes: np.ndarray, scores: np.ndarray, mask: np.ndarray) -> dict[str, float]:
-    relevance = relevance_map(boxes, scores, mask.shape)
-    return {"pointing": pointing_hit(boxes, scores, mask), "mass": relevance_mass(relevance, mask),
+def _measured(verdict: Verdict, scores: np.ndarray, mask: np.ndarray) -> dict[str, float]:
+    """Where grids lie over one another, pointing takes what they come to at the middle of each patch."""
+    relevance = relevance_map(verdict.boxes_xyxy_px, scores, mask.shape, verdict.grids)
+    if verdict.grids.any():
+        scores = at_centres(verdict.boxes_xyxy_px, relevance)
+    return {"pointing": pointing_hit(verdict.boxes_xyxy_px, scores, mask), "mass": relevance_mass(relevance, mask),
             "rank": relevance_rank(relevance, mask)}
 
 
