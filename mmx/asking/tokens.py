@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import exp
 from typing import Any, ClassVar
 
 import torch
@@ -14,7 +15,7 @@ from mmx.errors import MmxError, UsageError
 from mmx.results import Asked, Item, Prediction, Words, words_in
 
 Span = tuple[int, int]
-"""Tokens of an answer, from the first to before the last."""
+"""Tokens of an answer, or characters of it, from the first to before the last."""
 EVERY = "all"
 
 
@@ -85,9 +86,10 @@ class TokensAsked(Asking):
         places = (chosen.samples == sample).nonzero().flatten().tolist()
         here, items = before - 1 - first, []
         for place, (start, stop) in zip(places, _spans(words, batch.asked[picture]), strict=True):
-            share, text = float(logs[start + here:stop + here].sum().exp()), _text(words, start, stop)
-            index = 0 if text == words.text else start + (before > 0)
-            items.append((place, Item(self.noun, index, text, share, "softmax")))
+            log, span = min(0.0, float(logs[start + here:stop + here].sum())), _characters(words, start, stop)
+            text = words.text[slice(*span)]
+            index = 0 if text == words.text.strip() else start + (before > 0)
+            items.append((place, Item(self.noun, index, text, exp(log), "softmax", span=span, log_probability=log)))
         whole = float(logs[max(1, before) - 1 - first:len(words) + here].sum().exp())
         return Answer(tuple(items), (Prediction(0, words.text, whole, "softmax"),))
 
@@ -156,18 +158,20 @@ def _named(target: str | int, words: Words, found: list[Span]) -> Span:
         return found[0][0], found[-1][1]
     for first in range(len(found)):
         for last in range(first, len(found)):
-            if _text(words, found[first][0], found[last][1]).lower() == given.lower():
-                return found[first][0], found[last][1]
+            start, stop = found[first][0], found[last][1]
+            if words.text[slice(*_characters(words, start, stop))].lower() == given.lower():
+                return start, stop
     if given.isdecimal() and int(given) < len(found):
         return found[int(given)]
     raise UsageError(f"'{given}' is not in the answer '{words.text}'.",
                      f"Name words of it, their numbers (0 to {len(found) - 1}), or '{EVERY}'.")
 
 
-def _text(words: Words, start: int, stop: int) -> str:
-    """What some tokens say."""
+def _characters(words: Words, start: int, stop: int) -> Span:
+    """Where in the text stands what some tokens say, without white space around it."""
     spans = [token.span for token in words.tokens[start:stop] if token.span is not None]
-    return words.text[spans[0][0]:spans[-1][1]].strip()
+    said = words.text[spans[0][0]:spans[-1][1]]
+    return spans[-1][1] - len(said.lstrip()), spans[0][0] + len(said.rstrip())
 
 
 ASKING = TokensAsked

@@ -51,14 +51,17 @@ def read_elements(document: Mapping[str, Any]) -> dict[str, tuple[Element, ...]]
 def _read_element(one: Mapping[str, Any]) -> Element:
     if one["kind"] == Words.kind:
         return Words(one["text"], tuple(Token(token["text"], token["piece"], token["special"],
-                                              None if token["span"] is None else (token["span"][0], token["span"][1]))
-                                        for token in one["tokens"]))
+                                              _read_span(token["span"])) for token in one["tokens"]))
     if one["kind"] == Patches.kind:
         return Patches(one["rows"], one["columns"], _read_box(one["box_xyxy_px"]), one["image"])
     if one["kind"] == Regions.kind:
         return Regions(tuple(Region(_read_box(region["box_xyxy_px"]), region["label"], region["confidence"])
                              for region in one["regions"]), one["provider"], one["image"])
     raise ValueError(f"no element is called {one['kind']!r}")
+
+
+def _read_span(span: list[int] | None) -> tuple[int, int] | None:
+    return None if span is None else (span[0], span[1])
 
 
 def _read_box(box: list[float]) -> Box:
@@ -74,7 +77,7 @@ def read_item(one: Mapping[str, Any]) -> Item:
                 dict(one["also"]), one["query"],
                 None if one["box_xyxy_px"] is None else _read_box(one["box_xyxy_px"]),
                 tuple(Prediction(**each) for each in one["predictions"]), read_elements(one["elements"]),
-                tuple(one["notes"]))
+                tuple(one["notes"]), _read_span(one.get("span")), one.get("log_probability"))
 
 
 def named_tokens(element: Element) -> list[dict[str, Any]]:
@@ -95,8 +98,14 @@ def item_to_dict(item: Item) -> dict[str, Any]:
         "predictions": [prediction_to_dict(one) for one in item.predictions],
         "elements": elements_to_dict(item.elements),
         "scores": {stream: np.asarray(scores, dtype=np.float64).tolist() for stream, scores in item.scores.items()},
-        "notes": list(item.notes),
+        "notes": list(item.notes), **_written(item),
     }
+
+
+def _written(item: Item) -> dict[str, Any]:
+    """What words that were written have beside other items."""
+    found = {"span": None if item.span is None else list(item.span), "log_probability": item.log_probability}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def picture_to_dict(one: Picture) -> dict[str, Any]:

@@ -70,6 +70,8 @@ class Item:
         predictions: of a detection, its most probable classes.
         elements: of the streams that are its own, such as the words of a text.
         notes: what a reader of this item must know.
+        span: of words that were written, their first character in the answer and the one after their last.
+        log_probability: of words that were written, in nats, given all that stands before them.
     """
 
     kind: str
@@ -84,6 +86,8 @@ class Item:
     predictions: tuple[Prediction, ...] = ()
     elements: Elements = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    span: tuple[int, int] | None = None
+    log_probability: float | None = None
 
     def __repr__(self) -> str:
         scores = ", ".join(f"{len(row)} {stream} scores" for stream, row in self.scores.items())

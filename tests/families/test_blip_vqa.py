@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from dense_oracle import dense_fused, dense_mean, dense_rollout, dense_walk
@@ -129,6 +130,9 @@ def test_each_word_is_an_item_with_its_probability(blip: Model, inputs: dict[str
     assert [(item.kind, item.index, item.label, item.unit) for item in found] == [
         ("word", 1, "two", "softmax"), ("word", 2, "red", "softmax"), ("word", 3, "circles", "softmax")]
     assert [item.score for item in found] == pytest.approx([each[0], each[1], each[2] * each[3]], abs=1e-6)
+    assert [ANSWER[slice(*item.span or ())] for item in found] == ["two", "red", "circles"]
+    assert [item.log_probability for item in found] == pytest.approx(
+        np.log([each[0], each[1], each[2] * each[3]]).tolist(), rel=1e-5)
     [whole] = found.predictions
     assert (whole.index, whole.label) == (0, ANSWER)
     assert whole.score == pytest.approx(each[0] * each[1] * each[2] * each[3], rel=1e-4)
@@ -145,6 +149,7 @@ def test_targets_choose_words(blip: Model, target: object, labels: list[str]) ->
     found = blip.explain(picture(), QUESTION, answer=ANSWER, target=target)
     assert [item.label for item in found] == labels
     assert [item.index == 0 for item in found] == [label == ANSWER for label in labels]
+    assert [ANSWER[slice(*item.span or ())] for item in found] == labels
 
 
 def test_a_batch_is_what_each_is_alone(blip: Model) -> None:
