@@ -74,7 +74,8 @@ TWO_BLOCKS = made(
     {"joint": (WORDS, PATCHES, REGIONS, replace(PATCHES, picture=1))}, Asked("a Cat?"),
     pictures=(PICTURE, replace(PICTURE, source="other.png", sha256=32 * "11")))
 EVERY = {"an answer over words and regions": ANSWER, "classes over patches": CLASSES, "texts over patches": TEXTS,
-         "detections": DETECTIONS, "words of an answer": WRITTEN, "nothing found": NOTHING, "one stream of four blocks, two pictures": TWO_BLOCKS}
+         "detections": DETECTIONS, "words of an answer": WRITTEN, "nothing found": NOTHING,
+         "one stream of four blocks, two pictures": TWO_BLOCKS}
 
 
 @pytest.fixture(params=EVERY)

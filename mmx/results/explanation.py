@@ -73,6 +73,11 @@ class Explanation:
                 f"{items or 'nothing'}{more}>")
 
     @property
+    def answer(self) -> str:
+        """What the model wrote, or was given to have written; empty of a model that chooses its answers."""
+        return self.predictions[0].label if self.predictions and any(item.span for item in self.items) else ""
+
+    @property
     def texts(self) -> tuple[str, ...]:
         """What of it is written in a figure: the question, texts, names, words."""
         items = (*self.items, *self.others)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from mmx.show.colors import GREY, PALE, RGB, WHITE, legend, text_color_on, unit
+from mmx.show.colors import GREY, INK, PALE, RGB, WHITE, legend, text_color_on, unit
 from mmx.show.flow import Word, broken_into_lines, directions, placed_line, reads_from_the_right, words_in
 from mmx.show.lettering import Style, text_width, written
 from mmx.show.panels import Scale, Text
@@ -87,10 +87,12 @@ def shaded_words(text: Text, style: Style, width: int) -> "DrawingArea":
     for number_, line in enumerate(lines):
         top = block.height - number_ * pitch
         for placed in placed_line(line, style, width, padding, from_right):
-            fill = fills[int(placed.word.score)]
-            if fill != WHITE:
+            place = int(placed.word.score)
+            fill, edge = fills[place], INK if place in text.explained else None
+            if fill != WHITE or edge:
                 bottom = top - round(1.45 * style.size)
-                block.add_artist(rounded((placed.x, bottom, placed.width - 1, top - 1 - bottom), style.size / 6, fill))
+                bounds = (placed.x, bottom, placed.width - 1, top - 1 - bottom)
+                block.add_artist(rounded(bounds, style.size / 6, fill, edge))
             ink = Style(style.size, style.bold, text_color_on(fill))
             block.add_artist(written(placed.x + padding, top - round(1.06 * style.size), placed.word.text, ink))
     return block

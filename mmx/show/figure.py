@@ -9,6 +9,7 @@ from mmx.errors import UsageError
 from mmx.results import Explanation, Patches, Picture, Regions, Words
 from mmx.show import wording
 from mmx.show.colors import RGB, Look, Shades
+from mmx.show.flow import Word
 from mmx.show.panels import (
     Map,
     Outlines,
@@ -24,7 +25,9 @@ from mmx.show.panels import (
     numbered,
     overview_panel,
     plain_panel,
+    word_panel,
 )
+from mmx.show.tokens import covered, scored_words
 
 MOST_ROWS, MOST_ROWS_OF_METHODS = 24, 8
 _MOST_NAMED, _MOST_TITLES = 100, 8
@@ -42,6 +45,14 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Written:
+    """An answer that is explained word by word: all its words, and of each row the places of those that it explains."""
+
+    words: tuple[Word, ...]
+    places: tuple[range, ...]
+
+
+@dataclass(frozen=True)
 class Figure:
     """Everything that a reader of explanations is shown.
 
@@ -53,6 +64,7 @@ class Figure:
         overview: the pictures without relevance, with every box that was found.
         remarks: what has no panel, in words.
         scales: the colours, where panels share them.
+        written: the answer, where rows are words of it.
     """
 
     title: str
@@ -66,10 +78,14 @@ class Figure:
     remarks: tuple[str, ...]
     scales: tuple[Scale, ...]
     small_print: tuple[str, ...]
+    written: Written | None = None
 
 
-def figure_of(explanations: Sequence[Explanation], look: Look | None = None) -> Figure:
+def figure_of(explanations: Sequence[Explanation], look: Look | None = None, every_word: bool = False) -> Figure:
     """The figure of one explanation, or of several of the same items by different methods.
+
+    Args:
+        every_word: of an answer that was written, however many there are.
 
     Raises:
         UsageError: there is none, or they differ in picture, model or items.
@@ -77,7 +93,9 @@ def figure_of(explanations: Sequence[Explanation], look: Look | None = None) -> 
     """
     require_one_subject(explanations)
     first, alone, look = explanations[0], len(explanations) == 1, look or Look()
-    rows = _items(first, look) if alone else _items_by_method(explanations, look)
+    most = len(first) if first.answer and every_word else MOST_ROWS if alone else MOST_ROWS_OF_METHODS
+    rows = _items(first, look, most) if alone else _items_by_method(explanations, look, most)
+    written = _written(first, rows)
     overview = _overview(first, rows, alone)
     question, title_text = first.asked.question, None
     if question is not None and len(first) == 1:
@@ -88,7 +106,8 @@ def figure_of(explanations: Sequence[Explanation], look: Look | None = None) -> 
         origin=_origin(explanations), pictures=first.pictures, columns=tuple(one.method for one in explanations),
         overview=overview, rows=rows,
         remarks=_remarks(first, len(first) if all(map(is_same_for_all, explanations)) else len(rows), alone),
-        scales=() if alone else _shared_scales(rows), small_print=_small_print(explanations, rows))
+        scales=() if alone and written is None else _shared_scales(rows), small_print=_small_print(explanations, rows),
+        written=written)
 
 
 def require_one_subject(explanations: Sequence[Explanation]) -> None:
@@ -105,23 +124,24 @@ def _subject(one: Explanation) -> tuple[object, ...]:
     return tuple(picture.sha256 for picture in one.pictures), one.model, one.asked.question, items
 
 
-def _items(explanation: Explanation, look: Look) -> tuple[Row, ...]:
+def _items(explanation: Explanation, look: Look, most: int) -> tuple[Row, ...]:
     """One panel of what is the same for every item."""
     if is_same_for_all(explanation):
         panel = replace(item_panel(explanation, 0, look), heading=_for_all(explanation))
         return (Row(panel.heading, (panel,)),)
-    panels = [item_panel(explanation, index, look) for index in range(min(len(explanation), MOST_ROWS))]
+    made = word_panel if explanation.answer and len(explanation) > 1 else item_panel
+    panels = [made(explanation, index, look) for index in range(min(len(explanation), most))]
     return tuple(Row(panel.heading, (panel,), color=panel.color) for panel in panels)
 
 
-def _items_by_method(explanations: Sequence[Explanation], look: Look) -> tuple[Row, ...]:
+def _items_by_method(explanations: Sequence[Explanation], look: Look, most: int) -> tuple[Row, ...]:
     """What a method says of every item alike is shown with the first."""
     first, same = explanations[0], [one.method for one in explanations if is_same_for_all(one)]
     if len(same) == len(explanations):
         panels = tuple(method_panel(one, 0, look) for one in explanations)
         return (Row(_for_all(first), panels, plain_panel(first, 0) if first.pictures else None),)
     rows = []
-    for index in range(min(len(first), MOST_ROWS_OF_METHODS)):
+    for index in range(min(len(first), most)):
         shown = [one for one in explanations if not index or one.method not in same]
         plain = plain_panel(first, index) if first.pictures else None
         if plain and index and same:
@@ -129,6 +149,16 @@ def _items_by_method(explanations: Sequence[Explanation], look: Look) -> tuple[R
         rows.append(Row(numbered(first, index), tuple(method_panel(one, index, look) for one in shown), plain,
                         chip(first[index], index)))
     return tuple(rows)
+
+
+def _written(explanation: Explanation, rows: Sequence[Row]) -> Written | None:
+    answer = explanation.answer
+    said = [one for one in all_elements(explanation) if isinstance(one, Words) and one.text == answer]
+    if not answer or not said or len(rows) < 2:
+        return None
+    words = tuple(scored_words(answer, said[-1].tokens, np.zeros(len(said[-1]))))
+    spans = [item.span for item in explanation.items[:len(rows)]]
+    return Written(words, tuple(covered(words, answer, span) for span in spans if span is not None))
 
 
 def _for_all(explanation: Explanation) -> str:

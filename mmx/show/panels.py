@@ -11,7 +11,8 @@ from mmx.show.colors import DISTINCT, GREY, INK, RGB, Look, Shades, shades_of
 from mmx.show.flow import Word
 from mmx.show.grids import by_stream_of, grids_of, together
 from mmx.show.overlay import Grid
-from mmx.show.text import clean
+from mmx.show.text import without_space
+from mmx.show.tokens import covered
 
 _NEARLY_ALL = 0.97
 
@@ -59,14 +60,23 @@ class View:
 
 @dataclass(frozen=True)
 class Text:
-    """A text whose words stand on their colours; shades (words,)."""
+    """A text whose words stand on their colours; shades (words,).
+
+    `explained` are the places of the words that all of it is about, where they are words of it.
+    """
 
     words: tuple[Word, ...]
     shades: Shades
+    explained: range = range(0)
 
     def says(self, text: str) -> bool:
         """Whether it is this text, but for white space."""
-        return "".join(word.text for word in self.words) == "".join(clean(text).split(" "))
+        return without_space("".join(word.text for word in self.words)) == without_space(text)
+
+    def until(self, explained: range) -> "Text":
+        """The same up to the words that are explained: what is written later had no part in them."""
+        shades = replace(self.shades, strengths=self.shades.strengths[:explained.stop])
+        return Text(self.words[:explained.stop], shades, explained)
 
 
 @dataclass(frozen=True)
@@ -111,7 +121,7 @@ def item_panel(explanation: Explanation, index: int, look: Look) -> Panel:
                 and not shades_of(block.scores, explanation.model.dtype).negligible]
     shows_label = any(isinstance(block.element, Words) and block.element.text == item.label for block in blocks)
     return Panel(numbered(explanation, index, named=not shows_label), views,
-                 _texts(blocks, explanation.model.dtype, look), scales,
+                 _up_to_its_words(_texts(blocks, explanation.model.dtype, look), explanation, item), scales,
                  f"strongest: {'; '.join(rankings)}" if rankings else "", chip(item, index))
 
 
@@ -123,9 +133,23 @@ def layers_of(explanation: Explanation, item: Item, picture: int, look: Look) ->
 
 def method_panel(explanation: Explanation, index: int, look: Look) -> Panel:
     """An item with its relevance, under the method's name; its largest score is told, for its colours are shared."""
+    return replace(word_panel(explanation, index, look), heading=explanation.method, color=None)
+
+
+def word_panel(explanation: Explanation, index: int, look: Look) -> Panel:
+    """An item with its relevance, one among many: its largest score is told, for its colours are shared."""
     panel = item_panel(explanation, index, look)
     largest = [one.without or f"largest {wording.number(one.shades.largest)}" for one in panel.scales]
-    return replace(panel, heading=explanation.method, scales=(), caption=", ".join(largest), color=None)
+    return replace(panel, scales=(), caption=", ".join(largest))
+
+
+def strongest_words(texts: Sequence[Text], with_scores: bool = False) -> str:
+    """ "strongest words: ball, red", without marks; empty where no word has relevance."""
+    words = [word for text in texts for word in text.words if any(map(str.isalnum, word.text))]
+    best = wording.ranked(np.array([word.score for word in words]))
+    told = [f"{words[place].text} {wording.number(words[place].score)}" if with_scores else words[place].text
+            for place in best]
+    return f"strongest words: {', '.join(told)}" if told else ""
 
 
 def plain_panel(explanation: Explanation, index: int) -> Panel:
@@ -147,9 +171,9 @@ def color_of(number: int) -> RGB:
 
 
 def numbered(explanation: Explanation, index: int, named: bool = True) -> str:
-    """The title of an item, behind its number where it has a box."""
+    """The title of an item, behind its number where it has a box; a whole answer is not repeated."""
     item = explanation[index]
-    title = wording.title(item, explanation.asked, named)
+    title = wording.title(item, explanation.asked, named and item.label != explanation.answer)
     return title if item.box_xyxy_px is None else f"{index + 1} {title}"
 
 
@@ -157,7 +181,8 @@ def is_same_for_all(explanation: Explanation) -> bool:
     """Whether several items have the same relevance of the same things, since the method does not know the target."""
     first, *others = explanation.items or (None,)
     return first is not None and bool(others) and bool(first.scores) and all(
-        item.box_xyxy_px is None and item.elements == first.elements and item.scores.keys() == first.scores.keys()
+        item.box_xyxy_px is None and item.span is None and item.elements == first.elements
+        and item.scores.keys() == first.scores.keys()
         and all(np.array_equal(item.scores[stream], first.scores[stream]) for stream in item.scores)
         for item in others)
 
@@ -236,6 +261,15 @@ def _texts(blocks: Sequence[Block], dtype: str, look: Look) -> tuple[Text, ...]:
         _, shades = _on_one_scale([np.array([word.score for word in one]) for one in words], dtype, look)
         texts += [Text(one, shade) for one, shade in zip(words, shades, strict=True) if one]
     return tuple(texts)
+
+
+def _up_to_its_words(texts: tuple[Text, ...], explanation: Explanation, item: Item) -> tuple[Text, ...]:
+    """The answer as far as it was written with the words that an item explains; of any other item all texts."""
+    answer = explanation.answer
+    place = max((place for place, text in enumerate(texts) if text.says(answer)), default=None)
+    if item.span is None or place is None:
+        return texts
+    return (*texts[:place], texts[place].until(covered(texts[place].words, answer, item.span)), *texts[place + 1:])
 
 
 def _on_one_scale(parts: Sequence[np.ndarray], dtype: str, look: Look) -> tuple[Shades, list[Shades]]:

@@ -1,7 +1,7 @@
 """A figure as a sheet by matplotlib: pixels, or vectors with text. It grows with its texts."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mmx.results import Picture
@@ -21,7 +21,7 @@ from mmx.show.blocks import (
 from mmx.show.colors import GREY, RULE
 from mmx.show.figure import Figure, Row
 from mmx.show.lettering import Style, without_a_font
-from mmx.show.panels import Panel
+from mmx.show.panels import Panel, strongest_words
 from mmx.show.view import Pictures, view_block
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _NARROWEST, _WIDTH, _WIDEST = 720, 1440, 2400
 _LARGE = 960  # of a picture alone
 _CELLS = (240, 440)  # widths of methods side by side
+_MOST_WITH_TEXTS = 11  # words of an answer
 _TALLEST, _TALLEST_IN_WIDTHS = 900, 1.5
 _TITLE = Style(32, bold=True)
 _QUESTION = Style(34)
@@ -86,6 +87,8 @@ def sheet(figure: Figure, density: int = 1) -> "OffsetBox":
 def _items(figure: Figure, pictures: Pictures) -> list[_Body]:
     """The plain picture and a panel for each item in a grid; a picture with many boxes stands over them."""
     panels, overview = [row.panels[0] for row in figure.rows], figure.overview
+    if figure.written is not None and len(panels) > _MOST_WITH_TEXTS:
+        return [_strip([*([overview] if overview else []), *panels], pictures)]
     if overview is None:
         return [_alone(panels[0], pictures)] if len(panels) == 1 else [_item_grid(panels, pictures)] if panels else []
     if not panels:
@@ -113,9 +116,17 @@ def _item_grid(panels: Sequence[Panel], pictures: Pictures) -> _Body:
     return _grid(panels, pictures, _item_cell(columns), columns)
 
 
-def _item_cell(columns: int) -> _Cell:
+def _strip(panels: Sequence[Panel], pictures: Pictures) -> _Body:
+    """Many words of an answer, a small picture each: of the words that they rest on, the strongest are told."""
+    columns = min((6, 5), key=lambda columns: -len(panels) % columns)
+    small = [replace(panel, texts=(), caption=strongest_words(panel.texts)) for panel in panels]
+    return _grid(small, pictures, _item_cell(columns, 18), columns)
+
+
+def _item_cell(columns: int, letters_px: int = 22) -> _Cell:
     width = (_WIDTH + GUTTER) // columns - GUTTER
-    return _Cell(width, Style(22, bold=True), Style(22), 18, min(_TALLEST, round(_TALLEST_IN_WIDTHS * width)))
+    height = min(_TALLEST, round(_TALLEST_IN_WIDTHS * width))
+    return _Cell(width, Style(letters_px, bold=True), Style(letters_px), 18, height)
 
 
 def _columns(count: int, width_to_height: float) -> int:

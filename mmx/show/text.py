@@ -12,6 +12,11 @@ def clean(text: str) -> str:
     return " ".join(word for word in visible.split(" ") if word)
 
 
+def without_space(text: str) -> str:
+    """What can be seen of it."""
+    return "".join(clean(text).split(" "))
+
+
 def is_right_to_left(text: str) -> bool | None:
     """Direction of the first letter that has one; None if there is none."""
     strong = (unicodedata.bidirectional(char) for char in text)

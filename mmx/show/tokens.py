@@ -6,7 +6,7 @@ import numpy as np
 
 from mmx.results import Token, words_in
 from mmx.show.flow import Word
-from mmx.show.text import clean
+from mmx.show.text import clean, without_space
 
 
 def scored_words(text: str, tokens: Sequence[Token], scores: np.ndarray) -> list[Word]:
@@ -21,6 +21,14 @@ def scored_words(text: str, tokens: Sequence[Token], scores: np.ndarray) -> list
         end = word.stop
     words += _uncovered(text, end, len(text))
     return [word for word in words if word.text]
+
+
+def covered(words: Sequence[Word], text: str, span: tuple[int, int]) -> range:
+    """The places of the words that a span of a text's characters has a part in."""
+    start, stop = (len(without_space(text[:end])) for end in span)
+    ends = np.cumsum([len(without_space(word.text)) for word in words])
+    first = int(np.searchsorted(ends, start, side="right"))
+    return range(first, max(first, int(np.searchsorted(ends, stop, side="left")) + 1))
 
 
 def _uncovered(text: str, start: int, stop: int) -> list[Word]:

@@ -11,6 +11,7 @@ from mmx.show.grids import boxes_of, by_stream_of, grids_of, together
 from mmx.show.tokens import scored_words
 
 _MINUS, _NO_BREAK = "\u2212", "\u00a0"
+WHOLE_ANSWER = "whole answer"
 _SURE_OTHERS = 3
 _STRONGEST = 3
 
@@ -66,12 +67,20 @@ def title(item: Item, asked: Asked, named: bool = True) -> str:
     """
     said = ", ".join([score_in_words(item.score, item.unit), *_also(item, asked)])
     colon = ":" if item.unit in ("similarity", "logit") else ""
-    told = f"{item.label}{colon} {said}".strip() if named else said
+    label = item.label if named else unnamed(item)
+    told = f"{label}{colon} {said}".strip() if label else said
     return told if item.query is None else f"{told} (query{_NO_BREAK}{item.query})"
 
 
+def unnamed(item: Item) -> str:
+    """What stands for the label where all of its text is shown: nothing, or "whole answer" where words of it are too.
+    """
+    return "" if item.span is None else WHOLE_ANSWER if " " in item.label else item.label
+
+
 def counted(explanation: Explanation) -> str:
-    """ "2 detections over 50 %", "no detection of cat over 50 %", "queries 3 and 12 as cat", "2 texts", "1 class" """
+    """ "2 detections over 50 %", "no detection of cat over 50 %", "queries 3 and 12 as cat", "2 texts", "1 class",
+    "7 words and the whole answer" """
     asked, count = explanation.asked, len(explanation)
     if asked.queries:
         queries = "query" if len(asked.queries) == 1 else "queries"
@@ -81,8 +90,9 @@ def counted(explanation: Explanation) -> str:
         of_class = "" if asked.class_name is None else f" of {asked.class_name}"
         found = f"{count or 'no'} detection{'' if count < 2 else 's'}"
         return f"{found}{of_class} over {100 * asked.threshold:g}{_NO_BREAK}%"
-    kinds = dict.fromkeys(item.kind for item in explanation)
-    return listed([_counted(kind, sum(item.kind == kind for item in explanation)) for kind in kinds])
+    kinds = [item.kind for item in explanation if not _is_whole(item, explanation)]
+    told = [_counted(kind, kinds.count(kind)) for kind in dict.fromkeys(kinds)]
+    return listed([*told, *([f"the {WHOLE_ANSWER}"] if len(kinds) < count else [])])
 
 
 def answer_lines(explanation: Explanation) -> tuple[str, str]:
@@ -219,6 +229,11 @@ def ranked(scores: np.ndarray, count: int = _STRONGEST) -> list[int]:
 def listed(names: Sequence[str]) -> str:
     """ "a", "a and b", "a, b and c" """
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _is_whole(item: Item, explanation: Explanation) -> bool:
+    """Whether it is an answer of several words as a whole."""
+    return item.label == explanation.answer and unnamed(item) == WHOLE_ANSWER
 
 
 def _counted(kind: str, count: int) -> str:

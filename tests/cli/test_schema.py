@@ -96,7 +96,8 @@ def test_no_object_may_have_other_keys() -> None:
 
 ASKED = {"tiny_lxmert": ("-q", "red?"), "tiny_vit": ("-t", "3", "-t", "4"), "tiny_clip": ("--text", "a", "--text", "b"),
          "tiny_detr": ("--threshold", "0.6"), "tiny_vilt": ("-q", "red?"), "tiny_siglip": ("--text", "red"),
-         "tiny_dinov2": (), "tiny_blip": ("--text", "red"), "tiny_blip_vqa": ("-q", "red?", "--answer", "two red circles", "-t", "red")}
+         "tiny_dinov2": (), "tiny_blip": ("--text", "red"),
+         "tiny_blip_vqa": ("-q", "red?", "--answer", "two red circles", "-t", "red")}
 
 
 @pytest.mark.parametrize("name", ASKED)

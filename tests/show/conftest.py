@@ -55,6 +55,34 @@ def joint() -> Build:
 
 
 @pytest.fixture
+def written() -> Build:
+    """The words of an answer, an item each; picture, question and answer are three streams, or two with one of text."""
+
+    def build(answer: str = "a red cat, asleep", question: str = "What is it?", whole: bool = False,
+              size: tuple[int, int] = (64, 48), grid: tuple[int, int] = (2, 3), together: bool = False,
+              map_stream: str = "image", **fields: Any) -> Explanation:
+        asked, words = words_of(question), words_of(answer)
+        tokens = [place for place, token in enumerate(words.tokens) if not token.special]
+        spans = [(words.tokens[place].span or (0, 0), place) for place in tokens]
+        spans += [((0, len(answer)), len(words))] if whole else []
+        items = []
+        for number, (span, place) in enumerate(spans):
+            before = np.where(np.arange(len(words)) < place, np.linspace(0, 1, len(words)), 0)
+            rows = {"text": np.linspace(0, 1, len(asked)), "answer": before}
+            scores = {"text": np.concatenate([*rows.values()])} if together else rows
+            map_ = {map_stream: np.roll(np.linspace(0, 1, grid[0] * grid[1]), number)} if map_stream else {}
+            text = answer[slice(*span)]
+            items.append(Item("word", 0 if text == answer else place, text, 0.25, "softmax", {**scores, **map_},
+                              span=span, log_probability=float(np.log(0.25))))
+        streams = {"text": (asked, words)} if together else {"text": (asked,), "answer": (words,)}
+        return explanation_of(tuple(items), Asked(question), size, **{
+            "elements": {**streams, "image": (Patches(*grid, (0.0, 0.0, *map(float, size))),)},
+            "predictions": (Prediction(0, answer, 0.001, "softmax"),), **fields})
+
+    return build
+
+
+@pytest.fixture
 def texts() -> Build:
     """Texts, each with words of its own, over the patches of a picture of which the model sees the middle."""
 
