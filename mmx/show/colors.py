@@ -87,12 +87,21 @@ class Colors:
         """Strengths (...) over a ground (..., 3) in [0, 255], as uint8."""
         grey = luminance(ground)[..., None]
         pale = np.multiply(ground, 1 - _WASH, dtype=np.float32) + _WASH * (grey + _LIGHTEN * (255 - grey))
-        tint = np.asarray(self.alpha * np.abs(strengths).clip(0, 1)**_GAMMA, dtype=np.float32)[..., None]
+        tint = self._tint(strengths)[..., None]
         mixed = self.at(strengths).astype(np.float32)
         mixed -= pale
         mixed *= tint
         mixed += pale
         return mixed.round(out=mixed).clip(0, 255, out=mixed).astype(np.uint8)
+
+    def film(self, strengths: np.ndarray) -> np.ndarray:
+        """What `over` lays on its ground where that is pale already: (..., 4) of uint8, the last its opacity."""
+        opacity = (255 * self._tint(strengths)).round().astype(np.uint8)
+        return np.concatenate([self.at(strengths), opacity[..., None]], axis=-1)
+
+    def _tint(self, strengths: np.ndarray) -> np.ndarray:
+        """How much a strength covers, from 0 to 1."""
+        return np.asarray(self.alpha * np.abs(strengths).clip(0, 1)**_GAMMA, dtype=np.float32)
 
     def on_white(self, strength: float) -> RGB:
         """One strength over white: the ground of words."""

@@ -46,9 +46,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Written:
-    """An answer that is explained word by word: all its words, and of each row the places of those that it explains."""
+    """An answer that is explained word by word.
+
+    Attributes:
+        words: all of it.
+        score: how probable it is, in words.
+        places: of each row, the words that it explains.
+    """
 
     words: tuple[Word, ...]
+    score: str
     places: tuple[range, ...]
 
 
@@ -157,8 +164,9 @@ def _written(explanation: Explanation, rows: Sequence[Row]) -> Written | None:
     if not answer or not said or len(rows) < 2:
         return None
     words = tuple(scored_words(answer, said[-1].tokens, np.zeros(len(said[-1]))))
-    spans = [item.span for item in explanation.items[:len(rows)]]
-    return Written(words, tuple(covered(words, answer, span) for span in spans if span is not None))
+    places = tuple(covered(words, answer, item.span) for item in explanation.items[:len(rows)] if item.span)
+    whole = explanation.predictions[0]
+    return Written(words, wording.score_in_words(whole.score, whole.unit), places)
 
 
 def _for_all(explanation: Explanation) -> str:

@@ -1,6 +1,7 @@
 """A picture at a readable size with what lies over it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -96,11 +97,24 @@ def view_block(view: View, pictures: Pictures, width: int, height: int, letters_
 
 def under_relevance(image: Image.Image, layers: Sequence[Map | Outlines], own_size: tuple[int, int]) -> Image.Image:
     """All layers through one blend; the stronger shows where two meet."""
-    if not layers:
-        return image
-    stretch = np.tile(np.divide(image.size, own_size), 2)
-    fields = [_field(layer, stretch, image.size) for layer in layers]
-    return blended(image, strongest(fields, image.size), layers[0].shades.colors)
+    return blended(image, _strengths(layers, own_size, image.size), layers[0].shades.colors) if layers else image
+
+
+def film_of(layers: Sequence[Map | Outlines], own_size: tuple[int, int], size: tuple[int, int]) -> Image.Image:
+    """What lies over a picture that is pale already, as RGBA at this size: one layer at least."""
+    return Image.fromarray(layers[0].shades.colors.film(_strengths(layers, own_size, size)), "RGBA")
+
+
+def without_strengths(layers: Sequence[Map | Outlines]) -> tuple[Map | Outlines, ...]:
+    """The same layers with no relevance in them: what lies under them is pale."""
+    return tuple(replace(one, shades=replace(one.shades, strengths=np.zeros_like(one.shades.strengths)))
+                 for one in layers)
+
+
+def _strengths(layers: Sequence[Map | Outlines], own_size: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
+    """Of all layers together, (height, width)."""
+    stretch = np.tile(np.divide(size, own_size), 2)
+    return strongest([_field(layer, stretch, size) for layer in layers], size)
 
 
 def _field(layer: Map | Outlines, stretch: np.ndarray, size: tuple[int, int]) -> np.ndarray:

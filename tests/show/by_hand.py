@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from html.parser import HTMLParser
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from mmx.show.plotting import plot_of, to_image
 MODEL = ModelInfo("tiny", "toys", "ToyModel", "sha256:00", "cpu", "float32")
 ANSWERS = (Prediction(7, "cat", 0.8, "softmax"), Prediction(3, "dog", 0.15, "softmax"),
            Prediction(5, "cow", 0.04, "softmax"))
+NASTY = '<script>alert("1")</script><img src=x onerror=y>&\''
 
 
 def words_of(text: str) -> Words:
@@ -40,3 +42,26 @@ def by(explanation: Explanation, *methods: str) -> list[Explanation]:
 def drawn(block: OffsetBox, margin: int = 0) -> np.ndarray:
     """A block as it is drawn, (height, width, 3) of int."""
     return np.asarray(to_image(plot_of(block, margin))).astype(int)
+
+
+class Parsed(HTMLParser):
+    """Tags with their attributes; fails where one is not closed."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self._open: list[str] = []
+        self.feed(html)
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("img", "meta", "input"):
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+
+def visible(html: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", html)).replace("\u00a0", " ")

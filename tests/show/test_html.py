@@ -3,43 +3,16 @@
 import re
 from base64 import b64decode
 from dataclasses import replace
-from html.parser import HTMLParser
 from io import BytesIO
 
 import numpy as np
 import pytest
-from by_hand import by, picture_of
+from by_hand import NASTY, Parsed, by, picture_of, visible
 from PIL import Image
 
 from mmx.results import Explanation, ModelInfo, Prediction
 from mmx.show.colors import SEQUENTIAL, Colors, Look, legend, text_color_on
 from mmx.show.html import html_figure, html_page
-
-NASTY = '<script>alert("1")</script><img src=x onerror=y>&\''
-
-
-class Parsed(HTMLParser):
-    """Tags with their attributes; fails where one is not closed."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self._open: list[str] = []
-        self.feed(html)
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in ("img", "meta"):
-            self._open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-
-def visible(html: str) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", html)).replace("\u00a0", " ")
-
 
 @pytest.mark.parametrize("methods", [1, 3])
 def test_nothing_is_fetched_or_run(mixed: Explanation, methods: int) -> None:
