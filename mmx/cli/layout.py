@@ -44,6 +44,8 @@ def _body(results: Sequence[Explanation]) -> tuple[str, list[Table | Text]]:
     """What stands over a block, and what is told below it: by what was asked."""
     first, alone = results[0], len(results) == 1
     asked = first.asked
+    if first.answer and len(first) > 1:
+        return asked.question or "", [_answer(first), _words(results)]
     if asked.question is not None:
         return asked.question, [_facts(first, alone), *([] if alone else [_methods(results)])]
     if asked.threshold is not None or asked.queries:
@@ -54,12 +56,16 @@ def _body(results: Sequence[Explanation]) -> tuple[str, list[Table | Text]]:
     return wording.in_words(first.predictions[0]), [_classes(first)]
 
 
-def _facts(one: Explanation, alone: bool) -> Table:
+def _answer(one: Explanation) -> Table:
     facts = Table.grid(padding=(0, 2, 0, 0))
     facts.add_column(style="dim", min_width=7)
-    given = one.predictions[0]
-    facts.add_row("answer", Text.assemble((plain(wording.in_words(given)), "bold"),
+    facts.add_row("answer", Text.assemble((one_line(plain(wording.in_words(one.predictions[0]))), "bold"),
                                           f"  {plain(wording.runners_up(one))}"))
+    return facts
+
+
+def _facts(one: Explanation, alone: bool) -> Table:
+    facts, given = _answer(one), one.predictions[0]
     for item in one:
         if item.index != given.index or len(one) > 1:
             facts.add_row("explained", Text(plain(wording.in_words(item)), "bold"))
@@ -73,6 +79,19 @@ def _strongest(one: Explanation, item: Item, with_scores: bool = True) -> dict[s
     found = {"words": wording.top_words(one, item, with_scores), "regions": wording.top_regions(one, item, with_scores),
              "patches": wording.top_patch(one, item)}
     return {what: plain(told) for what, told in found.items() if told}
+
+
+def _words(results: Sequence[Explanation]) -> Table:
+    """Words of an answer that was written, each by every method."""
+    first, several = results[0], len(results) > 1
+    found = [(item, one.method, _strongest(one, one[place], with_scores=False)) for place, item in enumerate(first)
+             for one in results]
+    columns = list(dict.fromkeys(what for *_, told in found for what in told))
+    table = _table("word", first[0].unit, *(["method"] if several else []), *columns)
+    for item, method, told in found:
+        table.add_row(Text(one_line(wording.called(item, first)), "bold"), _score(item, item.unit),
+                      *([method] if several else []), *(told.get(what, "") for what in columns))
+    return table
 
 
 def _methods(results: Sequence[Explanation]) -> Table:
@@ -146,6 +165,8 @@ def print_shares(logits: Sequence[tuple[float, str]]) -> None:
 def _in_short(one: Explanation) -> tuple[str, str]:
     """What is told first in a row, and what beside it."""
     asked = one.asked
+    if one.answer and len(one) > 1:
+        return wording.in_words(one.predictions[0]), wording.counted(one)
     if asked.question is not None:
         return wording.answer_in_short(one), "; ".join(_strongest(one, one[0], with_scores=False).values())
     if asked.threshold is not None or asked.queries:

@@ -18,7 +18,8 @@ MOST_AT_ONCE = 8
 class Form:
     """Fields that the model does not have are left alone, whatever is in them.
 
-    `targets` are answers or classes; `found` is the query of a detected object; `picture` is as the browser sends it.
+    `targets` are answers or classes; `found` is the query of a detected object; `picture` is as the browser sends it;
+    `answer` is one to explain in the place of the model's own.
     """
 
     model: str
@@ -28,6 +29,7 @@ class Form:
     targets: Sequence[str | int] = ()
     found: int = EVERY_OBJECT
     methods: Sequence[str] = ("relevance",)
+    answer: str = ""
 
 
 def fields_of(model: Model) -> frozenset[str]:
@@ -53,6 +55,10 @@ def _question(form: Form) -> str:
     return _of_length(form.question or "", "question")
 
 
+def _answer(form: Form) -> str | None:
+    return _of_length(form.answer or "", "answer").strip() or None
+
+
 def _texts(form: Form) -> tuple[str, ...]:
     lines = [_of_length(line.strip(), "text") for line in (form.texts or "").splitlines() if line.strip()]
     if not lines:
@@ -69,7 +75,7 @@ def _queries(form: Form) -> tuple[int, ...]:
 
 
 _READ: Mapping[str, Callable[[Form], Any]] = {"question": _question, "texts": _texts, "targets": _targets,
-                                              "queries": _queries}
+                                              "queries": _queries, "answer": _answer}
 
 
 def _of_length(text: str, what: str) -> str:

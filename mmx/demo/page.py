@@ -44,7 +44,7 @@ def build_page(shelf: Shelf, first: str) -> gr.Blocks:
                                    allow_custom_value=shelf.allow_hub)
                 picture = gr.HTML({}, html_template=_asset("picture.html"), js_on_load=_asset("picture.js"),
                                   elem_id="mmx-picture")
-                fields = question, texts, targets, found, _ = _fields(model)
+                fields = question, texts, targets, found, _, answer = _fields(model)
                 explain = gr.Button("Explain", variant="primary", elem_id="mmx-explain")
                 gr.HTML(_KNOWS)
             with gr.Column(scale=5, min_width=300):
@@ -60,15 +60,15 @@ def build_page(shelf: Shelf, first: str) -> gr.Blocks:
         def picked(chosen: str, event: gr.EventData) -> list[Any]:
             offered = samples_for(shelf.get(chosen).asking)
             sample = offered[int(event._data["number"]) % len(offered)]
-            return [sample.picture, sample.question, "\n".join(sample.texts), [], gr.update(**_objects())]
+            return [sample.picture, sample.question, "\n".join(sample.texts), [], gr.update(**_objects()), ""]
 
         name.change(turned, name, [shown, samples, *fields], show_progress_on=shown, **_PRIVATE, **_TURNS)
         picture.input(lambda: [_EMPTY, gr.update(**_objects())], None, [shown, found], show_progress="hidden",
                       **_PRIVATE)
         # No turn to wait for: the visitor sees what was picked at once, and then the place in the queue.
-        filled = samples.pick(picked, name, [picture, question, texts, targets, found], show_progress="hidden",
+        filled = samples.pick(picked, name, [picture, question, texts, targets, found, answer], show_progress="hidden",
                               **_PRIVATE)
-        for event in (filled.then, explain.click, question.submit):
+        for event in (filled.then, explain.click, question.submit, answer.submit):
             event(_explain(shelf), [name, picture, *fields], [shown, found], show_progress_on=shown,
                   scroll_to_output=True, **_PRIVATE, **_TURNS)
     page.process_api = _quietly(page.process_api)  # type: ignore[method-assign]
@@ -113,10 +113,13 @@ def _explain(shelf: Shelf) -> Callable[..., list[Any]]:
 
 def _fields(model: Model) -> list[Any]:
     """Every model's, in the order of `Form`; those that this model does not have are hidden."""
-    question, texts, targets, found, methods = _settings(model)
+    question, texts, targets, found, methods, answer = _settings(model)
+    asked = gr.Textbox(label="Question", placeholder="what color is the circle?", max_lines=3, elem_id="mmx-question",
+                       **question)
+    written = gr.Textbox(label="Answer", info="empty: what the model writes", max_lines=3, elem_id="mmx-answer",
+                         **answer)
     return [
-        gr.Textbox(label="Question", placeholder="what color is the circle?", max_lines=3, elem_id="mmx-question",
-                   **question),
+        asked,
         gr.Textbox(label="Texts", info="one on each line", lines=3, max_lines=8, elem_id="mmx-texts", **texts),
         # A dropdown of one choice would begin with the first of the list, and could not be emptied again.
         gr.Dropdown(info="none chosen: what the model predicts", multiselect=True, max_choices=MOST_AT_ONCE,
@@ -124,6 +127,7 @@ def _fields(model: Model) -> list[Any]:
         gr.Dropdown(label="Object", info="press Explain once to find them", elem_id="mmx-object", **found),
         gr.Dropdown(label="Methods", info="several are shown side by side", multiselect=True, elem_id="mmx-methods",
                     **methods),
+        written,
     ]
 
 
@@ -136,7 +140,8 @@ def _settings(model: Model) -> list[dict[str, Any]]:
             {"visible": "targets" in fields, "label": f"{model.asking.noun.capitalize()} to explain",
              "choices": labels, "value": []},
             {"visible": "queries" in fields, **_objects()},
-            {"choices": [EVERY, *methods], "value": [methods[0]]}]
+            {"choices": [EVERY, *methods], "value": [methods[0]]},
+            {"visible": "answer" in fields, "value": ""}]
 
 
 def _offered(model: Model) -> list[dict[str, str]]:

@@ -78,6 +78,11 @@ def unnamed(item: Item) -> str:
     return "" if item.span is None else WHOLE_ANSWER if " " in item.label else item.label
 
 
+def called(item: Item, explanation: Explanation) -> str:
+    """Its label, but "whole answer" of an answer of several words."""
+    return unnamed(item) if item.span and item.label == explanation.answer else item.label
+
+
 def counted(explanation: Explanation) -> str:
     """ "2 detections over 50 %", "no detection of cat over 50 %", "queries 3 and 12 as cat", "2 texts", "1 class",
     "7 words and the whole answer" """
@@ -90,7 +95,7 @@ def counted(explanation: Explanation) -> str:
         of_class = "" if asked.class_name is None else f" of {asked.class_name}"
         found = f"{count or 'no'} detection{'' if count < 2 else 's'}"
         return f"{found}{of_class} over {100 * asked.threshold:g}{_NO_BREAK}%"
-    kinds = [item.kind for item in explanation if not _is_whole(item, explanation)]
+    kinds = [item.kind for item in explanation if called(item, explanation) != WHOLE_ANSWER]
     told = [_counted(kind, kinds.count(kind)) for kind in dict.fromkeys(kinds)]
     return listed([*told, *([f"the {WHOLE_ANSWER}"] if len(kinds) < count else [])])
 
@@ -161,13 +166,17 @@ def words_of(block: Block) -> list[Word]:
 
 
 def top_words(explanation: Explanation, item: Item, with_scores: bool = True) -> str:
-    """ "ball 0.51, red 0.2"; says so where every score is 0, and is empty where no words were explained."""
+    """ "ball 0.51, red 0.2"; says so where every score is 0, and is empty where no words were explained.
+
+    Of several streams of words, those that have none with relevance are left out where another has.
+    """
     by_stream: dict[str, list[Word]] = {}
     for block in explanation.blocks(item):
         if isinstance(block.element, Words):
             by_stream.setdefault(block.stream, []).extend(words_of(block))
-    told = {stream: _best_words(words, with_scores) for stream, words in by_stream.items()}
-    return "; ".join(f"{stream}: {best}" if len(told) > 1 else best for stream, best in told.items())
+    found = {stream: words for stream, words in by_stream.items() if any(word.score for word in words)} or by_stream
+    told = {stream: _best_words(words, with_scores) for stream, words in found.items()}
+    return "; ".join(f"{stream}: {best}" if len(by_stream) > 1 else best for stream, best in told.items())
 
 
 def _best_words(words: Sequence[Word], with_scores: bool) -> str:
@@ -229,11 +238,6 @@ def ranked(scores: np.ndarray, count: int = _STRONGEST) -> list[int]:
 def listed(names: Sequence[str]) -> str:
     """ "a", "a and b", "a, b and c" """
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-
-
-def _is_whole(item: Item, explanation: Explanation) -> bool:
-    """Whether it is an answer of several words as a whole."""
-    return item.label == explanation.answer and unnamed(item) == WHOLE_ANSWER
 
 
 def _counted(kind: str, count: int) -> str:

@@ -29,10 +29,10 @@ class Served:
 
 
 @pytest.fixture(scope="session")
-def checkpoints(tiny_vilt: Path, tiny_siglip: Path) -> dict[str, str]:
-    """The shipped one by family, and folders of two others."""
+def checkpoints(tiny_vilt: Path, tiny_siglip: Path, tiny_blip_vqa: Path) -> dict[str, str]:
+    """The shipped one by family, and folders of three others."""
     return {family: f"shapes-{family.replace('_', '-')}" for family in SHIPPED} | {
-        "vilt": str(tiny_vilt), "siglip": str(tiny_siglip)}
+        "vilt": str(tiny_vilt), "siglip": str(tiny_siglip), "blip_vqa": str(tiny_blip_vqa)}
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ PICTURE = sent_as("scene.png", SCENE)
 QUESTION = "what color is the circle?"
 TEXTS = "red\n\n circle \nred"
 FIELDS = {"lxmert": {"question", "targets"}, "vilt": {"question", "targets"}, "clip": {"texts"}, "siglip": {"texts"},
-          "blip": {"texts"}, "vit": {"targets"}, "dinov2": {"targets"}, "detr": {"threshold", "queries", "class_name"}}
+          "blip": {"texts"}, "blip_vqa": {"question", "answer"}, "vit": {"targets"}, "dinov2": {"targets"}, "detr": {"threshold", "queries", "class_name"}}
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +76,20 @@ def test_what_the_model_predicts_is_explained_where_nothing_is_chosen(shelf: She
     assert [item.prediction for item in result] == [result.predictions[0]]
     [result] = explained(shelf, Form(names[family], PICTURE, QUESTION, targets=[2, 0]))
     assert [item.index for item in result] == [2, 0]
+
+
+def test_a_written_answer_is_read_word_by_word(shelf: Shelf, names: dict[str, str]) -> None:
+    """The model's own, or what stands in the field."""
+    form = Form(names["blip_vqa"], PICTURE, QUESTION, answer=" two red circles ", methods=["relevance", "random"])
+    html = answered(shelf, form).html
+    assert re.findall(r'<input type="radio"[^>]*><span[^>]*>([^<]+)</span>', html) == ["two", "red", "circles"]
+    page = re.search(r'download="([^"]+[.]html)" href="data:text/html;base64,([^"]+)"', html)
+    assert page is not None and "two-red-circles" in page[1]
+    assert b64decode(page[2]).count(b'type="radio"') == 3
+    [own] = explained(shelf, replace(form, answer="  ", methods=["relevance"]))
+    assert own.asked.answer is None and own.answer
+    assert answered(shelf, replace(form, answer="")).html.count('type="radio"') == len(own) * (len(own) > 1)
+    assert error_of(shelf, replace(form, answer="red " * 30)).startswith("The answer has 30 tokens; ")
 
 
 @pytest.mark.parametrize("family", FIELDS)

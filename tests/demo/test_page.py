@@ -9,7 +9,7 @@ from mmx.demo.shelf import Shelf
 gradio = pytest.importorskip("gradio", reason="the page needs Gradio: pip install '.[demo]'")
 
 
-@pytest.mark.parametrize("family", ["lxmert", "clip", "vit", "detr", "blip"])
+@pytest.mark.parametrize("family", ["lxmert", "clip", "vit", "detr", "blip", "blip_vqa"])
 def test_no_dropdown_begins_with_the_first_of_its_list(request: pytest.FixtureRequest, family: str) -> None:
     from mmx.demo.page import build_page
 

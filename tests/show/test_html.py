@@ -14,6 +14,7 @@ from mmx.results import Explanation, ModelInfo, Prediction
 from mmx.show.colors import SEQUENTIAL, Colors, Look, legend, text_color_on
 from mmx.show.html import html_figure, html_page
 
+
 @pytest.mark.parametrize("methods", [1, 3])
 def test_nothing_is_fetched_or_run(mixed: Explanation, methods: int) -> None:
     html = html_page(by(mixed, *(f"method-{number}" for number in range(methods))))

@@ -125,6 +125,14 @@ def test_top_words(answer, joint, detections) -> None:
     assert wording.top_words(detections(), detections()[0]) == ""
 
 
+def test_a_stream_of_words_without_relevance_is_left_out_beside_another(written) -> None:
+    one = written()
+    assert [wording.top_words(one, item, with_scores=False) for item in one.items[:2]] == [
+        "text: ?, it, is", "text: ?, it, is; answer: a"]
+    assert wording.called(one[1], one) == "red"
+    assert wording.called(written(whole=True)[5], one) == "whole answer"
+
+
 def test_top_regions(answer, joint) -> None:
     one = answer(boxes=[(0, 0, 9, 9), (30, 40, 34, 48), (0, 0, 1, 1)], image=[0.5, 1, 0], labels=(None, "dog", "x"))
     assert wording.top_regions(one, one[0]) == "1 dog 1, 2 upper left 0.5"

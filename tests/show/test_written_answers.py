@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from by_hand import by
+from matplotlib.text import Text
 
 from mmx.results import Explanation
 from mmx.show import wording
@@ -106,8 +107,7 @@ def test_strongest_words_are_told_without_marks(written) -> None:
 
 
 def drawn_texts(one: Explanation) -> list[str]:
-    found = to_plot([one]).findobj(lambda artist: hasattr(artist, "get_text"))
-    return [text.get_text() for text in found]
+    return [text.get_text() for text in to_plot([one]).findobj(Text) if isinstance(text, Text)]
 
 
 def test_many_words_are_small_pictures_with_few_words(written) -> None:
