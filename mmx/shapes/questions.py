@@ -46,11 +46,11 @@ def all_words() -> list[str]:
     """Every word and mark that a question can hold, sorted; the vocabulary of the shipped tokenizer."""
     texts = [phrase.format(a="", b="", things="") for phrases in _PHRASES.values() for phrase in phrases]
     words = {word for text in texts for word in text.replace("?", " ? ").split()}
-    return sorted(words | {*COLORS, *SHAPES, *_PLURALS.values(), "left", "right", "thing", "things", "object",
+    return sorted(words | {*COLORS, *SHAPES, *PLURALS.values(), "left", "right", "thing", "things", "object",
                            "objects"})
 
 
-_PLURALS = {"circle": "circles", "square": "squares", "triangle": "triangles", "star": "stars"}
+PLURALS = {"circle": "circles", "square": "squares", "triangle": "triangles", "star": "stars"}
 
 _PHRASES = {
     "color": ("what color is the {a}?", "which color is the {a}?", "what is the color of the {a}?",
@@ -137,7 +137,7 @@ def _count(scene: Scene, random: np.random.Generator) -> Question:
     choice = random.random()
     if choice < 0.45:
         shape = str(random.choice(SHAPES))
-        things, wanted = _PLURALS[shape], [t.shape == shape for t in scene.things]
+        things, wanted = PLURALS[shape], [t.shape == shape for t in scene.things]
     elif choice < 0.9:
         color = str(random.choice(list(COLORS)))
         things, wanted = f"{color} things", [t.color == color for t in scene.things]

@@ -28,19 +28,26 @@ def train(
     peak_lr: float,
     warmup_frac: float = 0.1,
     weight_decay: float = 1e-2,
+    betas: tuple[float, float] = (0.9, 0.999),
     clip_norm: float = 1.0,
+    straight_from: float | None = None,
     report_every: int = 100,
     evaluate: Callable[[], str] | None = None,
     evaluate_every: int = 1000,
 ) -> None:
-    """AdamW with linear warm-up and cosine decay over `steps` batches; prints a line now and then to stderr."""
-    optimizer = torch.optim.AdamW(parameters, lr=peak_lr, weight_decay=weight_decay)
+    """AdamW with linear warm-up and cosine decay over `steps` batches; prints a line now and then to stderr.
+
+    With `straight_from`, a share of the steps, the rate stays at its peak until then and goes down in a straight line.
+    """
+    optimizer = torch.optim.AdamW(parameters, lr=peak_lr, betas=betas, weight_decay=weight_decay)
     trained = [p for group in optimizer.param_groups for p in group["params"]]
     warmup = max(1, round(warmup_frac * steps))
 
     def rate(step: int) -> float:
         if step < warmup:
             return (step + 1) / warmup
+        if straight_from is not None:
+            return min(1.0, (1 - step / steps) / (1 - straight_from))
         return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
