@@ -88,7 +88,8 @@ def logits_of(model: LlavaForConditionalGeneration, packed: Packed, patches: Ten
     *earlier, last = language.layers
     for layer in earlier:
         queries, keys, values = _heads(layer, states, rotations)
-        picture = attention(*(one[:, :, :_PREFIX] for one in (queries, keys, values)), is_causal=True)
+        first = [one[:, :, :_PREFIX] for one in (queries, keys, values)]
+        picture = attention(first[0], first[1], first[2], is_causal=True)
         spoken = attention(queries[:, :, _PREFIX:], keys, values, sees)
         states = _after(layer, states, torch.cat([picture, spoken], dim=2).transpose(1, 2).flatten(2))
     # Of the last layer nothing else is read.

@@ -23,9 +23,10 @@ _SIZE_WEIGHT, _PLACE_WEIGHT, _CENTRE_WEIGHT, _CENTRE_SHARE = 10, 5, 2, 5
 class PatchWords(nn.Module):
     def __init__(self, hidden_size: int, tokenizer: PreTrainedTokenizerFast) -> None:
         super().__init__()
-        ids = tokenizer.convert_tokens_to_ids
-        self._colors, self._shapes, self._plurals = (ids(list(words)) for words in (COLORS, SHAPES, PLURALS.values()))
-        self._left, self._right, self._things = (ids(word) for word in ("left", "right", "things"))
+        ids = tokenizer.get_vocab()
+        self._colors, self._shapes, self._plurals = (
+            [ids[word] for word in words] for words in (COLORS, SHAPES, PLURALS.values()))
+        self._left, self._right, self._things = (ids[word] for word in ("left", "right", "things"))
         self._ground = nn.Parameter(torch.zeros(2, hidden_size))
         self._none = nn.Parameter(torch.zeros(hidden_size))
         self._head = nn.Linear(hidden_size, 7)
@@ -44,7 +45,7 @@ class PatchWords(nn.Module):
         sizes = pool.boxes[scenes][..., 2:]
         sizes = sizes.flip(2) if quarters % 2 else sizes
 
-        def alike(chosen: Sequence[int], scale: float, other: Tensor) -> Tensor:
+        def alike(chosen: list[int], scale: float, other: Tensor) -> Tensor:
             return patches @ torch.cat([scale * words[chosen], other[None]]).T
 
         is_ground = names == GROUND
