@@ -13,8 +13,8 @@ from mmx.asking import Asking
 from mmx.capture import Capture, Chosen, ForwardPass, Outputs, Places, capture_items, run_forward
 from mmx.capture.lrp import MissingRuleError, RuleMode
 from mmx.devices import free_memory
-from mmx.errors import CaptureError
-from mmx.families.base import Family
+from mmx.errors import CaptureError, UsageError
+from mmx.families.base import LEVELS, TOKEN_UNITS, TOKENS, Family, Tokens
 from mmx.methods.base import Method
 from mmx.schedule import Schedule, Site
 from mmx.wiring import Inputs, handed_out, readouts, run, schedule_from, valid_tokens
@@ -44,13 +44,24 @@ class Described:
         """As much of a forward as it takes to explain the target."""
         return run(self.network, self.family, inputs, self.asking.arguments(inputs, target))
 
-    def at(self, level: str, unit: str | None = None) -> "Described":
-        """The same where scores of pictures are read at a level of the family's, and tokens explained by a unit."""
-        family = self.family.at(level)
-        if unit is not None and unit != (score := family.score).unit:
-            family = replace(family, score=replace(score, unit=unit))
-        if family is self.family:
+    def at(self, level: str | None, unit: str | None = None) -> "Described":
+        """The same where scores of pictures are read at a level of the family's, and tokens explained by a unit.
+
+        Raises:
+            UsageError: the family has no such level, or there is no such unit.
+        """
+        if level in (None, TOKENS) and unit is None:
             return self
+        name, score = self.asking.subject.name, self.family.score
+        try:
+            family = self.family.at(level or TOKENS)
+        except ValueError as error:
+            raise UsageError(f"{name} has no level '{level}'.", f"Take one of {', '.join(LEVELS)}." if self.family.tower
+                             else "Leave it out: its scores of pictures are those of patches.") from error
+        if unit is not None and unit not in TOKEN_UNITS:
+            raise UsageError(f"There is no score '{unit}' of tokens.", f"Take one of {', '.join(TOKEN_UNITS)}.")
+        if unit is not None and isinstance(score, Tokens):
+            family = replace(family, score=replace(score, unit=unit))
         asking = copy(self.asking)
         asking.score = family.score
         return replace(self, family=family, asking=asking)

@@ -52,6 +52,7 @@ class Batch:
         shown_xyxy_px: the part of it that the model is shown, in its own pixels.
         answers: what the model wrote of it, where it writes.
         prompts: how many tokens stand before that in the ids that the model is given.
+        written, against: the ids of that, and of what it is compared with, where it is.
     """
 
     asked: tuple[Asked, ...]
@@ -59,6 +60,8 @@ class Batch:
     shown_xyxy_px: tuple[Box, ...]
     answers: tuple[Words, ...] = ()
     prompts: tuple[int, ...] = ()
+    written: tuple[tuple[int, ...], ...] = ()
+    against: tuple[tuple[int, ...] | None, ...] = ()
 
     @cached_property
     def texts(self) -> tuple[str, ...]:

@@ -21,10 +21,17 @@ EVERY = "all"
 
 @dataclass(frozen=True)
 class Spans:
-    """What is explained, in places of the ids that the model is given: of each sample any number; and its answer."""
+    """What is explained, in places of the ids that the model is given.
+
+    Attributes:
+        of_each: of each sample any number.
+        answers: where the answer of each is.
+        rivals: in whose place the only token that is explained of a sample stands, where it is compared with one.
+    """
 
     of_each: tuple[tuple[Span, ...], ...]
     answers: tuple[Span, ...]
+    rivals: tuple[int | None, ...]
 
 
 class TokensAsked(Asking):
@@ -41,12 +48,13 @@ class TokensAsked(Asking):
         return Asked(answer="a")
 
     def target(self, batch: Batch) -> Spans:
-        found, answers = [], []
-        for place, (words, asked) in enumerate(zip(batch.answers, batch.asked, strict=True)):
-            before = _before(batch, place)
-            found.append(tuple((start + before, stop + before) for start, stop in _spans(words, asked)))
+        found, answers, rivals = [], [], []
+        for place, words in enumerate(batch.answers):
+            before, (spans, rival) = _before(batch, place), _explained(batch, place)
+            found.append(tuple((start + before, stop + before) for start, stop in spans))
             answers.append((max(1, before), before + len(words)))
-        return Spans(tuple(found), tuple(answers))
+            rivals.append(rival)
+        return Spans(tuple(found), tuple(answers), tuple(rivals))
 
     def arguments(self, inputs: Mapping[str, Tensor], target: object) -> Mapping[str, Any]:
         """Which logits are made, of a model that can be told."""
@@ -72,6 +80,10 @@ class TokensAsked(Asking):
             read = (places >= starts[:, None] - 1) & (places < stops[:, None] - 1)
             summed = torch.where(read, _logs(before, next_ids)[samples], 0).sum(dim=1)
             scores = torch.where(torch.tensor(alone, device=ids.device), scores, summed)
+        if isinstance(target, Spans) and any(rival is not None for rival in target.rivals):
+            rivals = torch.tensor([-1 if one is None else one for one in target.rivals], device=ids.device)[samples]
+            theirs = before[samples, starts - 1 - first].gather(1, rivals.clamp(min=0).unsqueeze(1)).squeeze(1)
+            scores = torch.where(rivals < 0, scores, scores - theirs)
         weights = None
         if any(stop - start > 1 for _, start, stop in items):
             places = torch.arange(length, device=ids.device)
@@ -85,11 +97,16 @@ class TokensAsked(Asking):
                                   first))[0]
         places = (chosen.samples == sample).nonzero().flatten().tolist()
         here, items = before - 1 - first, []
-        for place, (start, stop) in zip(places, _spans(words, batch.asked[picture]), strict=True):
+        spans, rival = _explained(batch, picture)
+        for place, (start, stop) in zip(places, spans, strict=True):
             log, span = min(0.0, float(logs[start + here:stop + here].sum())), _characters(words, start, stop)
             text = words.text[slice(*span)]
             index = 0 if text == words.text.strip() else start + (before > 0)
-            items.append((place, Item(self.noun, index, text, exp(log), "softmax", span=span, log_probability=log)))
+            item = Item(self.noun, index, text, exp(log), "softmax", span=span, log_probability=log)
+            if rival is not None:
+                item = replace(item, label=f"{words.text} rather than {batch.asked[picture].against}",
+                               score=float(chosen.scores[place].detach()), unit="logit")
+            items.append((place, item))
         whole = float(logs[max(1, before) - 1 - first:len(words) + here].sum().exp())
         return Answer(tuple(items), (Prediction(0, words.text, whole, "softmax"),))
 
@@ -113,6 +130,23 @@ class TokensAsked(Asking):
         if batch > 1 and len(several) != batch:
             raise UsageError(f"{len(several)} targets were given for {batch} samples.", "Give one, or one for each.")
         return [(sample if batch > 1 else 0, *_checked(one, length)) for sample, one in enumerate(several)]
+
+
+def _explained(batch: Batch, picture: int) -> tuple[list[Span], int | None]:
+    """Spans of an answer; or the first token in which it differs from another, and what that has in its place."""
+    words, asked = batch.answers[picture], batch.asked[picture]
+    against = batch.against[picture] if batch.against else None
+    if against is None:
+        return _spans(words, asked), None
+    if asked.targets:
+        raise UsageError("Targets are words of the answer; compared with another one, it is explained where they "
+                         "begin to differ.", "Leave out one or the other.")
+    place = next((place for place, (own, other) in enumerate(zip(batch.written[picture], against, strict=False))
+                  if own != other), None)
+    if place is None:
+        raise UsageError(f"'{words.text}' and '{asked.against}' do not differ before one of them ends.",
+                         "Compare with another answer.")
+    return [(place, place + 1)], against[place]
 
 
 def _before(batch: Batch, picture: int) -> int:

@@ -16,7 +16,7 @@ from mmx.cli.results import Files, finished_files, refuse_replacing
 from mmx.cli.saving import Saved, save_all
 from mmx.cli.turns import Turns
 from mmx.errors import Interrupted, MmxError, shown_path
-from mmx.images import open_together, pixels_of
+from mmx.images import open_together
 from mmx.methods import Method
 from mmx.model import Job, Model
 from mmx.results import Asked, Explanation, Picture, Subject
@@ -51,7 +51,7 @@ class Batch:
         """Raises UsageError where something else would be replaced, and Interrupted at Ctrl-C."""
         if not self.overwrite and any(self.out.glob("*.json")):
             refuse_replacing(self.out, self._subjects(requests), self.methods)
-        counts = [*open_together((pixels_of(request.image) for request in requests), batch_size)]
+        counts = [*open_together((request.pixels for request in requests), batch_size)]
         own = sum(counts[self.world.rank::self.world.size])
         with progress_bar(own, self.report.quiet or not self.world.leads) as advance:
             turns = Turns(batch_size, advance)
@@ -67,19 +67,19 @@ class Batch:
                                   f"{shown_path(self.out)}.", "Go on with --resume.") from error
 
     def _chunks(self, requests: Sequence[Request],
-                counts: Sequence[int]) -> Iterator[tuple[list[Request], list[Future[Picture]]]]:
+                counts: Sequence[int]) -> Iterator[tuple[list[Request], list[Future[tuple[Picture, ...]]]]]:
         """Requests that run together, with their pictures, which are opened while those before them run."""
-        waiting, ahead = iter(requests), deque[tuple[list[Request], list[Future[Picture]]]]()
+        waiting, ahead = iter(requests), deque[tuple[list[Request], list[Future[tuple[Picture, ...]]]]]()
         for number, count in enumerate(counts):
             chunk = [*islice(waiting, count)]
             if number % self.world.size != self.world.rank:
                 continue
-            ahead.append((chunk, [self.workers.submit(Request.open, one, soon=True) for one in chunk]))
+            ahead.append((chunk, [self.workers.submit(Request.open_all, one, soon=True) for one in chunk]))
             if len(ahead) > self.workers.ahead:
                 yield ahead.popleft()
         yield from ahead
 
-    def _answer(self, chunk: Sequence[Request], pictures: Sequence[Future[Picture]], turns: Turns) -> None:
+    def _answer(self, chunk: Sequence[Request], pictures: Sequence[Future[tuple[Picture, ...]]], turns: Turns) -> None:
         """A chunk of which something is not there yet goes through the model as a whole, for the same digits."""
         opened = [(request, job) for request, picture in zip(chunk, pictures, strict=True)
                   if (job := self._open(request, picture, turns)) is not None]
@@ -95,16 +95,17 @@ class Batch:
         for request in requests:
             with suppress(MmxError):
                 asked = self.model.settled(self._asked(request))
-                if (picture := request.hash()) is not None:
-                    yield request.stem(asked), Subject.of(self.model.info, [picture], asked)
+                if (pictures := request.hashes()) is not None:
+                    yield request.stem(asked), Subject.of(self.model.info, pictures, asked)
 
     def _asked(self, request: Request) -> Asked:
         return replace(self.asked, question=request.question, targets=request.targets)
 
-    def _open(self, request: Request, picture: Future[Picture], turns: Turns) -> Job | None:
+    def _open(self, request: Request, pictures: Future[tuple[Picture, ...]], turns: Turns) -> Job | None:
         """None where it cannot be asked, which is reported."""
         try:
-            job = Job(picture.result(), self._asked(request))
+            first, *others = pictures.result()
+            job = Job(first, self._asked(request), tuple(others))
             self.model.check(job.asked)
         except Exception as error:
             turns.add(partial(self.report.fail, request, error))
@@ -116,8 +117,8 @@ class Batch:
         if not self.resume:
             return None
         asked = self.model.settled(job.asked)
-        return finished_files(Subject.of(self.model.info, [job.picture.sha256], asked), request.stem(asked),
-                              self.methods, self.out, self.drawing, self.html)
+        subject = Subject.of(self.model.info, [one.sha256 for one in job.pictures], asked)
+        return finished_files(subject, request.stem(asked), self.methods, self.out, self.drawing, self.html)
 
     def _explained(self, jobs: Sequence[Opened], turns: Turns) -> Iterator[tuple[Opened, list[Explanation]]]:
         """Where a batch fails as one, its jobs are tried one by one."""
@@ -136,8 +137,8 @@ class Batch:
     def _save(self, request: Request, explanations: Sequence[Explanation], turns: Turns) -> None:
         saved = self.workers.submit(save_all, explanations, self.out, request.stem(explanations[0].asked),
                                     self.drawing, self.html, self.overwrite)
-        width, height = explanations[0].picture.size
-        turns.add(partial(self._tell, request, explanations, saved, self.model.warnings), saved, width * height)
+        pixels = sum(width * height for width, height in (one.size for one in explanations[0].pictures))
+        turns.add(partial(self._tell, request, explanations, saved, self.model.warnings), saved, pixels)
 
     def _tell(self, request: Request, explanations: Sequence[Explanation], saved: Future[Saved],
               said_before: Sequence[str]) -> None:

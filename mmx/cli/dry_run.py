@@ -12,7 +12,7 @@ from mmx.cli.requests import Request
 from mmx.cost import speed_of
 from mmx.devices import free_memory
 from mmx.errors import MmxError
-from mmx.images import open_together, pixels_of
+from mmx.images import open_together
 from mmx.methods import Method
 from mmx.model import Job, Model
 from mmx.model.plan import Plan, in_seconds, plan
@@ -23,7 +23,7 @@ from mmx.results import SCHEMA_VERSION, Asked
 def dry_run(model: Model, requests: Sequence[Request], asked: Asked, methods: Sequence[Method], batch_size: int,
             max_memory: int | None, report: BatchReport, *, as_json: bool) -> None:
     """Prints it, by the first batch and that of the largest picture. Failures are put into the report."""
-    pixels = [pixels_of(request.image) for request in requests]
+    pixels = [request.pixels for request in requests]
     counts, start, batches = [*open_together(pixels, batch_size)], 0, []
     for count in counts:
         batches.append(range(start, start := start + count))
@@ -47,7 +47,8 @@ def dry_run(model: Model, requests: Sequence[Request], asked: Asked, methods: Se
 
 def _job(model: Model, request: Request, asked: Asked, report: BatchReport) -> Job | None:
     try:
-        job = Job(request.open(), replace(asked, question=request.question, targets=request.targets))
+        first, *others = request.open_all()
+        job = Job(first, replace(asked, question=request.question, targets=request.targets), tuple(others))
         model.check(job.asked)
     except Exception as error:
         report.fail(request, error)

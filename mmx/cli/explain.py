@@ -69,6 +69,14 @@ def explain(
     answer: Annotated[str | None, typer.Option(
         "--answer", metavar="TEXT", rich_help_panel=ASKED,
         help="Of a model that writes its answers: explain this one in the place of its own.")] = None,
+    against: Annotated[str | None, typer.Option(
+        "--against", metavar="TEXT", rich_help_panel=ASKED,
+        help="Of a model that writes its answers: what speaks for its answer, and not for this one.")] = None,
+    max_new_tokens: Annotated[int | None, typer.Option(
+        "--max-new-tokens", metavar="N", rich_help_panel=ASKED,
+        help="Of a model that writes its answers: how many tokens at most (default 32).")] = None,
+    together: Annotated[bool, typer.Option(
+        "--together", rich_help_panel=ASKED, help="Show all IMAGE in one prompt.")] = False,
     text: Annotated[list[str] | None, typer.Option(
         "--text", metavar="TEXT", rich_help_panel=ASKED,
         help="Of a model that matches pictures and texts: a text; may be repeated.")] = None,
@@ -92,6 +100,13 @@ def explain(
     start_layer_text: Annotated[int | None, typer.Option(
         "--start-layer-text", metavar="N", rich_help_panel=MODEL,
         help="Of CLIP: the same for the text layers.")] = None,
+    level: Annotated[str | None, typer.Option(
+        "--level", metavar="NAME", rich_help_panel=MODEL, help="Of a language model that is shown pictures: where "
+        "their scores are read: at its image tokens (default); tower: carried back to the patches of its vision "
+        "tower; tower-normalized: so by N(R) of eq. 8 and 9.")] = None,
+    score: Annotated[str | None, typer.Option(
+        "--score", metavar="NAME", rich_help_panel=MODEL, help="What explains a single token of a written answer: its "
+        "logit (default) or its logprob.")] = None,
     regions: Regions = None,
     features: Features = None,
     processor: Processor = None,
@@ -157,8 +172,10 @@ def explain(
         several = list(dict.fromkeys(question or [None]))
         asked = Asked("?" if questions is not None else several[0], tuple(dict.fromkeys(text or ())),
                       tuple(target or ()), threshold, tuple(query or ()), class_name,
-                      starts_by_stream(start_layer, start_layer_text), answer=answer)
-        requests = gather_requests(images or [], several, questions, images_dir, asked.targets, recursive=recursive)
+                      starts_by_stream(start_layer, start_layer_text), answer=answer, against=against,
+                      level=level, score=score, max_new_tokens=max_new_tokens)
+        requests = gather_requests(images or [], several, questions, images_dir, asked.targets, recursive=recursive,
+                                   together=together)
         names, memory = method or ["relevance"], parse_memory(max_memory)
         default = default_for(name for name, given in vars(asked).items() if given not in (None, (), {}))
         everything = [asked] if questions is not None else [replace(asked, question=one) for one in several]

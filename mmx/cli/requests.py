@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mmx.datasets.questions import QuestionRow, read_questions
 from mmx.errors import ImageError, MmxError, UsageError, shown_path
-from mmx.images import SUFFIXES, hash_of_file, open_picture, picture_from_bytes
+from mmx.images import SUFFIXES, hash_of_file, open_picture, picture_from_bytes, pixels_of
 from mmx.results import Asked, Picture, picture_name, plain_name, stem_of
 
 STDIN = "-"
@@ -19,9 +19,10 @@ _MOST_FOLDERS = 4
 
 @dataclass(frozen=True)
 class Request:
-    """One picture and perhaps a question.
+    """One picture, or several that are shown together, and perhaps a question.
 
     Attributes:
+        others: what is shown beside the first picture.
         name: of the picture, in those of its files.
         is_named: the user gave that name to what is asked, too.
         row: where it was asked.
@@ -35,17 +36,29 @@ class Request:
     is_named: bool = False
     row: str = ""
     content: bytes | None = None
+    others: tuple[str, ...] = ()
 
     def stem(self, asked: Asked) -> str:
         """Of the files that answer it; `asked` is what is asked, in full."""
         return self.name if self.is_named else stem_of(self.name, asked)
 
-    def hash(self) -> str | None:
-        """That of the picture's file, None where it cannot be read."""
-        return hash_of_file(self.image) if self.content is None else hashlib.sha256(self.content).hexdigest()
+    def hashes(self) -> list[str] | None:
+        """Those of the pictures' files, None where one cannot be read."""
+        first = hash_of_file(self.image) if self.content is None else hashlib.sha256(self.content).hexdigest()
+        found = [one for one in (first, *map(hash_of_file, self.others)) if one is not None]
+        return found if len(found) == 1 + len(self.others) else None
+
+    @property
+    def pixels(self) -> int:
+        """Of all its pictures, as far as that can be told."""
+        return sum(map(pixels_of, (self.image, *self.others)))
+
+    def open_all(self) -> tuple[Picture, ...]:
+        """Raises MmxError where one cannot be read."""
+        return (self.open(), *map(open_picture, self.others))
 
     def open(self) -> Picture:
-        """Raises MmxError where it cannot be read."""
+        """The first one. Raises MmxError where it cannot be read."""
         if not self.image:
             raise MmxError(f"The question '{self.question}' has no picture.", "Fill in its column image.")
         if self.content is not None:
@@ -57,12 +70,17 @@ class Request:
 
 
 def gather_requests(images: Sequence[str], asked: Sequence[str | None], questions: Path | None,
-                    images_dir: Path | None, targets: tuple[str | int, ...], *, recursive: bool = False
-                    ) -> list[Request]:
+                    images_dir: Path | None, targets: tuple[str | int, ...], *, recursive: bool = False,
+                    together: bool = False) -> list[Request]:
     """The requests of a command line: every IMAGE with every question that is asked or with None, or a file's rows.
 
     A folder stands for its pictures in order of their names, with `recursive` for those in its folders too.
+
+    Args:
+        together: every question is asked of all IMAGE at once.
     """
+    if together and (questions is not None or STDIN in images):
+        raise UsageError("--together takes IMAGE as files.", "Leave out --questions, and give no -.")
     if questions is not None:
         if images or any(question is not None for question in asked):
             raise UsageError("--questions takes the place of IMAGE and --question.", "Give one or the other.")
@@ -75,6 +93,10 @@ def gather_requests(images: Sequence[str], asked: Sequence[str | None], question
     if images.count(STDIN) > 1:
         raise UsageError("stdin holds one picture, and - stands for it twice.", "Give - once.")
     found = [path for image in images for path in _pictures_of(image, recursive)]
+    if together:
+        return [Request(found[0], question, targets, name, others=tuple(found[1:]))
+                for question, name in zip(asked, unique_names(["-".join(map(picture_name, found))] * len(asked), asked),
+                                          strict=True)]
     content = _from_stdin() if STDIN in images else None
     pairs = [(image, question) for image in found for question in dict.fromkeys(asked)]
     names = unique_names(["stdin" if image == STDIN else image for image, _ in pairs], [one for _, one in pairs])
@@ -87,7 +109,7 @@ def unreadable(requests: Sequence[Request]) -> list[tuple[Request, Exception]]:
     found: list[tuple[Request, Exception]] = []
     for request in requests:
         try:
-            request.open()
+            request.open_all()
         except Exception as error:
             found.append((request, error))
         else:

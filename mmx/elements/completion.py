@@ -13,8 +13,7 @@ from mmx.elements.base import Prepared
 from mmx.elements.prompt import PreparedPrompt
 from mmx.elements.prompting import Prompting
 from mmx.elements.written import MOST_WRITTEN, WrittenEncoder
-from mmx.errors import UsageError
-from mmx.results import Asked, Token, Words
+from mmx.results import Token, Words
 from mmx.wiring import Inputs
 
 
@@ -25,10 +24,6 @@ class CompletionEncoder(WrittenEncoder):
 
     def load(self) -> str:
         return f"{MOST_WRITTEN} tokens at most"
-
-    def check(self, asked: Asked) -> None:
-        if asked.answer is not None and not asked.answer.strip():
-            raise UsageError("The answer is empty.", "Write one, or leave it out: then the model's own is explained.")
 
     def prepare_about(self, given: Sequence[str], pictures: Sequence[Prepared]) -> list[Prepared]:
         """Answers as they go on from prompts, which are given in the place of pictures."""

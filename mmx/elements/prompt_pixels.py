@@ -93,7 +93,7 @@ class PromptPixelEncoder(PixelEncoder):
         assert isinstance(prepared, PreparedPictures)
         elements, order, before = [], [], 0
         for number, tiling in enumerate(prepared.tilings):
-            placed = tiling.tokens if asked.level == TOKENS else tiling.patches
+            placed = tiling.tokens if asked.level in (None, TOKENS) else tiling.patches
             elements += [Patches(*grid, picture=number) for grid in placed.grids]
             order += [before + place for place in placed.order]
             before += placed.count

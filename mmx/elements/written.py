@@ -29,11 +29,16 @@ class WrittenEncoder(TokenEncoder):
         return f"{min(MOST_WRITTEN, self._longest)} tokens at most"
 
     def check(self, asked: Asked) -> None:
-        if asked.answer is None:
-            return
-        if not asked.answer.strip():
-            raise UsageError("The answer is empty.", "Write one, or leave it out: then the model's own is explained.")
-        count = len(self._ids_of(asked.answer))
+        for given, instead in ((asked.answer, "the model's own is explained"), (asked.against, "nothing is compared")):
+            if given is None:
+                continue
+            if not given.strip():
+                raise UsageError("The answer is empty.", f"Write one, or leave it out: then {instead}.")
+            self.check_length(given)
+
+    def check_length(self, answer: str) -> None:
+        """Raises UsageError for an answer that the model's positions do not allow."""
+        count = len(self._ids_of(answer))
         if count >= self._config.max_position_embeddings:
             raise UsageError(f"The answer has {count} tokens; {self.context.source.name} takes "
                              f"{self._config.max_position_embeddings - 1} at most.", "Say it in fewer words.")
@@ -41,6 +46,10 @@ class WrittenEncoder(TokenEncoder):
     def prepare(self, given: Sequence[str]) -> list[Prepared]:
         return [self._prepared(self._ids_of(answer), answer, *tokens_of(self.tokenizer, answer, **_PLAIN))
                 for answer in given]
+
+    def ids(self, answer: Prepared) -> tuple[int, ...]:
+        """The answer's, as the model is given them."""
+        return tuple(answer.tensors[self.declared.names[0]].tolist())
 
     def prompt_length(self, prompt: Prepared) -> int:
         """How many tokens of a prompt stand before the answer in the ids that the model is given."""

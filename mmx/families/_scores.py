@@ -84,6 +84,9 @@ class Queries:
     queries: Callable[[Any], int] = lambda config: config.num_queries
 
 
+TOKEN_UNITS = ("logit", "logprob")
+
+
 @dataclass(frozen=True)
 class Tokens:
     """A logit for each token that may follow each one of an answer, (batch, tokens, vocabulary); "ids" (batch, tokens)
@@ -94,12 +97,13 @@ class Tokens:
             and else all tokens behind the first.
         kept_by: forward's argument that says for which tokens it gives logits, where it has one: for a long prompt and
             a large vocabulary all of them would be the largest tensor.
-        unit: a single token is explained by its "logit", or by its log-probability, "logprob".
+        unit: one of `TOKEN_UNITS`: a single token is explained by its logit, or by its log-probability.
     """
 
     kind: ClassVar[str] = "tokens"
     does: ClassVar[str] = "answers questions in words of its own"
-    takes: ClassVar[frozenset[str]] = frozenset({"question", "targets", "answer"})
+    takes: ClassVar[frozenset[str]] = frozenset(
+        {"question", "targets", "answer", "against", "level", "score", "max_new_tokens"})
     choices: ClassVar[str] = "target says which words of the answer are explained"
     prompted: bool = False
     kept_by: str = ""

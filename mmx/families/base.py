@@ -24,6 +24,7 @@ from mmx.families._inputs import (
 )
 from mmx.families._published import Checkpoint, Names
 from mmx.families._scores import (
+    TOKEN_UNITS,
     UNIT_OF_PROBLEM,
     Classes,
     Labelled,
@@ -39,10 +40,10 @@ from mmx.reference import Reference
 from mmx.schedule import Link, Schedule, Site, Step, Told
 
 __all__ = [
-    "FORMER_END", "LEVELS", "TOKENS", "UNIT_OF_PROBLEM", "Checkpoint", "Classes", "Completion", "Family", "Input",
-    "Labelled", "Matches", "Names", "Pairs", "Part", "PatchedPixels", "Pixels", "Prompt", "PromptPixels", "Queries",
-    "Read", "Regions", "Score", "Shown", "Tensors", "Text", "TextQueries", "Tiling", "Tokens", "Tower", "Written",
-    "layers"]
+    "FORMER_END", "LEVELS", "TOKENS", "TOKEN_UNITS", "UNIT_OF_PROBLEM", "Checkpoint", "Classes", "Completion",
+    "Family", "Input", "Labelled", "Matches", "Names", "Pairs", "Part", "PatchedPixels", "Pixels", "Prompt",
+    "PromptPixels", "Queries", "Read", "Regions", "Score", "Shown", "Tensors", "Text", "TextQueries", "Tiling",
+    "Tokens", "Tower", "Written", "layers"]
 
 Tensors = Mapping[str, Any]
 """name → tensor, batched: what a model's forward takes, or what is read of its output"""
@@ -165,10 +166,11 @@ class Family:
         return "answers questions" if chooses else self.score.does
 
     def at(self, level: str) -> "Family":
-        """The same where scores of pictures are read at one of `LEVELS`; all but the first take a tower."""
+        """The same where scores of pictures are read at one of `LEVELS`. Raises ValueError where it has no tower."""
         if level == TOKENS:
             return self
-        assert self.tower is not None
+        if self.tower is None or level not in LEVELS:
+            raise ValueError(level)
         tower, [stream] = self.tower, {read.stream for read in self.reads}
         joint = tuple(replace(part, name="image tokens") if part.name == "image" else part
                       for part in self.parts(stream))

@@ -153,7 +153,11 @@ class Group:
         encoder = self.parts.answers
         if encoder is None:
             return self._batch
+        others = [job.asked.against for job in self.jobs]
+        against = [None if other is None else encoder.ids(encoder.prepare_about([other], [prompt])[0])
+                   for other, prompt in zip(others, self.texts, strict=True)]
         return replace(self._batch, prompts=tuple(encoder.prompt_length(one) for one in self.texts),
+                       written=tuple(map(encoder.ids, self.answers)), against=tuple(against),
                        answers=tuple(words for one in self.answers for words in one.elements
                                      if isinstance(words, Words)))
 

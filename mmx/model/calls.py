@@ -33,13 +33,22 @@ class Options(TypedDict, total=False):
     start_layer: int | None
     start_layer_text: int | None
     answer: str | None
+    against: str | None
+    level: str | None
+    score: str | None
+    max_new_tokens: int | None
     max_memory: int | None
+    together: bool
 
 
 def asked_of(target: Target = None, text: str | Sequence[str] = (), threshold: float | None = None,
              query: int | Sequence[int] | None = None, class_name: str | None = None, start_layer: int | None = None,
-             start_layer_text: int | None = None, answer: str | None = None) -> Asked:
-    """All that is asked but the question."""
+             start_layer_text: int | None = None, **written: Any) -> Asked:
+    """All that is asked but the question.
+
+    Args:
+        written: what only models that write take, by the names of `Asked`'s fields.
+    """
     if target is None:
         targets: tuple[str | int, ...] = ()
     else:
@@ -47,25 +56,30 @@ def asked_of(target: Target = None, text: str | Sequence[str] = (), threshold: f
     queries = () if query is None else tuple(map(int, query)) if isinstance(query, Iterable) else (int(query),)
     texts = tuple(dict.fromkeys((text,) if isinstance(text, str) else text))
     return Asked(None, texts, targets, threshold, queries, class_name,
-                 starts_by_stream(start_layer, start_layer_text), answer=answer)
+                 starts_by_stream(start_layer, start_layer_text), **written)
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """A picture and a question each, and whether there may be several of them."""
+    """The pictures of a prompt, mostly one, and a question each; and whether there may be several of them."""
 
-    pairs: tuple[tuple[Source, str | None], ...]
+    pairs: tuple[tuple[tuple[Source, ...], str | None], ...]
     several: bool
 
     @classmethod
-    def of(cls, image: Images, question: Questions = None) -> "Pairs":
+    def of(cls, image: Images, question: Questions = None, together: bool = False) -> "Pairs":
         """One picture or question is for all of the others; several of both go together in order.
+
+        Args:
+            together: all pictures are of one prompt.
 
         Raises:
             UsageError: there are several of both, and not as many of one as of the other.
         """
         images: list[Source] = list(image) if isinstance(image, list | tuple) else [image]
         questions: list[str | None] = list(question) if isinstance(question, list | tuple) else [question]
+        if together:
+            return cls(tuple((tuple(images), one) for one in questions), isinstance(question, list | tuple))
         if not isinstance(image, list | tuple):
             images *= len(questions)
         elif not isinstance(question, list | tuple):
@@ -74,4 +88,4 @@ class Pairs:
             raise UsageError(f"{len(images)} pictures and {len(questions)} questions do not go together.",
                              "Give a question for each picture, or one for all.")
         several = isinstance(image, list | tuple) or isinstance(question, list | tuple)
-        return cls(tuple(zip(images, questions, strict=True)), several)
+        return cls(tuple(((one,), asked) for one, asked in zip(images, questions, strict=True)), several)

@@ -112,8 +112,8 @@ class Loaded:
 
     def check(self, asked: Asked) -> None:
         """Raises UsageError where something that is asked cannot be asked of this model."""
-        self.described.schedule(asked.start_layers)
         self.asking.check(asked)
+        self.described.at(asked.level, asked.score).schedule(asked.start_layers)
         for encoder in self.encoders:
             encoder.check(asked)
 

@@ -10,7 +10,6 @@ import mmx.show  # noqa: F401 - what draws results makes itself known to them
 from mmx.arrays import Float, Shaped
 from mmx.engine import attribute
 from mmx.errors import UsageError
-from mmx.families.base import TOKENS
 from mmx.images import Source, open_picture
 from mmx.methods import get_method
 from mmx.model.batching import Group, Job
@@ -27,7 +26,7 @@ class Model(Loaded):
     """A checkpoint with its family and what else it needs; what `mmx.load` returns."""
 
     def attribute(self, inputs: Inputs, method: str = "relevance", target: object = None, *,
-                  start_layer: int | None = None, start_layer_text: int | None = None, level: str = TOKENS,
+                  start_layer: int | None = None, start_layer_text: int | None = None, level: str | None = None,
                   score: str | None = None) -> dict[str, Float[Tensor, "rows _tokens"]]:
         """Raw scores for encoded inputs, {"text": (rows, tokens), "image": (rows, regions)}, finite and unscaled.
 
@@ -62,7 +61,7 @@ class Model(Loaded):
         """
         asked = self.settled(replace(asked_of(text=text), question=question))
         self.asking.check(asked)
-        pictures = [open_picture(source) for source, _ in Pairs.of(image).pairs]
+        pictures = [open_picture(source) for (source,), _ in Pairs.of(image).pairs]
         prepared = self.parts.pictures.prepare(pictures)
         if len({one.size for one in prepared}) > 1:
             raise UsageError("The pictures are of several sizes for this model.", "Encode them one by one.")
@@ -102,7 +101,7 @@ class Model(Loaded):
                 **asked: Unpack[Options]) -> list[Explanation]: ...
 
     def explain(self, image: Images, question: Questions = None, *, method: str = "relevance",
-                max_memory: int | None = None, **asked: Any) -> Explanation | list[Explanation]:
+                max_memory: int | None = None, together: bool = False, **asked: Any) -> Explanation | list[Explanation]:
         """Why the model answers `question` about `image` as it does, or what it finds or sees there.
 
         Args:
@@ -114,6 +113,11 @@ class Model(Loaded):
                 the predicted one. Of one that matches texts: those of them that are explained, by default all.
                 Of one that writes its answer: words of it, their numbers, or "all" for the whole; by default each.
             answer: of a model that writes its answers: the one that is explained, in the place of its own.
+            against: of such a model: what speaks for its answer, or for `answer`, and not for this one: explained is
+                the logit of the first token in which they differ, less that of this one's.
+            level, score: see `attribute`.
+            max_new_tokens: how many tokens such a model may write (default 32).
+            together: show all pictures to it in one prompt, and have one result for each question.
             text: of a model that matches pictures and texts: the texts.
             threshold: of a model that finds objects: detections surer than this are explained (default 0.5, or
                 0.1 of what texts name).
@@ -136,7 +140,7 @@ class Model(Loaded):
             >>> {stream: scores.shape for stream, scores in item.scores.items()}
             {'text': (8,), 'image': (5,)}
         """
-        about = Pairs.of(image, question)
+        about = Pairs.of(image, question, together)
         found = [one for [one] in self._explained(about, [method], asked_of(**asked), max_memory)]
         return found if about.several else found[0]
 
@@ -153,7 +157,7 @@ class Model(Loaded):
                         **asked: Unpack[Options]) -> list[list[Explanation]]: ...
 
     def explain_methods(self, image: Images, question: Questions = None, methods: Names = ("relevance",), *,
-                        max_memory: int | None = None,
+                        max_memory: int | None = None, together: bool = False,
                         **asked: Any) -> list[Explanation] | list[list[Explanation]]:
         """The same by several methods, out of one run of the model: a list of them, or one for each result.
 
@@ -171,7 +175,7 @@ class Model(Loaded):
             >>> mmx.side_by_side(found).to_image().mode
             'RGB'
         """
-        about = Pairs.of(image, question)
+        about = Pairs.of(image, question, together)
         found = self._explained(about, methods, asked_of(**asked), max_memory)
         return found if about.several else found[0]
 
@@ -181,6 +185,8 @@ class Model(Loaded):
         for question in dict.fromkeys(question for _, question in about.pairs):
             self.check(replace(asked, question=question))
         check_methods(chosen, self.crosses, self.info.name)
-        opened = {id(source): open_picture(source) for source in {id(one): one for one, _ in about.pairs}.values()}
-        jobs = [Job(opened[id(source)], replace(asked, question=question)) for source, question in about.pairs]
+        opened = {id(one): open_picture(one) for one in {id(one): one for several, _ in about.pairs
+                                                         for one in several}.values()}
+        jobs = [Job(opened[id(first)], replace(asked, question=question), tuple(opened[id(one)] for one in others))
+                for (first, *others), question in about.pairs]
         return self.explain_batch(jobs, chosen, max_memory=max_memory)

@@ -6,7 +6,8 @@ from mmx.results.items import Asked
 # What is said of an option that does not fit.
 _OPTIONS = {"question": "a question does", "texts": "a text does", "targets": "a target does",
             "threshold": "a threshold does", "queries": "a query does", "class_name": "a class of detections does",
-            "answer": "an answer does"}
+            "answer": "an answer does", "against": "an answer to compare with does", "level": "a level does",
+            "score": "a score of tokens does", "max_new_tokens": "a number of tokens to write does"}
 
 
 def check_fits(asked: Asked, sentence: str, takes: frozenset[str], needs: str | None, choices: str) -> None:
@@ -27,6 +28,8 @@ def check_fits(asked: Asked, sentence: str, takes: frozenset[str], needs: str | 
             raise UsageError("No text was given.", f'{sentence}: add `text=["..."]`.')
         for text in asked.texts:
             _check_text(text, "text", "")
+    if asked.max_new_tokens is not None and asked.max_new_tokens < 1:
+        raise UsageError(f"{asked.max_new_tokens} tokens cannot be written.", "Allow one or more.")
     if asked.threshold is not None and not 0 <= asked.threshold < 1:
         raise UsageError(f"A threshold of {asked.threshold:g} makes no sense.",
                          "It is a probability: from 0 to below 1.")

@@ -108,7 +108,7 @@ DEFAULT_THRESHOLD = 0.5
 """Of detections of a detector's own classes, where none is asked for."""
 
 
-_OF_WRITTEN = ("answer", "level", "score", "max_new_tokens")
+_OF_WRITTEN = ("answer", "against", "level", "score", "max_new_tokens")
 
 
 @dataclass(frozen=True)
@@ -125,9 +125,10 @@ class Asked:
         class_name: detections of this class only; with `queries`, what they are asked about.
         start_layers: the first layer that is read, by stream; -1 is the last one alone.
         regions: who provides regions, where the model looks at regions.
-        level: where scores of pictures are read, of a language model that is shown them: at its image "tokens", or
-            carried back to the patches of its "tower".
-        score: what explains a single token of an answer: its "logit" or its "logprob"; None is the model's default.
+        against: the answer in whose place the explained one stands: what speaks for one and not for the other.
+        level: where scores of pictures are read, of a language model that is shown them: at its image "tokens"
+            (None), or carried back to the patches of its "tower", or so by N(R), "tower-normalized".
+        score: what explains a single token of an answer: its "logit" (None) or its "logprob".
         max_new_tokens: how many tokens a model may write; None is mmx's default.
     """
 
@@ -140,7 +141,8 @@ class Asked:
     start_layers: Mapping[str, int] = field(default_factory=dict)
     regions: str | None = None
     answer: str | None = None
-    level: str = "tokens"
+    against: str | None = None
+    level: str | None = None
     score: str | None = None
     max_new_tokens: int | None = None
 
@@ -149,14 +151,14 @@ class Asked:
         return {"texts": list(self.texts), "targets": list(self.targets),
                 "threshold": self.threshold, "queries": list(self.queries), "class": self.class_name,
                 "start_layers": dict(self.start_layers), "regions": self.regions,
-                **{name: value for name in _OF_WRITTEN if (value := getattr(self, name)) != getattr(Asked, name)}}
+                **{name: value for name in _OF_WRITTEN if (value := getattr(self, name)) is not None}}
 
     @classmethod
     def from_dict(cls, question: str | None, document: Mapping[str, Any]) -> "Asked":
         """What `to_dict` wrote. Raises LookupError or TypeError where it is something else."""
         return cls(question, tuple(document["texts"]), tuple(document["targets"]), document["threshold"],
                    tuple(document["queries"]), document["class"], dict(document["start_layers"]), document["regions"],
-                   *(document.get(name, getattr(cls, name)) for name in _OF_WRITTEN))
+                   *map(document.get, _OF_WRITTEN))
 
 
 @dataclass(frozen=True)

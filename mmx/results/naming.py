@@ -37,7 +37,9 @@ def _words_of(asked: Asked) -> str:
     parts = [("", asked.question or "", "?"), *(("", text, "") for text in asked.texts),
              *(("target-", str(target), "") for target in asked.targets), ("class-", asked.class_name or "", ""),
              *(("query-", str(query), "") for query in asked.queries),
-             *([] if asked.answer is None else [("answer-", asked.answer, "")])]
+             *((f"{kind}-", str(given), "") for kind, given in (
+                 ("answer", asked.answer), ("against", asked.against), ("at", asked.level), ("by", asked.score),
+                 ("tokens", asked.max_new_tokens)) if given is not None)]
     named = [(f"{kind}{_hyphenated(text)}", _hyphenated(text).replace("-", " ") + ending == text)
              for kind, text, ending in parts if text]
     if asked.threshold not in (None, DEFAULT_THRESHOLD):
