@@ -78,14 +78,15 @@ def evaluate(
 
 
 def _print_tables(summary: dict) -> None:
+    from mmx.studies.exam.verdicts import GROUPS
+
     accuracy = summary["accuracy"]
     by_kind = ", ".join(f"{kind} {100 * value:.1f}" for kind, value in summary["accuracy_by_kind"].items())
     print_result(Text.assemble((summary["model"]["name"], "bold"), f" is right in {_share(accuracy)} % of "
                                f"{summary['samples']['evaluated']} cases: {by_kind}"))
     for group, chance in summary["pointing_by_chance"].items():
         count = next(iter(summary["methods"].values()))[group]["pointing"]["samples"]
-        objects = "one object" if group == "one object" else "any objects"
-        print_result(f"\n{count} right answers that depend on {objects}; pointing by chance {100 * chance:.1f}")
+        print_result(f"\n{count} {GROUPS[group]}; pointing by chance {100 * chance:.1f}")
         table = Table("method", "pointing %", f"pointing - {summary['difference_to']}", "mass %", "rank %", box=None,
                       padding=(0, 3, 0, 0), header_style="bold")
         for name, groups in summary["methods"].items():

@@ -1,9 +1,7 @@
 """What each kind of model is asked about drawn scenes, and which things its right answers depend on."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 
-import numpy as np
 import torch
 from torchvision.ops import box_iou
 
@@ -11,36 +9,17 @@ from mmx.errors import UsageError
 from mmx.images import open_picture
 from mmx.methods import Method
 from mmx.model.batching import Job
-from mmx.results import Asked, Block, Explanation, Item, Patches, Regions, evened
+from mmx.results import Asked, Item
 from mmx.shapes.captions import draw_captions
+from mmx.shapes.descriptions import draw_description, things_described
 from mmx.shapes.questions import draw_question, largest_thing
-from mmx.shapes.world import Picture, Scene
+from mmx.shapes.world import COLORS, SHAPES, Picture, Scene
+from mmx.studies.exam.verdicts import Verdict, verdict_of
 from mmx.studies.models import Model
 from mmx.studies.scenes import drawn
 
 CAPTIONS = 16
 _SAME_THING_IOU = 0.5
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """One thing that was asked, and what each method says of the answer.
-
-    Attributes:
-        evidence: indices of the picture's things that the answer depends on.
-        boxes_xyxy_px: the regions or patches that were scored, (n, 4).
-        grids: of patches, the number of their grid, (n,), where several lie over one another; else all are 0.
-        relevance: by method, (n,), of all grids for areas of one size.
-    """
-
-    picture: Picture
-    kind: str
-    is_right: bool
-    evidence: tuple[int, ...]
-    boxes_xyxy_px: np.ndarray
-    grids: np.ndarray
-    relevance: Mapping[str, np.ndarray]
-
 
 Exam = Callable[[Model, Sequence[Method], Sequence[int]], Iterator[Verdict]]
 """Asks a model about scenes of these numbers, as one batch."""
@@ -54,7 +33,30 @@ def questions(model: Model, methods: Sequence[Method], scenes: Sequence[int]) ->
             for (_, picture), question in zip(seen, asked, strict=True)]
     for (_, picture), question, found in zip(seen, asked, model.explain_batch(jobs, methods), strict=True):
         is_right = found[0].predictions[0].label == question.answer
-        yield _verdict(picture, question.kind, is_right, question.evidence, found)
+        yield verdict_of(picture, question.kind, is_right, question.evidence, found)
+
+
+def descriptions(model: Model, methods: Sequence[Method], scenes: Sequence[int]) -> Iterator[Verdict]:
+    """All that is there, from left to right; of a right one, every colour and shape at the thing that it is said of."""
+    seen = drawn(scenes)
+    asked = [draw_description(scene, number) for number, (scene, _) in zip(scenes, seen, strict=True)]
+    jobs = [Job(open_picture(picture.image), Asked(question.text))
+            for (_, picture), question in zip(seen, asked, strict=True)]
+    for (scene, picture), question, found in zip(seen, asked, model.explain_batch(jobs, methods), strict=True):
+        order = things_described(scene, found[0].predictions[0].label)
+        yield Verdict(picture, question.kind, order is not None)
+        if order is None:
+            continue
+        for part, words in (("color", COLORS), ("shape", SHAPES)):
+            said = [number for number, item in enumerate(found[0]) if item.label in words]
+            for number, index in zip(said, order, strict=True):
+                yield verdict_of(picture, question.kind, True, (index,), found, number, part)
+
+
+def questions_and_descriptions(model: Model, methods: Sequence[Method], scenes: Sequence[int]) -> Iterator[Verdict]:
+    """Of a model that writes its answers."""
+    yield from questions(model, methods, scenes)
+    yield from descriptions(model, methods, scenes)
 
 
 def largest(model: Model, methods: Sequence[Method], scenes: Sequence[int]) -> Iterator[Verdict]:
@@ -64,7 +66,7 @@ def largest(model: Model, methods: Sequence[Method], scenes: Sequence[int]) -> I
     jobs = [Job(open_picture(picture.image)) for _, picture, _ in asked]
     for (scene, picture, index), found in zip(asked, model.explain_batch(jobs, methods), strict=True):
         is_right = found[0][0].label == scene.things[index].name
-        yield _verdict(picture, "largest", is_right, (index,), found)
+        yield verdict_of(picture, "largest", is_right, (index,), found)
 
 
 def captions(model: Model, methods: Sequence[Method], scenes: Sequence[int]) -> Iterator[Verdict]:
@@ -75,7 +77,7 @@ def captions(model: Model, methods: Sequence[Method], scenes: Sequence[int]) -> 
             for (_, picture), own in zip(seen, asked, strict=True)]
     for (_, picture), own, found in zip(seen, asked, model.explain_batch(jobs, methods), strict=True):
         kind = "one thing" if len(own[0].names) == 1 else "two things"
-        yield _verdict(picture, kind, found[0].predictions[0].label == own[0].text, own[0].evidence, found)
+        yield verdict_of(picture, kind, found[0].predictions[0].label == own[0].text, own[0].evidence, found)
 
 
 def objects(model: Model, methods: Sequence[Method], scenes: Sequence[int]) -> Iterator[Verdict]:
@@ -88,13 +90,14 @@ def objects(model: Model, methods: Sequence[Method], scenes: Sequence[int]) -> I
             index = _thing_of(item, scene, picture)
             if index is not None and index not in taken:
                 taken.add(index)
-                yield _verdict(picture, scene.things[index].shape, True, (index,), found, number)
+                yield verdict_of(picture, scene.things[index].shape, True, (index,), found, number)
         for index in set(range(len(scene.things))) - taken:
-            yield Verdict(picture, scene.things[index].shape, False, (index,), np.zeros((0, 4)), np.zeros(0, int), {})
+            yield Verdict(picture, scene.things[index].shape, False)
 
 
 _EXAMS: dict[tuple[str, ...], Exam] = {
-    ("question",): questions, ("texts", "targets"): captions, ("queries",): objects, ("targets",): largest}
+    ("question", "answer"): questions_and_descriptions, ("question",): questions, ("texts", "targets"): captions,
+    ("queries",): objects, ("targets",): largest}
 """By what is asked: the first whose fields can be asked, and are all that must be."""
 
 
@@ -106,30 +109,6 @@ def exam_of(model: Model) -> Exam:
     if not found:
         raise UsageError(f"There is no exam on drawn scenes for what {model.info.name} does.")
     return found[0]
-
-
-def _verdict(picture: Picture, kind: str, is_right: bool, evidence: tuple[int, ...],
-             found: Sequence[Explanation], item: int = 0) -> Verdict:
-    """What each method says of one item, over the regions or patches of its picture."""
-    by_method = {one.method: _looked_at(one.blocks(one[item])) for one in found}
-    first = next(iter(by_method.values()))
-    boxes = np.array([box for element, _, _ in first for box in element.boxes_xyxy_px])
-    grids = np.concatenate([np.full(len(element), number) for element, number, _ in first])
-    return Verdict(picture, kind, is_right, evidence, boxes, grids,
-                   {name: np.concatenate([scores for _, _, scores in parts]) for name, parts in by_method.items()})
-
-
-def _looked_at(blocks: Sequence[Block]) -> list[tuple[Patches | Regions, int, np.ndarray]]:
-    """The regions of each stream, and its grids of patches, each with its number and its scores made comparable."""
-    found: list[tuple[Patches | Regions, int, np.ndarray]] = []
-    for stream in dict.fromkeys(block.stream for block in blocks):
-        own = [block for block in blocks if block.stream == stream]
-        found += [(block.element, 0, block.scores) for block in own if isinstance(block.element, Regions)]
-        grids = [(block.element, block.scores) for block in own if isinstance(block.element, Patches)]
-        scores = evened([patches for patches, _ in grids], [values for _, values in grids])
-        found += [(patches, number, values) for number, ((patches, _), values) in enumerate(
-            zip(grids, scores, strict=True))]
-    return found
 
 
 def _thing_of(item: Item, scene: Scene, picture: Picture) -> int | None:

@@ -18,7 +18,7 @@ from mmx.metrics import (
     relevance_mass,
     relevance_rank,
 )
-from mmx.studies.exam.asking import Verdict
+from mmx.studies.exam.verdicts import Verdict
 
 Values = dict[str, dict[str, list[float]]]
 """group → metric → one value per case"""
@@ -34,16 +34,16 @@ class ExamScores:
 
     def add(self, verdict: Verdict) -> None:
         """Counts a case, and measures every method on it if the answer is right and depends on something."""
-        self.right_by_kind.setdefault(verdict.kind, []).append(verdict.is_right)
+        if not verdict.part:
+            self.right_by_kind.setdefault(verdict.kind, []).append(verdict.is_right)
         if not verdict.is_right or not verdict.evidence:
             return
         mask = np.any(verdict.picture.masks[list(verdict.evidence)], axis=0)
-        groups = ("one object", "all") if len(verdict.evidence) == 1 else ("all",)
-        for group in groups:
+        for group in verdict.groups:
             self.chance.setdefault(group, []).append(float(centres_on_mask(verdict.boxes_xyxy_px, mask).mean()))
         for method, relevance in verdict.relevance.items():
             for metric, value in _measured(verdict, relevance, mask).items():
-                for group in groups:
+                for group in verdict.groups:
                     self.measured.setdefault(method, {}).setdefault(group, {}).setdefault(metric, []).append(value)
 
     def summary(self) -> dict[str, Any]:
