@@ -107,8 +107,10 @@ def film_of(layers: Sequence[Map | Outlines], own_size: tuple[int, int], size: t
 
 def without_strengths(layers: Sequence[Map | Outlines]) -> tuple[Map | Outlines, ...]:
     """The same layers with no relevance in them: what lies under them is pale."""
-    return tuple(replace(one, shades=replace(one.shades, strengths=np.zeros_like(one.shades.strengths)))
-                 for one in layers)
+    nothing = [replace(one.shades, strengths=np.zeros_like(one.shades.strengths)) for one in layers]
+    return tuple(replace(one, shades=shades, grids=tuple((np.zeros_like(values), box) for values, box in one.grids))
+                 if isinstance(one, Map) else replace(one, shades=shades)
+                 for one, shades in zip(layers, nothing, strict=True))
 
 
 def _strengths(layers: Sequence[Map | Outlines], own_size: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
