@@ -116,7 +116,7 @@ def _fields(model: Model) -> list[Any]:
     question, texts, targets, found, methods, answer = _settings(model)
     asked = gr.Textbox(label="Question", placeholder="what color is the circle?", max_lines=3, elem_id="mmx-question",
                        **question)
-    written = gr.Textbox(label="Answer", info="empty: what the model writes", max_lines=3, elem_id="mmx-answer",
+    written = gr.Textbox(label="Answer", placeholder="empty: what the model writes", max_lines=3, elem_id="mmx-answer",
                          **answer)
     return [
         asked,

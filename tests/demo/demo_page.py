@@ -65,6 +65,15 @@ class Page:
         option.click()
         return told
 
+    def reader(self) -> "Reader":
+        return Reader(self._window)
+
+    def press(self, key: str) -> None:
+        self._window.keyboard.press(key)
+
+    def field(self, label: str) -> str:
+        return str(self._window.get_by_label(label, exact=True).input_value())
+
     def fill(self, label: str, text: str) -> None:
         self._window.get_by_label(label, exact=True).fill(text)
 
@@ -136,6 +145,53 @@ class Page:
     def _note_request(self, request: Any) -> None:
         if not request.url.startswith((self._address, "data:", "blob:")):
             self.elsewhere.append(urlsplit(request.url).netloc or request.url[:80])
+
+
+class Reader:
+    """A written answer in a window."""
+
+    def __init__(self, window: Any) -> None:
+        self._window = window
+
+    def words(self) -> list[str]:
+        """Those that can be chosen."""
+        return [text.strip() for text in self._window.locator(".mmx-words label").all_inner_texts()]
+
+    def chosen(self) -> str:
+        return str(self._window.locator(".mmx-words input:checked + span").inner_text()).strip()
+
+    def choose(self, word: str) -> None:
+        self._window.locator(".mmx-words").get_by_label(word, exact=True).last.check()
+
+    def told(self) -> str:
+        """What is said of the chosen word."""
+        [told] = self._window.locator(".mmx-live .mmx-row:visible").all_inner_texts()
+        return str(told)
+
+    def films(self) -> int:
+        """Maps that can be seen."""
+        return int(self._window.locator(".mmx-ground:visible").count())
+
+    def films_cover_their_pictures(self) -> bool:
+        boxes = self._window.eval_on_selector_all(".mmx-ground", """all => all.filter(one => one.checkVisibility())
+            .map(one => [one, one.firstElementChild].map(part => {
+                const box = part.getBoundingClientRect();
+                return [box.left, box.top, box.width, box.height];
+            }))""")
+        return bool(boxes) and all(ground == film and min(ground[2:]) > 100 for ground, film in boxes)
+
+    def has_colour(self, word: str, button: bool = False) -> bool:
+        """Whether a word stands on a colour."""
+        where = ".mmx-words label > span" if button else ".mmx-tinted span"
+        found = self._window.eval_on_selector_all(where, """(all, word) => all
+            .filter(one => one.innerText.trim() === word).map(one => getComputedStyle(one).backgroundColor)""", word)
+        return bool(found) and any(one != "rgba(0, 0, 0, 0)" for one in found)
+
+    def focus_is_seen(self) -> bool:
+        return bool(self._window.evaluate("""() => {
+            const style = getComputedStyle(document.activeElement.nextElementSibling);
+            return style.outlineStyle === "solid" && parseFloat(style.outlineWidth) >= 2;
+        }"""))
 
 
 def opened_page(browser: Any, address: str, width: int = 1100, *, dark: bool = False) -> Page:
