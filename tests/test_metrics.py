@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mmx.metrics import (
+    at_centres,
     bootstrap_mean,
     centres_on_mask,
     pointing_hit,
@@ -54,6 +55,13 @@ def test_relevance_map_takes_the_highest_positive_score() -> None:
 def test_relevance_map_cuts_boxes_to_the_picture() -> None:
     painted = relevance_map(np.array([[-5, -5, 1, 1], [2, 2, 9, 9]], dtype=float), np.array([1.0, 3.0]), (3, 3))
     assert painted.tolist() == [[1, 0, 0], [0, 0, 0], [0, 0, 3]]
+
+
+def test_of_grids_that_lie_over_one_another_pixels_carry_the_sum() -> None:
+    boxes = np.array([[0, 0, 3, 3], [0, 0, 2, 2], [1, 1, 3, 3]], dtype=float)
+    painted = relevance_map(boxes, np.array([0.5, 1.0, 4.0]), (3, 3), np.array([0, 1, 1]))
+    assert painted.tolist() == [[1.5, 1.5, 0.5], [1.5, 4.5, 4.5], [0.5, 4.5, 4.5]]
+    assert at_centres(boxes, painted).tolist() == [4.5, 4.5, 4.5]
 
 
 def test_mass_is_the_share_of_positive_relevance_on_the_mask() -> None:

@@ -7,8 +7,8 @@ import numpy as np
 from mmx.errors import UsageError
 from mmx.results import Explanation, Item, Patches, Regions
 from mmx.show.colors import Look
-from mmx.show.grids import by_stream_of, grids_of
-from mmx.show.overlay import added, painted, pixel_boxes, strongest
+from mmx.show.grids import added, by_stream_of, grids_of
+from mmx.show.overlay import painted, pixel_boxes, strongest
 from mmx.show.panels import layers_of
 from mmx.show.view import image_of, under_relevance
 

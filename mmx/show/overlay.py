@@ -49,18 +49,16 @@ def strongest(fields: Sequence[np.ndarray], size: tuple[int, int]) -> np.ndarray
     return found
 
 
-def added(grids: Sequence[Grid], size: tuple[int, int], cells: bool = False) -> np.ndarray:
-    """Grids that lie over one another at the picture's size, each spread by itself, (height, width)."""
-    first, *others = (spread(*grid, size, cells) for grid in grids)
-    return sum(others, first)
-
-
-def spread(values: np.ndarray, box: Box, size: tuple[int, int], cells: bool = False) -> np.ndarray:
+def spread(values: np.ndarray, box: Box, size: tuple[int, int], cells: bool = False,
+           middles: tuple[np.ndarray, np.ndarray] | None = None) -> np.ndarray:
     """A grid (rows, columns) at the picture's size, 0 beside its box; what lies beyond the picture is never made.
 
     A patch keeps its value at its middle. In between it goes smoothly from one to the next by monotone cubic
     interpolation (Fritsch & Carlson 1980), which makes no peak that is not in the values; with `cells` each patch has
     one value.
+
+    Args:
+        middles: where those of rows and columns lie, as shares of the box, if they are not evenly spaced.
     """
     left, top, right, bottom = map(round, box)
     right, bottom = max(right, left + 1), max(bottom, top + 1)
@@ -69,8 +67,13 @@ def spread(values: np.ndarray, box: Box, size: tuple[int, int], cells: bool = Fa
     if first[0] < last[0] and first[1] < last[1]:
         down = (np.arange(first[1], last[1]) + 0.5 - top) * values.shape[0] / (bottom - top)
         across = (np.arange(first[0], last[0]) + 0.5 - left) * values.shape[1] / (right - left)
-        between = _stepped if cells else _smooth
-        field[first[1]:last[1], first[0]:last[0]] = between(between(values, down, 0), across, 1)
+        if cells:
+            found = _stepped(_stepped(values, down, 0), across, 1)
+        else:
+            rows, columns = (np.arange(count) + 0.5 if middles is None else count * middles[axis]
+                             for axis, count in enumerate(values.shape))
+            found = _smooth(_smooth(values, down, 0, rows), across, 1, columns)
+        field[first[1]:last[1], first[0]:last[0]] = found
     return field
 
 
@@ -78,13 +81,11 @@ def _stepped(values: np.ndarray, places: np.ndarray, axis: int) -> np.ndarray:
     return np.take(values, places.astype(int).clip(0, values.shape[axis] - 1), axis)
 
 
-def _smooth(values: np.ndarray, places: np.ndarray, axis: int) -> np.ndarray:
+def _smooth(values: np.ndarray, places: np.ndarray, axis: int, middles: np.ndarray) -> np.ndarray:
     from scipy.interpolate import PchipInterpolator
 
-    count = values.shape[axis]
-    if count == 1:
+    if len(middles) == 1:
         return np.repeat(values, len(places), axis)
-    middles = np.arange(count) + 0.5
     return PchipInterpolator(middles, values, axis=axis)(places.clip(middles[0], middles[-1]))
 
 

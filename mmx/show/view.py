@@ -12,8 +12,9 @@ from mmx.images import open_picture
 from mmx.results import Box, Picture
 from mmx.show.blocks import picture
 from mmx.show.colors import GREY
+from mmx.show.grids import added
 from mmx.show.lettering import Style
-from mmx.show.overlay import added, blended, painted, pixel_boxes, strongest, weakest_first
+from mmx.show.overlay import blended, painted, pixel_boxes, strongest, weakest_first
 from mmx.show.panels import Map, Mark, Outlines, View
 from mmx.show.tags import Tag, area, draw_frame, draw_outline, draw_tags
 from mmx.show.wording import ranked

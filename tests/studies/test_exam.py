@@ -1,6 +1,7 @@
 """Scoring explanations where the truth is known, with a model whose answers and relevance are made up."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,7 +12,7 @@ from recorder import Recorder
 import mmx
 from mmx.methods import Method
 from mmx.model import Job
-from mmx.results import Explanation, Item, ModelInfo, Prediction, Region, Regions
+from mmx.results import Explanation, Item, ModelInfo, Patches, Prediction, Region, Regions
 from mmx.shapes.questions import draw_question
 from mmx.shapes.world import draw_scene, render
 from mmx.studies.exam.asking import questions
@@ -93,6 +94,35 @@ def test_chance_is_the_share_of_regions_on_the_evidence(methods) -> None:
     shares = [1 / len(draw_scene(seed).things) for seed in range(SCENES)
               if len(draw_question(draw_scene(seed), seed).evidence) == 1]
     assert summary["pointing_by_chance"]["one object"] == pytest.approx(np.mean(shares), abs=0.05)
+
+
+class Tiled(Knowing):
+    """Looks at all of the picture, and at it enlarged: at the right patches of one or both, as the method says."""
+
+    def _explanation(self, job: Job, method: str) -> Explanation:
+        one = super()._explanation(job, "seer")
+        seed = PICTURES[np.asarray(job.picture.image).tobytes()]
+        mask = render(draw_scene(seed), PICTURE_SIZE_PX).masks[list(draw_question(draw_scene(seed), seed).evidence)]
+        seen = mask.any(axis=0).astype(float)
+        whole, fine = (Patches(side, side, (0, 0, *job.picture.size)) for side in (4, 16))
+        by_grid = [_mean(seen, 4) * 16, _mean(seen, 16)]
+        scores = {"both": by_grid, "whole": [by_grid[0], 0 * by_grid[1]], "fine": [0 * by_grid[0], by_grid[1]]}[method]
+        item = replace(one[0], scores={"image": np.concatenate(scores)})
+        return replace(one, method=method, elements={"image": (whole, fine)}, items=(item,))
+
+
+def _mean(seen: np.ndarray, side: int) -> np.ndarray:
+    return seen.reshape(side, seen.shape[0] // side, side, -1).mean(axis=(1, 3)).ravel()
+
+
+def test_grids_over_one_another_are_scored_by_what_they_come_to() -> None:
+    """A coarse patch may have the highest score and yet not be where most relevance lies."""
+    found = summary_of(Tiled(), [SimpleNamespace(name=name) for name in ("both", "whole", "fine")])["methods"]
+    pointing, mass = ({name: found[name]["one object"][metric]["mean"] for name in found}
+                      for metric in ("pointing", "mass"))
+    assert pointing["fine"] == pointing["both"] > 0.95 > pointing["whole"]
+    assert mass["fine"] > mass["both"] > mass["whole"]
+    assert mass["both"] == pytest.approx((mass["fine"] + mass["whole"]) / 2, abs=0.01)
 
 
 def test_a_model_is_evaluated_from_python(tmp_path: Path) -> None:
