@@ -7,8 +7,8 @@ from typing import Any
 
 from mmx.families._decoders import ANSWERS, READS, TOKENS, asked, in_tiles, of_tokens, outputs
 from mmx.families._grids import merged
-from mmx.families._tilings import View, tiled
-from mmx.families.base import Checkpoint, Family, Shown, Tensors, Tiling, Tower, layers
+from mmx.families._layouts import rows_and_columns
+from mmx.families.base import Checkpoint, Family, Tensors, Tower, layers
 
 
 def _grid(network: Any, inputs: Tensors) -> tuple[int, int]:
@@ -29,18 +29,12 @@ def _token_of(network: Any, inputs: Tensors) -> Any:
     return (torch.arange(tiles)[:, None] * (block.max() + 1) + block).flatten()
 
 
-def _tiling(shown: Shown) -> Tiling:
-    rows, columns = (int(shown.tensors[name][0][0]) for name in ("rows", "cols"))
-    return tiled(shown.size, rows, columns, View(shown.tensors["pixel_values"].shape[-1],
-                                                 shown.config.vision_config.patch_size, shown.config.scale_factor))
-
-
 def _family(architecture: str, model_type: str, *checkpoints: Checkpoint) -> Family:
     return Family(
         architectures=(architecture,),
         model_type=model_type,
         score=ANSWERS,
-        inputs=asked(_tiling),
+        inputs=asked(rows_and_columns),
         schedule=lambda config: tuple(
             layers("model.text_model.layers.{}.self_attn", "text", config.text_config.num_hidden_layers)),
         roots=("model.text_model:inputs_embeds",),

@@ -7,8 +7,8 @@ from typing import Any
 
 from mmx.families._decoders import ANSWERS, READS, TOKENS, asked, of_tokens, outputs
 from mmx.families._grids import in_windows
-from mmx.families._tilings import in_blocks
-from mmx.families.base import Checkpoint, Family, Shown, Tensors, Tiling, Tower, layers
+from mmx.families._layouts import merged_blocks
+from mmx.families.base import Checkpoint, Family, Tensors, Tower, layers
 from mmx.schedule import Site, Step
 
 
@@ -51,16 +51,11 @@ def _token_of(network: Any, inputs: Tensors) -> Any:
     return torch.arange(patches) // network.config.vision_config.spatial_merge_size**2
 
 
-def _tiling(shown: Shown) -> Tiling:
-    _, rows, columns = shown.tensors["image_grid_thw"][0].tolist()
-    return in_blocks(shown.size, rows, columns, shown.config.vision_config.spatial_merge_size)
-
-
 FAMILY = Family(
     architectures=("Qwen2_5_VLForConditionalGeneration",),
     model_type="qwen2_5_vl",
     score=ANSWERS,
-    inputs=asked(_tiling),
+    inputs=asked(merged_blocks),
     schedule=lambda config: tuple(
         layers("model.language_model.layers.{}.self_attn", "text", config.text_config.num_hidden_layers)),
     roots=("model.language_model:inputs_embeds",),

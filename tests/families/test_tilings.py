@@ -24,6 +24,7 @@ from transformers.models.qwen2_vl.modeling_qwen2_vl import PatchMerger
 
 from mmx.elements.crop import Crop
 from mmx.families import _layouts as layouts
+from mmx.families._inputs import Shown
 from mmx.families._tilings import Placed, Tiling, View, whole
 
 Size = tuple[int, int]
@@ -39,7 +40,7 @@ class Case:
     name: str
     processor: Any
     config: Any
-    layout: Callable[[Size, Any, Any, Made], Tiling]
+    layout: Callable[[Shown], Tiling]
     tokens: Callable[["Case", Tensor, Size, Made], Tensor]
     asked: Mapping[str, Any] = field(default_factory=dict)
 
@@ -51,7 +52,9 @@ class Case:
         return self.processor([image], return_tensors="pt", **self.asked)
 
     def tiling(self, size: Size) -> Tiling:
-        return self.layout(size, self.processor, self.config, self.made(Image.new("RGB", size)))
+        part = Crop(self.processor, self.made).part
+        return self.layout(Shown(size, lambda: part(size), self.made(Image.new("RGB", size)), self.config,
+                                 self.processor))
 
     def seen(self, image: Image.Image) -> tuple[Tensor, Tensor]:
         """How bright each of the tower's patches is, and each of the tokens, from 0 to 1; padding is dark."""
@@ -127,9 +130,8 @@ def packed(model: Any) -> Callable[[Case, Tensor, Size, Made], Tensor]:
     return tokens
 
 
-def cropped(size: Size, processor: Any, config: Any, made: Made) -> Tiling:
-    part = Crop(processor, lambda image: processor([image], return_tensors="pt")).part(size)
-    return whole(part, View(made["pixel_values"].shape[-1], config.vision_config.patch_size))
+def cropped(shown: Shown) -> Tiling:
+    return whole(shown.part(), View(shown.tensors["pixel_values"].shape[-1], shown.config.vision_config.patch_size))
 
 
 def pinpoints(side: int, most: int) -> list[list[int]]:
@@ -171,7 +173,7 @@ def cases() -> dict[str, Case]:
              config_of(mm_tokens_per_image=64), layouts.pan_and_scan, pooled),
         Case("blocks", transformers.Qwen2VLImageProcessor(
             patch_size=PATCH, size={"shortest_edge": 48**2, "longest_edge": 200**2}), config_of(),
-            layouts.stretched_to_blocks, in_fours),
+            layouts.merged_blocks, in_fours),
         Case("tiles", transformers.Idefics3ImageProcessor(
             size={"longest_edge": 256}, max_image_size={"longest_edge": 64}), config_of(scale_factor=2),
             layouts.rows_and_columns, shuffled, rows),
