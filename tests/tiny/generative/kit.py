@@ -37,7 +37,8 @@ def bytes_and_words(first: list[str]) -> Pieces:
 
 def letters_and_words(first: list[str]) -> Pieces:
     """As Llama and Gemma write: characters, bytes for those unknown, and a space is a mark before a word."""
-    known = [*(f"<0x{byte:02X}>" for byte in range(256)), "\u2581", *string.ascii_letters, *string.digits, *"?.,:!'\n"]
+    known = [*(f"<0x{byte:02X}>" for byte in range(256)), "\u2581", "\n", *string.ascii_letters, *string.digits,
+             *string.punctuation]
     return _bpe(first, known, "\u2581")
 
 
@@ -58,5 +59,11 @@ def speaker(network_class: type[PreTrainedModel], config: PreTrainedConfig, word
     said = {mark + word for word in ANSWERS.split() for mark in "\u0120\u2581"} | {words.eos_token}
     silent = torch.tensor([number for piece, number in words.get_vocab().items() if piece not in said])
     with torch.no_grad():
-        network.get_output_embeddings().weight[silent] *= 0.1
+        for name, weights in network.named_parameters():
+            if name.endswith("q_norm.weight"):  # queries of length one look everywhere alike
+                weights += 1.5
+        head = network.get_output_embeddings().weight
+        head[silent] *= 0.1
+        if head is network.get_input_embeddings().weight:  # or else it repeats what it reads
+            head *= 0.25
     return network

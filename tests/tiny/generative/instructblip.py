@@ -1,0 +1,34 @@
+"""InstructBLIP, small and random."""
+
+from pathlib import Path
+
+from transformers import (
+    BertTokenizer,
+    BlipImageProcessor,
+    InstructBlipConfig,
+    InstructBlipForConditionalGeneration,
+    InstructBlipProcessor,
+)
+
+from tiny.generative.kit import ANSWERS, QUESTIONS, decoder, speaker
+from tiny.generative.llava import llama_words
+
+
+def tiny_instructblip(folder: Path) -> None:
+    """A random InstructBLIP: six queries that read the question as well as a tower of 4 x 4 patches, and a Llama."""
+    words = llama_words()
+    asked = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "?", "##s", *f"{ANSWERS} {QUESTIONS}".split()]
+    network = speaker(InstructBlipForConditionalGeneration, InstructBlipConfig(
+        vision_config={"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32,
+                       "image_size": 32, "patch_size": 8},
+        qformer_config={"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24,
+                        "cross_attention_frequency": 2, "encoder_hidden_size": 24, "vocab_size": len(asked),
+                        "max_position_embeddings": 64},
+        text_config=decoder(words, model_type="llama"), num_query_tokens=6,
+        image_token_index=words.convert_tokens_to_ids("<image>")),
+        words, seed=70)
+    network.save_pretrained(folder)
+    InstructBlipProcessor(
+        BlipImageProcessor(size={"height": 32, "width": 32}), words,
+        BertTokenizer(vocab={piece: i for i, piece in enumerate(asked)}, model_max_length=64),
+        num_query_tokens=6).save_pretrained(folder)
