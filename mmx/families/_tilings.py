@@ -146,8 +146,8 @@ def anyres(size: Size, resolution: tuple[int, int], view: View, most: int | None
     line across them, without the padding, a token without a place behind each line.
 
     Liu et al. 2024, LLaVA-NeXT; with `most`, Li et al. 2024, LLaVA-OneVision: of more tokens than those of `most` views
-    fewer are interpolated, and then a patch is said to be in the token that has its middle, though its neighbours have
-    some of it too.
+    fewer are interpolated. Then a patch is said to be in the token that has its middle, though its neighbours have some
+    of it too, and tokens lie where they are said to within half of what is left over of a view.
 
     Args:
         resolution: height and width of the canvas, whole views.
@@ -166,8 +166,7 @@ def anyres(size: Size, resolution: tuple[int, int], view: View, most: int | None
         found = _cells(canvas, view.side, per_row, view.patch, lines, places,
                        lambda row, column: first + (row - lines.start) * line + column - places.start)
     else:
-        left, top, right, bottom = (_start(end, per_row, view) for end in (
-            places.start, lines.start, places.stop, lines.stop))
+        left, top, right, bottom = (_start(end, view) for end in (places.start, lines.start, places.stop, lines.stop))
         found = [(Grid(*kept, _on_picture(canvas, view.side, (left, top, right, bottom))),
                   [first + row * line + column for row in range(kept[0]) for column in range(kept[1])])]
     tokens = _joined([*zip(base.tokens.grids, [base.tokens.order], strict=True), *found], first + kept[0] * line)
@@ -210,9 +209,10 @@ def _shrunk(cell: int, shown: range, count: int) -> int | None:
     return int((cell - shown.start + 0.5) * count / len(shown)) if cell in shown else None
 
 
-def _start(cell: int, cells: int, view: View) -> int:
-    """Where on the canvas a cell begins; what follows the last one of a view begins where the next view does."""
-    return cell // cells * view.side + cell % cells * view.patch
+def _start(patch: int, view: View) -> float:
+    """Where on the canvas a patch begins, to within half of what is left over of a view: as if all were equally far
+    apart."""
+    return patch * view.side / view.patches - (view.side - view.patches * view.patch) / 2
 
 
 Found = tuple[Grid, Sequence[int]]
@@ -266,7 +266,7 @@ def _runs(places: range, side: int, cells: int, step: int) -> list[tuple[range, 
             for first, stop in pairwise([places.start, *ends, places.stop]) if first < stop]
 
 
-def _on_picture(canvas: Grid, side: int, box: tuple[int, int, int, int]) -> Box:
+def _on_picture(canvas: Grid, side: int, box: Box) -> Box:
     """A part of a canvas, in the picture's pixels."""
     first_x, first_y, last_x, last_y = canvas.box_xyxy_px
     left, right = (first_x + (last_x - first_x) * x / (canvas.columns * side) for x in box[::2])

@@ -106,16 +106,11 @@ def pooled(case: Case, patches: Tensor, size: Size, made: Made) -> Tensor:
     return projector(patches[..., None]).detach().flatten()
 
 
-class Mean(nn.Module):
-    def forward(self, values: Tensor) -> Tensor:
-        return values.mean(dim=-1)
-
-
 def in_fours(case: Case, patches: Tensor, size: Size, made: Made) -> Tensor:
     """Qwen2-VL's, and those of all after it."""
     merger = PatchMerger(dim=1, context_dim=1, spatial_merge_size=2)
-    merger.ln_q, merger.mlp = nn.Identity(), Mean()
-    return merger(patches.flatten()[:, None])
+    merger.ln_q, merger.mlp = nn.Identity(), nn.AdaptiveAvgPool1d(1)
+    return merger(patches.flatten()[:, None]).flatten()
 
 
 def packed(model: Any) -> Callable[[Case, Tensor, Size, Made], Tensor]:
@@ -192,6 +187,9 @@ def cases() -> dict[str, Case]:
         next_case("lines, some left over", LlavaNextModel, "LlavaNextImageProcessor", 3, side=66),
         next_case("lines of at most many", LlavaOnevisionModel, "LlavaOnevisionImageProcessor", 4,
                   vision_aspect_ratio="anyres_max_9"),
+        # Here 1.03 times as many as in 8 views, of which no fewer are made.
+        next_case("lines of at most some", LlavaOnevisionModel, "LlavaOnevisionImageProcessor", 4,
+                  vision_aspect_ratio="anyres_max_8"),
         next_case("lines of at most few", LlavaOnevisionModel, "LlavaOnevisionImageProcessor", 4,
                   vision_aspect_ratio="anyres_max_3"),
     ]
@@ -231,6 +229,10 @@ def case(request: pytest.FixtureRequest) -> Case:
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_every_box_has_the_middle_of_what_is_seen_there(case: Case, size: Size) -> None:
     """Where grey grows evenly over a picture, how bright a patch or token is says where its middle lies."""
+    check_middles(case, size)
+
+
+def check_middles(case: Case, size: Size, off_px: float = 0.0) -> None:
     tiling = case.tiling(size)
     for axis, picture in enumerate(ramps(size)):
         for brightness, placed in zip(case.seen(picture), (tiling.patches, tiling.tokens), strict=True):
@@ -241,7 +243,7 @@ def test_every_box_has_the_middle_of_what_is_seen_there(case: Case, size: Size) 
             middles = found[:, axis::2].mean(axis=1)
             seen = size[axis] * brightness.numpy()[list(placed.order)]
             # Three quarters of a grey, or of a pixel where greys are finer.
-            assert np.abs(seen - middles)[inside].max() < 0.75 * max(1, size[axis] / 255)
+            assert np.abs(seen - middles)[inside].max() < 0.75 * max(1, size[axis] / 255) + off_px
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
@@ -316,3 +318,11 @@ def test_a_line_of_a_picture_may_be_too_low_to_be_shown() -> None:
     assert len(case.seen(Image.new("RGB", size))[1]) == tiling.tokens.count == 64
     assert [grid[:2] for grid in tiling.tokens.grids] == [(8, 8)]
     assert set(tiling.into[64:]) == {-1}
+
+
+@pytest.mark.parametrize("size", [(200, 150), (310, 100), (640, 479)], ids=str)
+def test_fewer_tokens_than_patches_lie_right_to_half_of_what_is_left_over(size: Size) -> None:
+    """A view of 66 pixels has two left over, and the canvas is at most four views wide."""
+    case = next_case("", LlavaOnevisionModel, "LlavaOnevisionImageProcessor", 4, side=66,
+                     vision_aspect_ratio="anyres_max_3")
+    check_middles(case, size, off_px=max(size) / (4 * 66))
