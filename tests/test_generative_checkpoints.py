@@ -20,7 +20,7 @@ PROMPTS = {
     "tiny_qwen2_5_vl": f"<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{_QWEN}", "tiny_qwen3_vl": _QWEN,
     "tiny_smolvlm": f"<|im_start|>User:<image>{QUESTION}<end_of_utterance>\nAssistant:",
     "tiny_idefics3": f"<|im_start|>User:<image>{QUESTION}<end_of_utterance>\nAssistant:",
-    "tiny_paligemma": f"<image>{QUESTION}",
+    "tiny_paligemma": f"<image>{QUESTION}", "tiny_paligemma_2": f"<image>{QUESTION}",
     "tiny_internvl": f"<|im_start|>user\n<IMG_CONTEXT>\n{QUESTION}<|im_end|>\n<|im_start|>assistant\n",
     "tiny_gemma3": f"<bos><start_of_turn>user\n<start_of_image>{QUESTION}<end_of_turn>\n<start_of_turn>model\n",
     "tiny_blip_2": QUESTION, "tiny_blip_2_t5": QUESTION, "tiny_instructblip": QUESTION}
@@ -28,10 +28,11 @@ PROMPTS = {
 IMAGE_TOKENS = {
     "tiny_llava": 4 * 4, "tiny_llava_next": 4 * 4 + 6 * (8 + 1), "tiny_llava_onevision": 4 * 4 + 6 * (8 + 1),
     "tiny_qwen2_vl": 5 * 8, "tiny_qwen2_5_vl": 5 * 8, "tiny_qwen3_vl": 5 * 8, "tiny_smolvlm": (2 * 2 + 1) * 3 * 3,
-    "tiny_idefics3": (2 * 2 + 1) * 2 * 2, "tiny_paligemma": 4 * 4, "tiny_internvl": (2 * 2 + 1) * 3 * 3,
-    "tiny_gemma3": 4 * 4, "tiny_blip_2": 6, "tiny_blip_2_t5": 6, "tiny_instructblip": 6}
+    "tiny_idefics3": (2 * 2 + 1) * 2 * 2, "tiny_paligemma": 4 * 4, "tiny_paligemma_2": 4 * 4,
+    "tiny_internvl": (2 * 2 + 1) * 3 * 3, "tiny_gemma3": 4 * 4, "tiny_blip_2": 6, "tiny_blip_2_t5": 6,
+    "tiny_instructblip": 6}
 """Of a picture 60 pixels wide and 40 high, counted by hand."""
-TYPES_OF_ANSWERS = {"tiny_paligemma": 1}
+TYPES_OF_ANSWERS = {"tiny_paligemma": 1, "tiny_paligemma_2": 1}
 """What token_type_ids say of an answer, where that is not 0."""
 
 Loaded = tuple[PreTrainedModel, ProcessorMixin]

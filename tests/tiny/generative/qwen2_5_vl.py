@@ -53,7 +53,7 @@ def tiny_qwen2_5_vl(folder: Path) -> None:
                        "patch_size": 4, "window_size": 16, "fullatt_block_indexes": [1]},
         text_config=decoder(words, rope_parameters={
             "rope_type": "default", "rope_theta": 10000.0, "mrope_section": [1, 2, 1]}),
-        **mark_numbers(words)), words, seed=104)
+        **mark_numbers(words)), words, seed=63)
     # As published: a greedy answer is that of the penalised logits, and two tokens end it.
     network.generation_config = GenerationConfig(
         do_sample=True, temperature=1e-6, repetition_penalty=1.05, bos_token_id=words.pad_token_id,
