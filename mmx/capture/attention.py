@@ -5,6 +5,8 @@ with a softmax of their own make theirs anyway: it is kept beside the values tha
 """
 
 from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +23,7 @@ SDPA = torch.nn.functional.scaled_dot_product_attention
 
 # Numbers of a block of rows, of one item: what the caches of a CPU hold, and what keeps a GPU busy.
 _CPU_BLOCK, _GPU_BLOCK = 2**19, 2**24
+_REHEARSED_BLOCKS = 8
 
 
 @dataclass(frozen=True)
@@ -132,10 +135,33 @@ def of_all_heads(values: Float[Tensor, "batch _heads *rest"], heads: int) -> Flo
     return values if shared == 1 else values.repeat_interleave(shared, dim=1)
 
 
+Inside = Callable[[int], None]
+"""Is told by how much larger what is made now is than it would be, were it not rehearsed."""
+REHEARSED: ContextVar[Inside | None] = ContextVar("REHEARSED", default=None)
+"""Set while a call is rehearsed, where an operation takes long however small it is: many blocks are fewer there."""
+
+
 def row_blocks(rows: int, numbers_a_row: int, device: torch.device) -> Iterator[slice]:
     """All rows of a map, as many at a time as suit the device, however many items there are."""
-    step = max(1, (_CPU_BLOCK if device.type == "cpu" else _GPU_BLOCK) // numbers_a_row)
-    return (slice(start, min(rows, start + step)) for start in range(0, rows, step))
+    step, inside = max(1, (_CPU_BLOCK if device.type == "cpu" else _GPU_BLOCK) // numbers_a_row), REHEARSED.get()
+    times = 1 if inside is None else max(1, rows // step // _REHEARSED_BLOCKS)
+    for start in range(0, rows, step * times):
+        with made_larger(times):
+            yield slice(start, min(rows, start + step * times))
+
+
+@contextmanager
+def made_larger(times: int) -> Iterator[None]:
+    """What is made inside is larger by this than it would be, were it not rehearsed."""
+    inside = REHEARSED.get()
+    if inside is None:
+        yield
+        return
+    inside(times)
+    try:
+        yield
+    finally:
+        inside(1)
 
 
 def attention_rows(query: Float[Tensor, "#batch heads rows width"], key: Float[Tensor, "#batch heads cols width"],

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mmx.arrays import Float, Int
+from mmx.capture.attention import made_larger
 from mmx.capture.maps import AttentionMap, Block
 
 Fold = Callable[[Block], Tensor]
@@ -32,8 +33,16 @@ class Folded:
 
     @cached_property
     def _kept(self) -> Float[Tensor, "#items rows cols"]:
-        parts = [torch.nn.functional.pad(part, (0, self.shape[2] - part.shape[2])) for _, part in self._made()]
-        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+        kept = None
+        for at, part in self._made():
+            if part.shape[1:] == self.shape[1:]:
+                return part
+            if kept is None:
+                with made_larger(1):
+                    kept = part.new_zeros(len(part), *self.shape[1:])
+            kept[:, at, :part.shape[2]] = part
+        assert kept is not None
+        return kept
 
     def _made(self) -> Iterator[tuple[slice, Float[Tensor, "#items _rows _cols"]]]:
         for block in self._map.blocks():

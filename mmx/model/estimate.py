@@ -1,12 +1,17 @@
 """What explaining takes, before it is done: rehearsed with the pictures' shapes, without their numbers or a weight."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from mmx.capture.attention import REHEARSED
 from mmx.elements import Prepared
 from mmx.methods import Method
 from mmx.model.batching import Group, Job
+
+if TYPE_CHECKING:
+    from mmx.cost import Rehearsal
 
 
 @dataclass(frozen=True)
@@ -36,13 +41,23 @@ def rehearse(group: Group, methods: Sequence[Method], max_memory: int | None = N
 
     asking = group.parts.model.asking
     jobs = [job if asking.counts(job.asked) else _about(job, group) for job in group.jobs]
-    with rehearsal(group.parts.model.network) as counted:
+    with rehearsal(group.parts.model.network) as counted, _in_larger_blocks(counted):
         pictures = [replace(one, tensors={**one.tensors, name: counted.shaped(one.tensors[name])})
                     for one in group.pictures for name in [_largest(one)]]
         found = Group(group.parts, jobs, pictures).attributed(methods, max_memory, **more)
     first = next(iter(found.scores.values()))
     return Need(counted.peak, tuple(counted.work), {part: scores.shape[1] for part, scores in first.items()},
                 len(found.chosen.samples))
+
+
+@contextmanager
+def _in_larger_blocks(counted: "Rehearsal") -> Iterator[None]:
+    """Which take no more memory than those that they stand for."""
+    before = REHEARSED.set(lambda times: setattr(counted, "times", times))
+    try:
+        yield
+    finally:
+        REHEARSED.reset(before)
 
 
 def _about(job: Job, group: Group) -> Job:
