@@ -62,7 +62,7 @@ class Item:
     Attributes:
         kind: "answer", "class", "text", "detection" or "word".
         index, label: which one it is: of answers, of classes, of the texts that were asked about; of words of an answer
-            that was written, its first token's place there, and 0 for the whole.
+            that was written, the number of its first token there, from 1, and 0 for the whole.
         score, unit: what the model says of it.
         scores: raw relevance by stream, finite and unscaled; empty where it was not explained.
         also: further measures of it by unit.
