@@ -30,6 +30,7 @@ from mmx.show.panels import (
 from mmx.show.tokens import covered, scored_words
 
 MOST_ROWS, MOST_ROWS_OF_METHODS = 24, 8
+MOST_WORDS_OF_METHODS = 11
 _MOST_NAMED, _MOST_TITLES = 100, 8
 _KINDS = ((Patches, "maps"), (Regions, "regions"), (Words, "words"))
 
@@ -100,7 +101,8 @@ def figure_of(explanations: Sequence[Explanation], look: Look | None = None, eve
     """
     require_one_subject(explanations)
     first, alone, look = explanations[0], len(explanations) == 1, look or Look()
-    most = len(first) if first.answer and every_word else MOST_ROWS if alone else MOST_ROWS_OF_METHODS
+    most = MOST_ROWS if alone else MOST_WORDS_OF_METHODS if first.answer else MOST_ROWS_OF_METHODS
+    most = len(first) if first.answer and every_word else most
     rows = _items(first, look, most) if alone else _items_by_method(explanations, look, most)
     written = _written(first, rows)
     overview = _overview(first, rows, alone)

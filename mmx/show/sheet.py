@@ -118,9 +118,16 @@ def _item_grid(panels: Sequence[Panel], pictures: Pictures) -> _Body:
 
 def _strip(panels: Sequence[Panel], pictures: Pictures) -> _Body:
     """Many words of an answer, a small picture each: of the words that they rest on, the strongest are told."""
-    columns = min((6, 5), key=lambda columns: -len(panels) % columns)
+    columns = min((6, 5, 4), key=lambda columns: -len(panels) % columns)
     small = [replace(panel, texts=(), caption=strongest_words(panel.texts)) for panel in panels]
     return _grid(small, pictures, _item_cell(columns, 18), columns)
+
+
+def _method_strip(figure: Figure, place: int, pictures: Pictures) -> _Body:
+    plain, panels = figure.rows[0].plain, [replace(row.panels[place], heading=row.heading) for row in figure.rows]
+    strip = _strip([*([plain] if plain else []), *panels], pictures)
+    heading = titled(figure.columns[place], None, _ROW, strip.width)
+    return _Body(strip.width, column([(0, heading), (12, strip.block)]))
 
 
 def _item_cell(columns: int, letters_px: int = 22) -> _Cell:
@@ -137,7 +144,12 @@ def _columns(count: int, width_to_height: float) -> int:
 
 
 def _methods(figure: Figure, pictures: Pictures) -> list[_Body]:
-    """A block for each item: its heading, and a grid of the plain picture and a panel for each method."""
+    """A block for each item: its heading, and a grid of the plain picture and a panel for each method.
+
+    Of words of an answer a block for each method.
+    """
+    if figure.written is not None:
+        return [_method_strip(figure, place, pictures) for place in range(len(figure.columns))]
     count = len(figure.columns) + (figure.rows[0].plain is not None)
     widths = (7, 6, 5, 4) if len(figure.rows) > 1 else (5, 4, 3)  # so that an item takes few lines, or is large
     columns = count if count <= 4 else min(widths, key=lambda columns: -count % columns)

@@ -10,7 +10,7 @@ from matplotlib.text import Text
 from mmx.results import Explanation
 from mmx.show import wording
 from mmx.show.colors import INK
-from mmx.show.figure import MOST_ROWS, MOST_ROWS_OF_METHODS, figure_of
+from mmx.show.figure import MOST_ROWS, MOST_WORDS_OF_METHODS, figure_of
 from mmx.show.flow import Word
 from mmx.show.panels import strongest_words
 from mmx.show.saving import to_image, to_plot
@@ -85,7 +85,7 @@ def test_words_are_not_the_same_for_all(written) -> None:
 @pytest.mark.parametrize("methods", [1, 2])
 def test_a_reader_of_words_gets_every_one(written, methods: int) -> None:
     several = by(written(LONG), *map(str, range(methods)))
-    assert len(figure_of(several).rows) == (MOST_ROWS if methods == 1 else MOST_ROWS_OF_METHODS)
+    assert len(figure_of(several).rows) == (MOST_ROWS if methods == 1 else MOST_WORDS_OF_METHODS)
     assert len(figure_of(several, every_word=True).rows) == len(several[0]) == 32
     assert "and 8 more" in figure_of(several[:1]).remarks[0]
 
@@ -106,8 +106,8 @@ def test_strongest_words_are_told_without_marks(written) -> None:
     assert strongest_words(()) == ""
 
 
-def drawn_texts(one: Explanation) -> list[str]:
-    return [text.get_text() for text in to_plot([one]).findobj(Text) if isinstance(text, Text)]
+def drawn_texts(*several: Explanation) -> list[str]:
+    return [text.get_text() for text in to_plot(several).findobj(Text) if isinstance(text, Text)]
 
 
 def test_many_words_are_small_pictures_with_few_words(written) -> None:
@@ -129,3 +129,12 @@ def test_the_explained_word_is_framed(written) -> None:
     framed, plain = (drawn(shaded_words(one, Style(20), 200)) for one in (text, replace(text, explained=range(0))))
     assert (framed == INK).all(axis=2).sum() > (plain == INK).all(axis=2).sum() + 40
     assert np.abs(framed - plain).sum() > 0
+
+
+def test_each_method_has_a_strip_of_the_words(written) -> None:
+    one = written(LONG, size=(640, 480))
+    told = drawn_texts(*by(one, "first", "second"))
+    assert told.count("picture") == 2
+    assert [place for place in told if place in ("first", "second")] == ["first", "second"]
+    assert sum(text.startswith("there 25") for text in told[:told.index("second")]) == 3
+    assert to_image(by(one, "first", "second")).height < 1700
