@@ -1,9 +1,12 @@
 """The page as it is built, before any browser sees it."""
 
+from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from mmx.demo.forms import Form
 from mmx.demo.shelf import Shelf
 
 gradio = pytest.importorskip("gradio", reason="the page needs Gradio: pip install '.[demo]'")
@@ -30,3 +33,23 @@ def test_folders_are_called_by_their_last_part(tmp_path: Path) -> None:
     first, second, third = map(str, folders)
     assert _called([first, second, third, "owner/model"]) == [
         (first, first), (second, second), ("other", third), ("owner/model", "owner/model")]
+
+
+def test_fields_come_in_the_order_of_the_form(tiny_blip_vqa: Path) -> None:
+    from mmx.demo.page import _fields
+
+    with gradio.Blocks():
+        found = _fields(Shelf([str(tiny_blip_vqa)], "cpu").get(str(tiny_blip_vqa)))
+    names = [one.elem_id.removeprefix("mmx-").replace("object", "found") for one in found]
+    assert names == [field.name for field in fields(Form)][2:]
+    assert [name for name, one in zip(names, found, strict=True) if one.visible] == ["question", "methods", "answer"]
+
+
+def test_a_sample_fills_every_field_that_it_has(tiny_blip_vqa: Path) -> None:
+    from mmx.demo.page import build_page
+
+    name = str(tiny_blip_vqa)
+    [picked] = [one for one in build_page(Shelf([name], "cpu"), name).fns.values() if one.name == "picked"]
+    filled = dict(zip([one.elem_id for one in picked.outputs], picked.fn(name, SimpleNamespace(_data={"number": 1})),
+                      strict=True))
+    assert filled["mmx-question"] == "which shape is the purple object?" and filled["mmx-answer"] == ""
