@@ -85,23 +85,27 @@ def reading_of(figure: Figure, written: Written, drawn: Callable[[View], str], f
     """
     grounds = _Grounds(drawn, film, [picture.size for picture in figure.pictures], room)
     columns = tuple(_column(figure, place, written, grounds) for place in range(len(figure.columns)))
+    scope, rules = _rules(figure, columns)
+    texts = [*enumerate(figure.rows[0].panels[0].texts if len(columns) == 1 else ())]
+    question = next((_tinted(text.words, 0, number) for number, text in texts if _is_question(text, figure)), ())
+    own = next((number for number, text in texts if text.explained), None)
+    alone = {places.start: row for row, places in reversed([*enumerate(written.places)]) if len(places) == 1}
+    answer = tuple(replace(word, row=alone.get(place)) for place, word in enumerate(_tinted(written.words, 0, own)))
+    more = tuple((row, _several(written, places)) for row, places in enumerate(written.places)
+                 if alone.get(places.start) != row)
+    first = next((word.row for word in answer if word.row is not None), 0)
+    return Reading(scope, "\n".join([*grounds.rules, *rules]), question, answer, more, first, columns)
+
+
+def _rules(figure: Figure, columns: tuple[Column, ...]) -> tuple[str, list[str]]:
+    """The class of all that they are about, and what choosing each row does: colours, and what is shown."""
     colors = ["".join(f"{name}:{value};" for place, panel in enumerate(row.panels)
                       for number, text in enumerate(panel.texts)
                       for name, value in _variables(text, place, number).items()) for row in figure.rows]
     scope = f"mmx-{sha256(repr((columns, colors)).encode('utf-8', 'replace')).hexdigest()[:10]}"
-    chosen = [f'.{scope}:has([value="{number}"]:checked)' for number in range(len(figure.rows))]
-    rules = [*grounds.rules, *(f"{one}{{{color}}}\n{one} .mmx-row-{number}{{display:block}}"
-                               for number, (one, color) in enumerate(zip(chosen, colors, strict=True)))]
-    texts = figure.rows[0].panels[0].texts if len(columns) == 1 else ()
-    asked = [_tinted(text.words, 0, number) for number, text in enumerate(texts) if _is_question(text, figure)]
-    own = [number for number, text in enumerate(texts) if text.explained]
-    alone = {places.start: row for row, places in reversed([*enumerate(written.places)]) if len(places) == 1}
-    answer = tuple(replace(word, row=alone.get(place))
-                   for place, word in enumerate(_tinted(written.words, 0, own[0] if own else None)))
-    more = tuple((row, _several(written, places)) for row, places in enumerate(written.places)
-                 if alone.get(places.start) != row)
-    first = next((word.row for word in answer if word.row is not None), 0)
-    return Reading(scope, "\n".join(rules), asked[0] if asked else (), answer, more, first, columns)
+    chosen = [f'.{scope}:has([value="{row}"]:checked)' for row in range(len(figure.rows))]
+    return scope, [f"{one}{{{color}}}\n{one} .mmx-row-{row}{{display:block}}"
+                   for row, (one, color) in enumerate(zip(chosen, colors, strict=True))]
 
 
 def _column(figure: Figure, place: int, written: Written, grounds: "_Grounds") -> Column:
