@@ -24,7 +24,7 @@ PICTURE = sent_as("scene.png", SCENE)
 QUESTION = "what color is the circle?"
 TEXTS = "red\n\n circle \nred"
 FIELDS = {"lxmert": {"question", "targets"}, "vilt": {"question", "targets"}, "clip": {"texts"}, "siglip": {"texts"},
-          "blip": {"texts"}, "blip_vqa": {"question", "answer"},
+          "blip": {"texts"}, "blip_vqa": {"question", "answer", "against", "level", "score", "max_new_tokens"},
           "vit": {"targets"}, "dinov2": {"targets"}, "detr": {"threshold", "queries", "class_name"}}
 
 
