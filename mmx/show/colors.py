@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
 from mmx.errors import UsageError
 
@@ -34,9 +35,14 @@ _ANCHORS = {SEQUENTIAL: (WHITE, (254, 228, 140), (253, 168, 62), (236, 84, 38), 
             DIVERGING: ((24, 72, 150), (118, 172, 216), WHITE, (244, 152, 118), (182, 16, 36))}
 _LEVELS = 1024
 _ALPHA = 0.6
+_LUMA = (0.299, 0.587, 0.114)
 _WASH = 0.72  # how far what lies under relevance goes to pale grey
 _LIGHTEN = 0.4  # how much lighter that grey is
+# Of each colour of what lies under relevance: its shares of red, green and blue, and what is added to them.
+_PALE = tuple(number for own in np.eye(3) for number in
+              (*((1 - _WASH) * own + _WASH * (1 - _LIGHTEN) * np.array(_LUMA)), _WASH * _LIGHTEN * 255))
 _GAMMA = 0.7  # weak relevance is seen a little sooner
+_AT_ONCE = 64  # rows, so that what is in between stays in a processor's cache
 # Scores below it are products that have underflowed on their way.
 _NOISE = {"float64": 1e-290, "float32": 1e-30, "bfloat16": 1e-30, "float16": 1e-6}
 
@@ -84,24 +90,24 @@ class Colors:
         return np.take(levels, places.clip(0, len(levels) - 1).astype(np.intp), axis=0)
 
     def over(self, ground: np.ndarray, strengths: np.ndarray) -> np.ndarray:
-        """Strengths (...) over a ground (..., 3) in [0, 255], as uint8."""
-        grey = luminance(ground)[..., None]
-        pale = np.multiply(ground, 1 - _WASH, dtype=np.float32) + _WASH * (grey + _LIGHTEN * (255 - grey))
-        tint = self._tint(strengths)[..., None]
-        mixed = self.at(strengths).astype(np.float32)
-        mixed -= pale
-        mixed *= tint
-        mixed += pale
-        return mixed.round(out=mixed).clip(0, 255, out=mixed).astype(np.uint8)
+        """Strengths (...) over a ground (..., 3) of uint8, as uint8."""
+        image = Image.fromarray(np.ascontiguousarray(ground, dtype=np.uint8).reshape(1, -1, 3))
+        return np.asarray(self.over_image(image, np.reshape(strengths, (1, -1)))).reshape(np.shape(ground))
+
+    def over_image(self, image: Image.Image, strengths: np.ndarray) -> Image.Image:
+        """A picture, RGB, under its strengths (height, width)."""
+        shown = image.convert("RGB", _PALE)
+        for top in range(0, image.height, _AT_ONCE):
+            film = Image.fromarray(self.film(strengths[top:top + _AT_ONCE]))
+            shown.paste(film, (0, top), film)
+        return shown
 
     def film(self, strengths: np.ndarray) -> np.ndarray:
         """What `over` lays on its ground where that is pale already: (..., 4) of uint8, the last its opacity."""
-        opacity = (255 * self._tint(strengths)).round().astype(np.uint8)
-        return np.concatenate([self.at(strengths), opacity[..., None]], axis=-1)
-
-    def _tint(self, strengths: np.ndarray) -> np.ndarray:
-        """How much a strength covers, from 0 to 1."""
-        return np.asarray(self.alpha * np.abs(strengths).clip(0, 1)**_GAMMA, dtype=np.float32)
+        films = _films(self)
+        steps = (len(films) - 1) / (1 - self.low)
+        levels = ((np.asarray(strengths) - self.low) * steps + 0.5).clip(0, len(films) - 1).astype(np.intp)
+        return films.take(levels).view(np.uint8).reshape(*levels.shape, 4)
 
     def on_white(self, strength: float) -> RGB:
         """One strength over white: the ground of words."""
@@ -175,9 +181,17 @@ def _levels(name: str) -> np.ndarray:
 
 
 @lru_cache
+def _films(colors: Colors) -> np.ndarray:
+    """Of strengths from the weakest to the strongest, zero among them, four bytes each as one number: (levels,)."""
+    strengths = np.linspace(colors.low, 1, _LEVELS * (1 - colors.low) + 1)
+    opacity = (255 * colors.alpha * np.abs(strengths)**_GAMMA).round().astype(np.uint8)
+    return np.concatenate([colors.at(strengths), opacity[:, None]], axis=1).view(np.uint32)[:, 0]
+
+
+@lru_cache
 def legend(colors: Colors, width: int, height: int) -> np.ndarray:
     """What strengths look like, weakest to strongest from left to right, over white (top) to black grounds; uint8."""
-    ground = np.linspace(255, 0, height)[:, None, None] * np.ones((1, width, 3))
+    ground = np.linspace(255, 0, height).round()[:, None, None] * np.ones((1, width, 3))
     shown = colors.over(ground, np.tile(np.linspace(colors.low, 1, width), (height, 1)))
     shown.setflags(write=False)  # it is shared
     return shown
@@ -191,7 +205,7 @@ def unit(color: RGB) -> tuple[float, float, float]:
 
 def luminance(colors: np.ndarray) -> np.ndarray:
     """Rec. 601 luma in [0, 255] of (..., 3) colours."""
-    return np.asarray(colors, dtype=np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    return np.asarray(colors, dtype=np.float32) @ np.array(_LUMA, dtype=np.float32)
 
 
 def text_color_on(background: RGB) -> RGB:

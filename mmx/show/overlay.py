@@ -1,27 +1,13 @@
-"""Relevance at a picture's size: patches spread over their part of it, regions painted, all blended in one way."""
+"""Relevance at a picture's size: patches spread over their part of it, regions painted."""
 
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
 
 from mmx.results import Box
-from mmx.show.colors import Colors
 
 Grid = tuple[np.ndarray, Box]
 """Values of patches, (rows, columns), and the part of the picture that they cover."""
-
-_AT_ONCE = 32  # rows, so that what is in between stays in a processor's cache
-
-
-def blended(image: Image.Image, field: np.ndarray, colors: Colors) -> Image.Image:
-    """A picture under its strengths (height, width)."""
-    ground = np.asarray(image.convert("RGB"))
-    mixed = np.empty_like(ground)
-    for top in range(0, len(ground), _AT_ONCE):
-        rows = slice(top, top + _AT_ONCE)
-        mixed[rows] = colors.over(ground[rows], field[rows])
-    return Image.fromarray(mixed)
 
 
 def painted(boxes: np.ndarray, values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -86,7 +72,23 @@ def _smooth(values: np.ndarray, places: np.ndarray, axis: int, middles: np.ndarr
 
     if len(middles) == 1:
         return np.repeat(values, len(places), axis)
-    return PchipInterpolator(middles, values, axis=axis)(places.clip(middles[0], middles[-1]))
+    known = np.moveaxis(values, axis, 0)
+    slopes = PchipInterpolator(middles, known).derivative()(middles)
+    weights = _hermite(places.clip(middles[0], middles[-1]), middles)
+    found = weights.astype(np.float32) @ np.concatenate([known, slopes]).astype(np.float32)
+    return np.moveaxis(found, 0, axis)
+
+
+def _hermite(places: np.ndarray, middles: np.ndarray) -> np.ndarray:
+    """What values and slopes at the middles weigh at places between them, (places, 2 * middles)."""
+    count, every = len(middles), np.arange(len(places))
+    before = (np.searchsorted(middles, places, side="right") - 1).clip(0, count - 2)
+    apart = np.diff(middles)[before]
+    weights, t = np.zeros((len(places), 2 * count)), (places - middles[before]) / apart
+    weights[every, before], weights[every, before + 1] = (1 + 2 * t) * (1 - t)**2, t**2 * (3 - 2 * t)
+    weights[every, count + before] = apart * t * (1 - t)**2
+    weights[every, count + before + 1] = apart * t**2 * (t - 1)
+    return weights
 
 
 def pixel_boxes(boxes_xyxy_px: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -14,7 +14,7 @@ from mmx.show.blocks import picture
 from mmx.show.colors import GREY
 from mmx.show.grids import added
 from mmx.show.lettering import Style
-from mmx.show.overlay import blended, painted, pixel_boxes, strongest, weakest_first
+from mmx.show.overlay import painted, pixel_boxes, strongest, weakest_first
 from mmx.show.panels import Map, Mark, Outlines, View
 from mmx.show.tags import Tag, area, draw_frame, draw_outline, draw_tags
 from mmx.show.wording import ranked
@@ -98,7 +98,9 @@ def view_block(view: View, pictures: Pictures, width: int, height: int, letters_
 
 def under_relevance(image: Image.Image, layers: Sequence[Map | Outlines], own_size: tuple[int, int]) -> Image.Image:
     """All layers through one blend; the stronger shows where two meet."""
-    return blended(image, _strengths(layers, own_size, image.size), layers[0].shades.colors) if layers else image
+    if not layers:
+        return image
+    return layers[0].shades.colors.over_image(image, _strengths(layers, own_size, image.size))
 
 
 def film_of(layers: Sequence[Map | Outlines], own_size: tuple[int, int], size: tuple[int, int]) -> Image.Image:

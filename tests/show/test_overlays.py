@@ -7,7 +7,7 @@ from PIL import Image
 
 from mmx.results import Picture, Region
 from mmx.show.colors import DIVERGING, SEQUENTIAL, Colors, Shades, luminance
-from mmx.show.overlay import blended, painted, pixel_boxes, spread, strongest
+from mmx.show.overlay import painted, pixel_boxes, spread, strongest
 from mmx.show.panels import Outlines, View
 from mmx.show.view import Pictures, view_block
 
@@ -17,7 +17,7 @@ POSITIVE, SIGNED = Colors(SEQUENTIAL), Colors(DIVERGING, signed=True)
 def colored(boxes, strengths, color=(40, 90, 160), size=(200, 100), colors=POSITIVE) -> np.ndarray:
     """A picture of one colour under painted regions, without their outlines."""
     field = painted(pixel_boxes(np.array(boxes), size), np.array(strengths), size)
-    return np.asarray(blended(Image.new("RGB", size, color), field, colors)).astype(int)
+    return np.asarray(colors.over_image(Image.new("RGB", size, color), field)).astype(int)
 
 
 def outlined(boxes, strengths, color=(40, 90, 160), size=(200, 100), colors=POSITIVE) -> np.ndarray:
@@ -119,7 +119,7 @@ WHOLE = (0, 0, 80, 40)
 
 def mapped(*maps, size=(80, 40)) -> np.ndarray:
     field = strongest([spread(np.array(one), box, size) for one, box in maps], size)
-    return np.asarray(blended(Image.new("RGB", size, (100, 100, 100)), field, POSITIVE)).astype(int)
+    return np.asarray(POSITIVE.over_image(Image.new("RGB", size, (100, 100, 100)), field)).astype(int)
 
 
 def test_map_is_spread_over_the_picture() -> None:
