@@ -35,17 +35,17 @@ def space(width: int, height: int) -> "DrawingArea":
 
 def column(blocks: "Iterable[tuple[int, OffsetBox]]") -> "OffsetBox":
     """Blocks from top to bottom, left-aligned; each comes with the gap above it."""
-    from matplotlib.offsetbox import VPacker
+    from mmx.show.artists import Column
 
     children: list[Artist] = [child for gap, block in blocks for child in (*([space(1, gap)] if gap else []), block)]
-    return VPacker(pad=0, sep=0, align="left", children=children)
+    return Column(pad=0, sep=0, align="left", children=children)
 
 
 def row(blocks: "Sequence[OffsetBox]", gutter: int = GUTTER, align: Literal["top", "bottom"] = "top") -> "OffsetBox":
     """Blocks from left to right."""
-    from matplotlib.offsetbox import HPacker
+    from mmx.show.artists import Row
 
-    return HPacker(pad=0, sep=gutter, align=align, children=[*blocks])
+    return Row(pad=0, sep=gutter, align=align, children=[*blocks])
 
 
 def under_headings(headings: "Sequence[OffsetBox]", bodies: "Sequence[OffsetBox]", columns: int) -> "OffsetBox":

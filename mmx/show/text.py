@@ -1,11 +1,13 @@
 """What a text is before it is drawn: one clean line, and the direction in which it reads."""
 
 import unicodedata
+from functools import lru_cache
 
 _NO_BREAK_SPACES = "\u00a0\u202f"
 _NON_JOINER = "\u200c"
 
 
+@lru_cache(maxsize=4096)
 def clean(text: str) -> str:
     """One line of visible text: control characters and runs of white space become single spaces."""
     visible = "".join(_visible(char) for char in text)

@@ -44,7 +44,9 @@ def test_a_picture_lies_where_matplotlib_lays_it(bounds: tuple[float, float, flo
 
 
 @pytest.mark.parametrize("x", [10, 10.5])
-@pytest.mark.parametrize("text", ["Why $x$? ÁgjÅ", "ما لون الكرة؟", "e\u0301 fi AV", "f"])
+@pytest.mark.parametrize("text", [
+    "Why $x$? ÁgjÅ", "ما لون الكرة؟", "e\u0301 fi AV", "f", " AV  To.\u00a0y, 7.1 W-A ", "To ملون 12 To",
+    "色は 何 です"])
 @pytest.mark.parametrize("style", [Style(16, color=(200, 0, 90)), Style(34, bold=True)])
 def test_a_line_is_written_as_matplotlib_writes_it(text: str, style: Style, x: float) -> None:
     ours, theirs = space(400, 60), space(400, 60)
@@ -56,7 +58,7 @@ def test_a_line_is_written_as_matplotlib_writes_it(text: str, style: Style, x: f
     assert (pixels < 200).any() and abs(pixels - drawn(theirs)).max() <= 2
 
 
-def test_letters_are_made_once_and_whatever_a_user_has_set() -> None:
+def test_words_are_made_once_and_whatever_a_user_has_set() -> None:
     def line() -> np.ndarray:
         block = space(400, 60)
         block.add_artist(written(10, 20, "once", Style(20)))
