@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 FORMATS = ("png", "svg", "pdf")
 _SLACK = 1e-3  # of a pixel: a canvas is cut to whole ones
-_PACKED = 1  # of zlib's levels, which with Z_RLE give the same
+_OPAQUE_WHITE = 0xFFFFFFFF
+# With Z_RLE all levels give the same, and of the memory for matches, which are none, less is sooner looked through.
+_PACKED, _MEMORY = 1, 7
 _AT_ONCE = 64  # rows
 _UP = 2  # PNG's filter: of each pixel, how it differs from the one over it
 VECTOR_DENSITY = 3  # pixels of a picture for one of the sheet, where the sheet can be enlarged
@@ -49,22 +51,30 @@ def plot_of(block: "OffsetBox", margin: int) -> "Plot":
 
 def to_image(plot: "Plot") -> Image.Image:
     """RGB, at the figure's own size. The figure is used up."""
+    return _drawn(plot).convert("RGB")
+
+
+def _drawn(plot: "Plot") -> Image.Image:
+    """RGBA, all of it opaque."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas = FigureCanvasAgg(plot)
     width, height = ((round(side * plot.dpi) + _SLACK) / plot.dpi for side in plot.get_size_inches())
     plot.set_size_inches(width, height)
+    renderer = canvas.get_renderer()
+    pixels = np.asarray(renderer.buffer_rgba())
+    pixels.view(np.uint32)[...] = _OPAQUE_WHITE  # by itself matplotlib paints it pixel by pixel
+    plot.patch.set_visible(False)
     with own_style():
-        canvas.draw()
-    image = Image.frombytes("RGB", canvas.get_width_height(), canvas.buffer_rgba(), "raw", "RGBX")
+        plot.draw(renderer)
     _let_go(plot)
-    return image
+    return Image.frombuffer("RGBA", canvas.get_width_height(), pixels, "raw", "RGBA", 0, 1)
 
 
 def to_bytes(plot: "Plot", file_format: str, density: int = 1) -> bytes:
     """As one of `FORMATS`; in vectors, `density` of a picture's pixels lie on one of the figure's. It is used up."""
     if file_format == "png":
-        return png_bytes(to_image(plot))
+        return png_bytes(_drawn(plot))
     buffer = BytesIO()
     with own_style():
         plot.savefig(buffer, format=file_format, dpi=density * DPI, metadata=_NO_DATES[file_format])
@@ -83,14 +93,17 @@ def _let_go(plot: "Plot") -> None:
 def png_bytes(image: Image.Image) -> bytes:
     """The picture as a PNG file, RGB. Pillow tries every filter on every line, and takes thrice as long for files that
     are a tenth smaller."""
-    pixels = np.asarray(image.convert("RGB")).reshape(image.height, -1)
-    packer, packed, above = zlib.compressobj(_PACKED, strategy=zlib.Z_RLE), list[bytes](), np.zeros_like(pixels[:1])
+    image = image if image.mode in ("RGB", "RGBA") else image.convert("RGB")
+    pixels = np.frombuffer(image.tobytes("raw", "RGB"), dtype=np.uint8).reshape(image.height, -1)
+    packer = zlib.compressobj(_PACKED, memLevel=_MEMORY, strategy=zlib.Z_RLE)
+    packed, above = list[bytes](), np.zeros_like(pixels[0])
     for top in range(0, len(pixels), _AT_ONCE):
         rows = pixels[top:top + _AT_ONCE]
         lines = np.full((len(rows), 1 + rows.shape[1]), _UP, dtype=np.uint8)
-        np.subtract(rows, np.concatenate([above, rows[:-1]]), out=lines[:, 1:])
-        packed.append(packer.compress(lines.tobytes()))
-        above = rows[-1:]
+        np.subtract(rows[0], above, out=lines[0, 1:])
+        np.subtract(rows[1:], rows[:-1], out=lines[1:, 1:])
+        packed.append(packer.compress(lines.data))
+        above = rows[-1]
     header = struct.pack(">IIBBBBB", *image.size, 8, 2, 0, 0, 0)
     chunks = (b"IHDR", header), (b"IDAT", b"".join((*packed, packer.flush()))), (b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + b"".join(
