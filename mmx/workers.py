@@ -25,6 +25,8 @@ _LONGEST_WAIT_S = 60  # for what a process is doing, when all is over
 _PROGRAM = "import sys; sys.path[:] = {path!r}; from mmx.workers import serve; serve()"
 # A picture is drawn by one thread: others would stand in the way of the model.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+# What a picture took is kept for the next, up to 64 MiB: of the system, each page of it would be asked for anew.
+_MEMORY_KEPT = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**26), "PILLOW_BLOCKS_MAX": "4"}
 _LAST = float("inf")
 
 
@@ -147,7 +149,7 @@ def _started() -> "subprocess.Popen[bytes]":
     path = [os.path.abspath(one) for one in sys.path]
     return subprocess.Popen(
         [sys.executable, "-P", "-c", _PROGRAM.format(path=path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL, env={**os.environ, **_ONE_THREAD}, start_new_session=True)
+        stderr=subprocess.DEVNULL, env={**_MEMORY_KEPT, **os.environ, **_ONE_THREAD}, start_new_session=True)
 
 
 def _asked(process: "subprocess.Popen[bytes]", function: Callable[..., Any],
