@@ -50,7 +50,7 @@ class PromptEncoder(TokenEncoder):
         self._rendered(asked.question or self.declared.caption)
 
     def _rendered(self, question: str, pictures: int = 1) -> Rendered:
-        return self.prompting.rendered(question, pictures, self.declared.form)
+        return self.prompting.rendered(question, pictures, self.declared.form, self.declared.ends)
 
     def prepare(self, given: Sequence[str]) -> list[Prepared]:
         raise UsageError(f"A prompt of {self.context.source.name} needs its pictures.")
@@ -63,7 +63,7 @@ class PromptEncoder(TokenEncoder):
         question = text or self.declared.caption
         rendered = self._rendered(question, len(shown.pictures))
         images = [one.image for one in shown.pictures if one.image is not None]
-        encoded = self.prompting.encoded(images, rendered.text)
+        encoded = self.prompting.encoded(images, rendered)
         tensors = {name: value[0] for name, value in encoded.items() if of_tokens(name, encoded)}
         if len(tensors["input_ids"]) > self.longest:
             raise UsageError(f"The prompt has {len(tensors['input_ids'])} tokens; {self.context.source.name} takes "
@@ -103,7 +103,7 @@ class PromptEncoder(TokenEncoder):
             for name in prepared[0].tensors}
 
     def noise(self, generator: torch.Generator) -> dict[str, Shaped[Tensor, "1 ..."]]:
-        encoded = self.prompting.encoded([NOISE], self._rendered("a").text)
+        encoded = self.prompting.encoded([NOISE], self._rendered("a"))
         return {name: value for name, value in encoded.items() if of_tokens(name, encoded)}
 
 

@@ -70,7 +70,7 @@ class PromptPixelEncoder(PixelEncoder):
         return PreparedPictures(tensors, (), size=size, pictures=pictures, tilings=tilings)
 
     def _pixels(self, images: Sequence[Image.Image]) -> dict[str, Tensor]:
-        found = self.prompting.encoded(images, self.prompting.rendered("a", len(images)).text)
+        found = self.prompting.encoded(images, self.prompting.rendered("a", len(images), self.declared.form))
         return {name: value for name, value in found.items() if not of_tokens(name, found)}
 
     def _encoded(self, image: Image.Image) -> Mapping[str, Tensor]:

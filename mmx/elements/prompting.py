@@ -23,6 +23,12 @@ class Rendered:
     text: str
     start: int
     stop: int
+    ends: str = ""
+
+    @property
+    def given(self) -> str:
+        """What the processor is given: its end it writes itself."""
+        return self.text.removesuffix(self.ends)
 
 
 class Prompting:
@@ -53,11 +59,12 @@ class Prompting:
         """The checkpoint's."""
         return self._context.source.name
 
-    def rendered(self, question: str, pictures: int = 1, form: str = "{question}") -> Rendered:
+    def rendered(self, question: str, pictures: int = 1, form: str = "{question}", ends: str = ""
+                 ) -> Rendered:
         """The prompt that asks a question.
 
         Args:
-            form: of the prompt, where the checkpoint has no chat template.
+            form, ends: of the prompt, where the checkpoint has no chat template; see `Prompt`.
 
         Raises:
             UsageError: the question has a token that stands for something else.
@@ -71,11 +78,15 @@ class Prompting:
         if start < 0 or text[start:start + len(question.strip())] != question.strip():
             raise CheckpointError(f"The chat template of {self.name} leaves the question out.",
                                   "Look at its chat_template.")
-        return Rendered(text, start, start + len(question.strip()))
+        return Rendered(text, start, start + len(question.strip()), "" if self._has_template else ends)
+
+    @property
+    def _has_template(self) -> bool:
+        return bool(getattr(self.processor, "chat_template", None))
 
     def _templated(self, question: str, pictures: int, form: str) -> str:
-        if not getattr(self.processor, "chat_template", None):
-            return form.format(question=question)
+        if not self._has_template:
+            return form.format(question=question, image=getattr(self.processor, "image_token", "") * pictures)
         content = [*({"type": "image"} for _ in range(pictures)), {"type": "text", "text": question}]
         try:
             return self.processor.apply_chat_template([{"role": "user", "content": content}], tokenize=False,
@@ -84,11 +95,12 @@ class Prompting:
             raise CheckpointError(f"The chat template of {self.name} fails: {' '.join(str(error).split())}.",
                                   "Look at its chat_template.") from error
 
-    def encoded(self, pictures: Sequence[Image.Image], text: str) -> Mapping[str, Tensor]:
+    def encoded(self, pictures: Sequence[Image.Image], prompt: Rendered) -> Mapping[str, Tensor]:
         """What the model's forward takes of a prompt and its pictures. Raises CheckpointError where that fails."""
         try:
-            return dict(self.processor(images=list(pictures), text=text, return_tensors="pt",
-                                       add_special_tokens=self.adds_special(text)))
+            found = dict(self.processor(images=list(pictures), text=prompt.given, return_tensors="pt",
+                                        add_special_tokens=self.adds_special(prompt.text)))
+            return {name: value for name, value in found.items() if name != "labels"}  # which some make to train with
         except MemoryError:
             raise
         except Exception as error:  # whatever settings without sense lead to

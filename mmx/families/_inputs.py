@@ -159,10 +159,12 @@ class PromptPixels(Pixels):
 
     Attributes:
         tiling: where in a picture its image tokens lie, and the patches of the tower.
+        form: as of `Prompt`.
     """
 
     kind: ClassVar[str] = "prompt_pixels"
     tiling: Callable[[Shown], Tiling] = field(kw_only=True)
+    form: str = "{question}"
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,8 @@ class Prompt(Text):
     """What a language model is asked about pictures, in the checkpoint's own chat template.
 
     Attributes:
-        form: the prompt of a checkpoint without a template.
+        form: the prompt of a checkpoint without a template; {image} in it stands for what marks its pictures.
+        ends: the end of a form, where the processor writes it itself.
         caption: what is asked where there is no question.
     """
 
@@ -178,6 +181,7 @@ class Prompt(Text):
     ask: Literal["question", "texts", ""] = ""
     names: tuple[str, ...] = ("input_ids", "attention_mask")
     form: str = "{question}"
+    ends: str = ""
     caption: str = "Describe the picture."
 
 
