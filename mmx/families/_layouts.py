@@ -1,12 +1,15 @@
-"""How the processors of `transformers` cut pictures up: read of their settings, the config, and what they made.
+"""How the processors of `transformers` cut pictures up: read of their settings, the config, and what they made."""
 
-A processor that crops is not among them, for its part of a picture is measured: `_tilings.whole(shown.part(), ...)`.
-"""
-
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmx.families._inputs import Shown
-from mmx.families._tilings import Tiling, View, anyres, in_blocks, panned, tiled
+from mmx.families._tilings import Tiling, View, anyres, in_blocks, panned, tiled, whole
+
+
+def cropped(shown: Shown, before: int = 0) -> Tiling:
+    """LLaVA and PaliGemma: the picture, or what a processor leaves of it, in one view; `before` as of `View`."""
+    return whole(shown.part(), _view(shown, before=before))
 
 
 def merged_blocks(shown: Shown) -> Tiling:
@@ -16,7 +19,7 @@ def merged_blocks(shown: Shown) -> Tiling:
 
 
 def rows_and_columns(shown: Shown) -> Tiling:
-    """Idefics3 and SmolVLM: a processor that is asked for `return_row_col_info` says how many views there are."""
+    """Idefics3 and SmolVLM: how many views there are, a processor that is asked for `return_row_col_info` says."""
     view = _view(shown, merge=shown.config.scale_factor)
     return tiled(shown.size, _first(shown.tensors["rows"]), _first(shown.tensors["cols"]), view)
 
@@ -35,23 +38,49 @@ def best_aspect_ratio(shown: Shown) -> Tiling:
 
 def pan_and_scan(shown: Shown) -> Tiling:
     """Gemma 3: `num_crops` beside the whole picture; the patches are pooled to a fixed number of tokens."""
-    side = shown.tensors["pixel_values"].shape[-1] // shown.config.vision_config.patch_size
-    view = _view(shown, merge=side // int(shown.config.mm_tokens_per_image**0.5))
+    per_row = shown.tensors["pixel_values"].shape[-1] // shown.config.vision_config.patch_size
+    view = _view(shown, merge=per_row // int(shown.config.mm_tokens_per_image**0.5))
     return panned(shown.size, _first(shown.tensors["num_crops"]), view)
 
 
 def best_resolution(shown: Shown) -> Tiling:
     """LLaVA-NeXT and LLaVA-OneVision: the one of `image_grid_pinpoints` that shows most of a picture."""
+    return in_lines(shown.config, shown.tensors)[0]
+
+
+def in_lines(config: Any, tensors: Mapping[str, Any], samples: int = 1) -> list[Tiling]:
+    """Each picture of the first of some samples, as `best_resolution` has it, by their `image_sizes`."""
+    view = View(tensors["pixel_values"].shape[-1], config.vision_config.patch_size)
+    most = getattr(config, "vision_aspect_ratio", None)
+    return [anyres((width, height), _resolution((height, width), config), view,
+                   int(most.removeprefix("anyres_max_")) if most else None)
+            for height, width in _sizes(tensors, samples)]
+
+
+def views_in_lines(config: Any, tensors: Mapping[str, Any], samples: int = 1) -> int:
+    """How many views these have together."""
+    side = tensors["pixel_values"].shape[-1]
+    resolutions = [_resolution(size, config) for size in _sizes(tensors, samples)]
+    return sum(1 + height // side * (width // side) for height, width in resolutions)
+
+
+def _sizes(tensors: Mapping[str, Any], samples: int) -> list[list[int]]:
+    """Height and width of each picture of the first of some samples."""
+    sizes = tensors["image_sizes"]
+    listed = sizes if isinstance(sizes, list) else sizes.tolist()
+    return listed[:len(listed) // samples]
+
+
+def _resolution(size: Sequence[int], config: Any) -> tuple[int, int]:
+    """Height and width of the canvas."""
     from transformers.image_processing_utils import select_best_resolution
 
-    resolution = select_best_resolution(shown.size[::-1], shown.processor.image_grid_pinpoints)
-    most = getattr(shown.config, "vision_aspect_ratio", None)
-    return anyres(shown.size, resolution, _view(shown), int(most.removeprefix("anyres_max_")) if most else None)
+    return select_best_resolution(tuple(size), config.image_grid_pinpoints)
 
 
-def _view(shown: Shown, merge: int = 1) -> View:
+def _view(shown: Shown, merge: int = 1, before: int = 0) -> View:
     patch = shown.config.vision_config.patch_size
-    return View(shown.tensors["pixel_values"].shape[-1], patch if isinstance(patch, int) else patch[0], merge)
+    return View(shown.tensors["pixel_values"].shape[-1], patch if isinstance(patch, int) else patch[0], merge, before)
 
 
 def _first(numbers: Any) -> int:

@@ -5,49 +5,24 @@ A picture is shown in tiles and as a whole, each by itself; blocks of patches ar
 
 from typing import Any
 
-from mmx.families._decoders import ANSWERS, READS, TOKENS, asked, in_tiles, of_tokens, outputs
-from mmx.families._grids import merged
+from mmx.families._decoders import asked, blocks_in_tiles, decoder, patch_grid, tower_of_tiles
 from mmx.families._layouts import rows_and_columns
-from mmx.families.base import Checkpoint, Family, Tensors, Tower, layers
+from mmx.families.base import Checkpoint, Family, Tensors
 
 
-def _grid(network: Any, inputs: Tensors) -> tuple[int, int]:
-    """Of one tile."""
-    height, width = (side // network.config.vision_config.patch_size for side in inputs["pixel_values"].shape[-2:])
-    return height, width
+def _tiles(config: Any, inputs: Tensors) -> int:
+    """Of a sample."""
+    return inputs["pixel_values"].shape[1]
 
 
-def _windows(network: Any, inputs: Tensors) -> Any:
-    height, width = _grid(network, inputs)
-    return in_tiles(inputs["pixel_values"].shape[1], height * width)
-
-
-def _token_of(network: Any, inputs: Tensors) -> Any:
-    import torch
-
-    tiles, block = inputs["pixel_values"].shape[1], merged(_grid(network, inputs), network.config.scale_factor)[0]
-    return (torch.arange(tiles)[:, None] * (block.max() + 1) + block).flatten()
+def _token_of(config: Any, inputs: Tensors) -> Any:
+    return blocks_in_tiles(_tiles(config, inputs), patch_grid(config, inputs), config.scale_factor)
 
 
 def _family(architecture: str, model_type: str, *checkpoints: Checkpoint) -> Family:
-    return Family(
-        architectures=(architecture,),
-        model_type=model_type,
-        score=ANSWERS,
-        inputs=asked(rows_and_columns),
-        schedule=lambda config: tuple(
-            layers("model.text_model.layers.{}.self_attn", "text", config.text_config.num_hidden_layers)),
-        roots=("model.text_model:inputs_embeds",),
-        tokens=TOKENS,
-        reads=READS,
-        outputs=outputs,
-        tower=Tower(
-            schedule=lambda config: tuple(layers("model.vision_model.encoder.layers.{}.self_attn", "image",
-                                                 config.vision_config.num_hidden_layers, windows=_windows)),
-            roots=("model.vision_model.embeddings",),
-            into=of_tokens(_token_of)),
-        checkpoints=checkpoints,
-    )
+    return decoder(architecture, model_type, asked(rows_and_columns),
+                   tower_of_tiles(_tiles, _token_of, module="model.vision_model"), *checkpoints,
+                   module="model.text_model")
 
 
 FAMILY = (

@@ -125,10 +125,6 @@ def packed(model: Any) -> Callable[[Case, Tensor, Size, Made], Tensor]:
     return tokens
 
 
-def cropped(shown: Shown) -> Tiling:
-    return whole(shown.part(), View(shown.tensors["pixel_values"].shape[-1], shown.config.vision_config.patch_size))
-
-
 def pinpoints(side: int, most: int) -> list[list[int]]:
     return [[side * rows, side * columns] for rows in range(1, most + 1) for columns in range(1, most + 1)]
 
@@ -154,12 +150,13 @@ def cases() -> dict[str, Case]:
             "pan_and_scan_min_ratio_to_activate": 1.2}
     found = [
         Case("crop", transformers.CLIPImageProcessor(size={"shortest_edge": 64}, crop_size=square(64)), config_of(),
-             cropped, as_they_are),
+             layouts.cropped, as_they_are),
         Case("pad", transformers.LlavaImageProcessor(size=square(64), crop_size=square(64), do_pad=True), config_of(),
-             cropped, as_they_are),
-        Case("stretch", transformers.SiglipImageProcessor(size=square(64)), config_of(), cropped, as_they_are),
-        Case("stretch, some left over", transformers.SiglipImageProcessor(size=square(66)), config_of(), cropped,
-             as_they_are),
+             layouts.cropped, as_they_are),
+        Case("stretch", transformers.SiglipImageProcessor(size=square(64)), config_of(),
+             layouts.cropped, as_they_are),
+        Case("stretch, some left over", transformers.SiglipImageProcessor(size=square(66)), config_of(),
+             layouts.cropped, as_they_are),
         Case("pool", transformers.Gemma3ImageProcessor(size=square(128)), config_of(mm_tokens_per_image=16),
              layouts.pan_and_scan, pooled),
         Case("pool, some left over", transformers.Gemma3ImageProcessor(size=square(88)),
