@@ -1,0 +1,193 @@
+"""What a class itself says whose answers a language model writes behind a prompt with image tokens in it.
+
+Its processor, its eager attention and its gradients, whole matrices in float64, and which patches its own projector
+makes a token of.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from dense_oracle import dense_normalize
+from family_checks import Inputs, with_maps
+from PIL import Image
+from torch import Tensor
+from transformers import AutoProcessor, PreTrainedModel
+
+from mmx.model import Model
+
+Maps = list[Tensor]
+
+
+def features_of(network: PreTrainedModel, pixels: Inputs) -> Tensor:
+    """What stands in the prompt at the image tokens of a sample, (image tokens, width)."""
+    found = network.model.get_image_features(**pixels).pooler_output
+    return torch.cat([one.flatten(0, -2) for one in found]) if isinstance(found, list | tuple) else found.flatten(0, -2)
+
+
+@dataclass(frozen=True)
+class Written:
+    """A small checkpoint, and where things are in its class.
+
+    Attributes:
+        checkpoint: its fixture.
+        tower, tower_layers: the layers of its vision tower, with {} for a number, and how many are read.
+        attention: in such a layer; `text_attention` is all of one of the language model's, of which there are
+            `text_layers`.
+        class_tokens: before the patches of each tile.
+        prompt: what the processor is given where there is no chat template, with {} for the question.
+        answer_types: `token_type_ids` at an answer.
+        features: what its image tokens are.
+        shares: whether a token is made of parts of patches: then a patch is in the one that has most of it.
+    """
+
+    checkpoint: str
+    tower_layers: int
+    tower: str = "model.vision_tower.encoder.layers.{}"
+    attention: str = "self_attn"
+    text_attention: str = "model.language_model.layers.{}.self_attn"
+    text_layers: int = 3
+    class_tokens: int = 0
+    prompt: str = "{}"
+    answer_types: int = 0
+    features: Callable[[PreTrainedModel, Inputs], Tensor] = features_of
+    shares: bool = False
+
+    def attentions(self) -> list[str]:
+        return [f"{self.tower}.{self.attention}".format(i) for i in range(self.tower_layers)]
+
+
+def rendered(case: Written, processor: Any, question: str) -> str:
+    if not processor.chat_template:
+        return case.prompt.format(question)
+    asked = [{"type": "image"}, {"type": "text", "text": question}]
+    return processor.apply_chat_template([{"role": "user", "content": asked}], add_generation_prompt=True)
+
+
+def encoded(case: Written, model: Model, image: Image.Image, question: str) -> Inputs:
+    """A prompt, by the class's own processor."""
+    processor = AutoProcessor.from_pretrained(model.network.name_or_path)
+    text = rendered(case, processor, question)
+    bos = processor.tokenizer.bos_token
+    found = processor(images=image, text=text, return_tensors="pt",
+                      add_special_tokens=not (bos and text.startswith(bos)))
+    found.pop("labels", None)
+    return model.to_model(found)
+
+
+def of_tokens(inputs: Inputs) -> set[str]:
+    return {name for name, value in inputs.items() if value.shape == inputs["input_ids"].shape}
+
+
+def pixels_of(inputs: Inputs) -> Inputs:
+    return {name: value for name, value in inputs.items() if name not in of_tokens(inputs)}
+
+
+def behind(case: Written, inputs: Inputs, ids: Sequence[int]) -> Inputs:
+    """The same with an answer behind the prompt."""
+    told = {"input_ids": torch.tensor([ids]), "attention_mask": torch.ones(1, len(ids), dtype=torch.long),
+            "token_type_ids": torch.full((1, len(ids)), case.answer_types)}
+    zeros = torch.zeros(1, len(ids), dtype=torch.long)
+    return {name: torch.cat([value, told.get(name, zeros)], 1) if name in of_tokens(inputs) else value
+            for name, value in inputs.items()}
+
+
+def before(inputs: Inputs, count: int) -> Inputs:
+    """The first tokens alone."""
+    return {name: value[:, :count] if name in of_tokens(inputs) else value for name, value in inputs.items()}
+
+
+@contextmanager
+def hooked(network: PreTrainedModel, names: Sequence[str], hook: Callable) -> Iterator[None]:
+    handles = [network.get_submodule(name).register_forward_hook(hook) for name in names]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def seen(case: Written, model: Model, inputs: Inputs) -> tuple[Tensor, Maps, Maps]:
+    """Logits (tokens, vocabulary), the language model's maps and the tower's: of the class's own eager forward."""
+    maps: Maps = []
+    names = [*(case.text_attention.format(i) for i in range(case.text_layers)), *case.attentions()]
+    model.network.requires_grad_(True)
+    try:
+        with with_maps(model.network), hooked(model.network, names, lambda _m, _i, output: maps.append(output[1])):
+            logits = model.network(**inputs).logits[0]
+    finally:
+        model.network.requires_grad_(False)
+    return logits, maps[case.tower_layers:], maps[:case.tower_layers]
+
+
+def fused(maps: Maps, score: Tensor) -> Maps:
+    """Eq. 5: positive parts of gradient · map, mean over heads; tiles (tiles, heads, n, n) as one block matrix."""
+    gradients = torch.autograd.grad(score, maps, retain_graph=True)
+    found = [(map_.detach() * gradient).clamp(min=0).mean(dim=1).double()
+             for map_, gradient in zip(maps, gradients, strict=True)]
+    return [torch.block_diag(*one) for one in found]
+
+
+def added_up(matrices: Maps) -> Tensor:
+    """Eq. 6, from the identity on."""
+    relevance = torch.eye(len(matrices[0]), dtype=torch.float64)
+    for matrix in matrices:
+        relevance = relevance + matrix @ relevance
+    return relevance
+
+
+def parts_of_tokens(case: Written, model: Model, inputs: Inputs) -> Tensor:
+    """1 where an image token is made of a tower's token, (image tokens, tower's tokens): where its gradient says so."""
+    kept: list[Tensor] = []
+
+    def start(_module: Any, _inputs: Any, output: Any) -> None:
+        kept.append((output[0] if isinstance(output, tuple) else output).requires_grad_())
+
+    with hooked(model.network, [case.tower.format(case.tower_layers - 1)], start):
+        features = case.features(model.network, pixels_of(inputs))
+    weights = torch.randn(features.shape[1], generator=torch.Generator().manual_seed(0), dtype=features.dtype)
+    [found] = kept
+    share = torch.stack([torch.autograd.grad(one, found, retain_graph=True)[0].abs().sum(-1).flatten()
+                         for one in features @ weights])
+    if case.shares:
+        share = share * (share == share.amax(dim=0))
+    return (share > 0).double()
+
+
+def by_hand(case: Written, model: Model, inputs: Inputs, pick: Callable[[Tensor], Tensor], places: Sequence[int],
+            parts: Tensor) -> dict[str, dict[str, Tensor]]:
+    """By level, "text" and "image" of the sum of the rows at `places`, for a score that `pick` takes of the logits."""
+    logits, text, tower = seen(case, model, inputs)
+    score = pick(logits)
+    row = added_up(fused(text, score))[list(places)].sum(dim=0)
+    is_image = inputs["input_ids"][0] == model.network.config.image_token_id
+    image, relevance = row[is_image], added_up(fused(tower, score))
+    shares = parts / parts.sum(dim=1, keepdim=True).clamp(min=1)
+    real = torch.arange(parts.shape[1]) % tower[0].shape[-1] >= case.class_tokens
+    found = {"tokens": image, "tower": (image @ shares @ relevance)[real],
+             "tower-normalized": (image @ shares @ dense_normalize(relevance))[real]}
+    return {level: {"text": row[~is_image], "image": one} for level, one in found.items()}
+
+
+def lit(case: Written, model: Model, dark: Inputs, bright: Inputs) -> tuple[Tensor, Tensor]:
+    """How much the tower's patches and the image tokens change, while no patch looks at another."""
+    changes: list[tuple[Tensor, Tensor]] = []
+    for inputs in (dark, bright):
+        last: list[Tensor] = []
+
+        def blind(_module: Any, _inputs: Any, output: Any) -> Any:
+            return (torch.zeros_like(output[0]), *output[1:]) if isinstance(output, tuple) else torch.zeros_like(output)
+
+        def keep(_module: Any, _inputs: Any, output: Any, last: list[Tensor] = last) -> None:
+            last.append(output[0] if isinstance(output, tuple) else output)
+
+        with hooked(model.network, case.attentions(), blind), \
+                hooked(model.network, [case.tower.format(case.tower_layers - 1)], keep):
+            features = case.features(model.network, pixels_of(inputs))
+        changes.append((last[0][..., case.class_tokens:, :].flatten(0, -2), features))
+    (patches, tokens), (bright_patches, bright_tokens) = changes
+    return (bright_patches - patches).abs().sum(dim=-1), (bright_tokens - tokens).abs().sum(dim=-1)
+
+
