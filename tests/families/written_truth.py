@@ -4,9 +4,12 @@ Its processor, its eager attention and its gradients, whole matrices in float64,
 makes a token of.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -40,7 +43,9 @@ class Written:
         prompt: what the processor is given where there is no chat template, with {} for the question.
         answer_types: `token_type_ids` at an answer.
         features: what its image tokens are.
-        shares: whether a token is made of parts of patches: then a patch is in the one that has most of it.
+        shared_behind: the module behind which tokens are made of parts of patches, where they are: then a patch is in
+            the one that has most of it, the last of several that have the same.
+        changes: of settings in its JSON files.
     """
 
     checkpoint: str
@@ -53,10 +58,24 @@ class Written:
     prompt: str = "{}"
     answer_types: int = 0
     features: Callable[[PreTrainedModel, Inputs], Tensor] = features_of
-    shares: bool = False
+    shared_behind: str = ""
+    changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def attentions(self) -> list[str]:
         return [f"{self.tower}.{self.attention}".format(i) for i in range(self.tower_layers)]
+
+
+def changed(case: Written, folder: Path, copy: Path) -> Path:
+    """The folder of a case, or a copy with its changes."""
+    if not case.changes:
+        return folder
+    shutil.copytree(folder, copy)
+    for name, changes in case.changes.items():
+        settings = json.loads((copy / name).read_text())
+        for key, value in changes.items():
+            settings[key] = {**settings.get(key, {}), **value} if isinstance(value, Mapping) else value
+        (copy / name).write_text(json.dumps(settings))
+    return copy
 
 
 def rendered(case: Written, processor: Any, question: str) -> str:
@@ -145,14 +164,15 @@ def parts_of_tokens(case: Written, model: Model, inputs: Inputs) -> Tensor:
     def start(_module: Any, _inputs: Any, output: Any) -> None:
         kept.append((output[0] if isinstance(output, tuple) else output).requires_grad_())
 
-    with hooked(model.network, [case.tower.format(case.tower_layers - 1)], start):
+    with hooked(model.network, [case.shared_behind or case.tower.format(case.tower_layers - 1)], start):
         features = case.features(model.network, pixels_of(inputs))
     weights = torch.randn(features.shape[1], generator=torch.Generator().manual_seed(0), dtype=features.dtype)
     [found] = kept
     share = torch.stack([torch.autograd.grad(one, found, retain_graph=True)[0].abs().sum(-1).flatten()
                          for one in features @ weights])
-    if case.shares:
-        share = share * (share == share.amax(dim=0))
+    if case.shared_behind:
+        most = len(share) - 1 - share.flip(0).argmax(dim=0)
+        share = share * (torch.arange(len(share))[:, None] == most)
     return (share > 0).double()
 
 
