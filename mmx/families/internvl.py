@@ -24,5 +24,5 @@ def _token_of(config: Any, inputs: Tensors) -> Any:
 FAMILY = decoder(
     "InternVLForConditionalGeneration", "internvl", asked(best_aspect_ratio),
     tower_of_tiles(tiles_in_row, _token_of, attention="encoder.layer.{}.attention", read=layers_read),
-    Checkpoint("OpenGVLab/InternVL3-1B-hf", "photographs", 1877, "Apache-2.0"),
-    Checkpoint("OpenGVLab/InternVL3-8B-hf", "photographs", 15889, "Apache-2.0"))
+    Checkpoint("OpenGVLab/InternVL3-1B-hf", "photographs", 1877, "Qwen"),
+    Checkpoint("OpenGVLab/InternVL3-8B-hf", "photographs", 15889, "Qwen"))
