@@ -73,15 +73,15 @@ def tower_of_tiles(tiles: Callable[[Any, Tensors], int], token_of: Callable[[Any
         attention: in `module`, with the layer's number for {}.
         read: how many layers lie before what is read.
     """
-    import_of = f"{module}.embeddings"
+    embeddings = f"{module}.embeddings"
 
     def patches(config: Any, inputs: Tensors) -> int:
         rows, columns = patch_grid(config, inputs)
         return tiles(config, inputs) * rows * columns
 
     def before(network: Any) -> int:
-        embeddings = network.get_submodule(import_of)
-        return int(any(hasattr(embeddings, name) for name in ("class_embedding", "cls_token")))
+        found = network.get_submodule(embeddings)
+        return int(any(hasattr(found, name) for name in ("class_embedding", "cls_token")))
 
     def windows(network: Any, inputs: Tensors) -> Any:
         count = tiles(network.config, inputs)
@@ -96,7 +96,7 @@ def tower_of_tiles(tiles: Callable[[Any, Tensors], int], token_of: Callable[[Any
 
     return Tower(
         schedule=lambda config: tuple(layers(f"{module}.{attention}", "image", read(config), windows=windows)),
-        roots=(import_of,), into=of_tokens(into), tokens=(Part("image", size=patches), Part("cls")))
+        roots=(embeddings,), into=of_tokens(into), tokens=(Part("image", size=patches), Part("cls")))
 
 
 def layers_read(config: Any) -> int:
