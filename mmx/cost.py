@@ -22,6 +22,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 _ATEN = torch.ops.aten
 _SCALAR = _ATEN._local_scalar_dense.default
+_INDEXED = {_ATEN.index.Tensor, _ATEN.index_put.default, _ATEN.index_put_.default}
 # Small calls that are timed together, and how much longer a model's code takes around each.
 _CALLS, _AROUND = 64, 12
 # Attention on the CPU: where its query is among the arguments, and how many products with whole maps it makes.
@@ -120,9 +121,18 @@ class Rehearsal(Counting):
             with unset_fake_temporarily():
                 return torch.ones(shaped.shape, device=shaped.device).nonzero()
         if shaped is not None:
-            return func(*args, **kwargs)
+            return func(*args[:1], _as_places(args[1]), *args[2:], **kwargs) if func in _INDEXED else func(
+                *args, **kwargs)
         with unset_fake_temporarily():
             return func(*args, **kwargs)
+
+
+def _as_places(indices: list[Tensor | None]) -> list[Tensor | None]:
+    """Masks whose numbers are there tell how many places they pick."""
+    with unset_fake_temporarily():
+        return [place for one in indices for place in (
+            one.nonzero().unbind(1) if one is not None and one.dtype == torch.bool and not isinstance(one, FakeTensor)
+            else [one])]
 
 
 class _Said(TorchFunctionMode):
