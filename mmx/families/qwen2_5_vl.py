@@ -5,18 +5,10 @@ within windows; 2 x 2 of them are merged to one image token.
 from functools import partial
 from typing import Any
 
-from mmx.families._decoders import ANSWERS, READS, TOKENS, asked, of_tokens, outputs
 from mmx.families._grids import in_windows
-from mmx.families._layouts import merged_blocks
-from mmx.families.base import Checkpoint, Family, Tensors, Tower, layers
+from mmx.families._qwen import family, grids
+from mmx.families.base import Checkpoint, Tensors
 from mmx.schedule import Site, Step
-
-
-def _grids(inputs: Tensors) -> list[tuple[int, int]]:
-    """Rows and columns of patches of the pictures of a sample."""
-    grids = inputs["image_grid_thw"].tolist()
-    return [(rows, columns) for frames, rows, columns in grids[:len(grids) // len(inputs["input_ids"])]
-            for _ in range(frames)]
 
 
 def _windows(everywhere: bool, network: Any, inputs: Tensors) -> Any:
@@ -28,7 +20,7 @@ def _windows(everywhere: bool, network: Any, inputs: Tensors) -> Any:
 
     vision, found, start = network.config.vision_config, [], 0
     merge = vision.spatial_merge_size
-    for rows, columns in _grids(inputs):
+    for rows, columns in grids(inputs):
         windows = [window[window >= 0] for window in in_windows(
             (rows // merge, columns // merge), vision.window_size // vision.patch_size // merge)]
         for blocks in [torch.cat(windows)] if everywhere else windows:
@@ -44,25 +36,8 @@ def _tower(config: Any) -> tuple[Step, ...]:
                  for layer in range(vision.depth))
 
 
-def _token_of(network: Any, inputs: Tensors) -> Any:
-    import torch
-
-    patches = sum(rows * columns for rows, columns in _grids(inputs))
-    return torch.arange(patches) // network.config.vision_config.spatial_merge_size**2
-
-
-FAMILY = Family(
-    architectures=("Qwen2_5_VLForConditionalGeneration",),
-    model_type="qwen2_5_vl",
-    score=ANSWERS,
-    inputs=asked(merged_blocks),
-    schedule=lambda config: tuple(
-        layers("model.language_model.layers.{}.self_attn", "text", config.text_config.num_hidden_layers)),
-    roots=("model.language_model:inputs_embeds",),
-    tokens=TOKENS,
-    reads=READS,
-    outputs=outputs,
-    tower=Tower(schedule=_tower, roots=("model.visual.patch_embed",), into=of_tokens(_token_of)),
-    checkpoints=(Checkpoint("Qwen/Qwen2.5-VL-3B-Instruct", "photographs", 7509, "Qwen Research"),
-                 Checkpoint("Qwen/Qwen2.5-VL-7B-Instruct", "photographs", 16584, "Apache-2.0")),
-)
+FAMILY = family(
+    "Qwen2_5_VLForConditionalGeneration", "qwen2_5_vl",
+    Checkpoint("Qwen/Qwen2.5-VL-3B-Instruct", "photographs", 7509, "Qwen Research"),
+    Checkpoint("Qwen/Qwen2.5-VL-7B-Instruct", "photographs", 16584, "Apache-2.0"),
+    tower=_tower)
