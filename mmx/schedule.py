@@ -21,6 +21,7 @@ class Site:
     `reaches_target` is False where no path leads from the map to the explained score, so no gradient is due.
     `windows` tells the tokens of each window, (windows, width), -1 for padding, where tokens attend to their own window
     alone: then the map is (batch x windows, heads, width, width), the windows of a sample one after another.
+    With `first_rows` the map has the first tokens of `rows` alone: those behind them do not attend here.
     """
 
     module: str
@@ -29,6 +30,7 @@ class Site:
     call: int = 0
     reaches_target: bool = True
     layer_of: str = ""
+    first_rows: bool = False
     windows: Told | None = field(default=None, compare=False)
 
     @property

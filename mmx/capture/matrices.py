@@ -1,4 +1,4 @@
-"""Matrices that are never made in full: of a stream that attends within windows, and of a link between streams."""
+"""Matrices that are never made in full: of windows, of maps with some of their stream's rows, and of links."""
 
 import torch
 from torch import Tensor
@@ -46,6 +46,45 @@ class Windowed:
     def sums(self) -> Float[Tensor, "#items tokens"]:
         """Sums of rows."""
         return self._windows.joined(self._blocks.sums().unsqueeze(1)).squeeze(1)
+
+
+class FirstRows:
+    """The matrix of a map that has the first tokens of its stream alone, (items, rows, cols): zero behind them.
+
+    Args:
+        first: of the rows that the map has.
+        rows: how many there are.
+    """
+
+    def __init__(self, first: Folded, rows: int) -> None:
+        self._first, self._more = first, rows - first.shape[1]
+        self.shape = (first.shape[0], rows, first.shape[2])
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of its numbers."""
+        return self._first.dtype
+
+    def dense(self) -> Float[Tensor, "#items rows cols"]:
+        """The matrix."""
+        return pad(self._first.dense(), (0, 0, 0, self._more))
+
+    def rows_at(self, index: Int[Tensor, " items"]) -> Float[Tensor, "items cols"]:
+        """One row of each item."""
+        count = self._first.shape[1]
+        return self._first.rows_at(index.clamp(max=count - 1)) * (index < count).unsqueeze(1)
+
+    def rows_times(self, rows: Float[Tensor, "items k rows"]) -> Float[Tensor, "items k cols"]:
+        """rows · matrix."""
+        return self._first.rows_times(rows[..., :self._first.shape[1]])
+
+    def times(self, columns: Float[Tensor, "items cols k"]) -> Float[Tensor, "items rows k"]:
+        """matrix · columns."""
+        return pad(self._first.times(columns), (0, 0, 0, self._more))
+
+    def sums(self) -> Float[Tensor, "#items rows"]:
+        """Sums of rows."""
+        return pad(self._first.sums(), (0, self._more))
 
 
 class Shares:

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, fields, replace
 import torch
 from torch import Tensor, nn
 
-from mmx.arrays import Bool, Float, Int, Shaped
+from mmx.arrays import Bool, Float, Int, Matrix, Shaped
 from mmx.capture.attention import Mixed, joined_calls
 from mmx.capture.choice import Chosen, Places, Readout
 from mmx.capture.folding import Fold, Folded
 from mmx.capture.lrp import RuleMode
 from mmx.capture.maps import AttentionMap
-from mmx.capture.matrices import Shares, Windowed
-from mmx.capture.recording import recording
+from mmx.capture.matrices import FirstRows, Shares, Windowed
+from mmx.capture.recording import recording, tokens_of
 from mmx.errors import CaptureError
 from mmx.reference import Reference
 from mmx.schedule import Link, Schedule, Site, links_of, sites_of
@@ -46,7 +46,7 @@ class Capture:
     reference: Reference = field(default_factory=Reference)
     keep: bool = True
     links: Mapping[Link, Shares] = field(default_factory=dict)
-    _folded: dict[tuple[Site, Fold], Folded | Windowed] = field(default_factory=dict, init=False, repr=False)
+    _folded: dict[tuple[Site, Fold], Matrix] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -56,23 +56,27 @@ class Capture:
     def streams(self) -> tuple[str, ...]:
         return tuple(self.sizes)
 
-    def folded(self, site: Site, fold: Fold) -> Folded | Windowed:
+    def folded(self, site: Site, fold: Fold) -> Matrix:
         """The map of a site with its heads in one; the same fold of it is one matrix, whoever asks."""
         if (site, fold) not in self._folded:
             map_ = self.maps[site]
             found = Folded(map_, fold, self.keep)
-            self._folded[site, fold] = found if map_.windows is None else Windowed(found, map_.windows)
+            if site.first_rows:
+                self._folded[site, fold] = FirstRows(found, self.sizes[site.rows])
+            else:
+                self._folded[site, fold] = found if map_.windows is None else Windowed(found, map_.windows)
         return self._folded[site, fold]
 
     def gradient_means(self, site: Site) -> Float[Tensor, "_items heads"]:
         """Means of d score / d map over the tokens that count, of each head; all windows of an item are one map."""
         map_, rows, cols = self.maps[site], self.valid[site.rows], self.valid[site.cols]
         if (windows := map_.windows) is None:
+            rows = rows[:, :map_.shape[2]]
             return map_.gradient_sums() / (rows.sum(dim=1) * cols.sum(dim=1))[:, None]
         inside = windows.split(rows.unsqueeze(1)).sum(dim=-1)
         return windows.together(map_.gradient_sums()) / windows.together(inside**2)
 
-    def folded_where(self, has: Callable[[AttentionMap], bool], fold: Fold) -> dict[Site, Folded | Windowed]:
+    def folded_where(self, has: Callable[[AttentionMap], bool], fold: Fold) -> dict[Site, Matrix]:
         """The same of all sites whose maps have something."""
         return {site: self.folded(site, fold) for site, map_ in self.maps.items() if has(map_)}
 
@@ -91,7 +95,7 @@ class ForwardPass:
         """Tokens of each stream."""
         linked = {link.cols: into.shape[1] for link, into in self.links.items()}
         return linked | {stream: size for site, found in self.mixed.items()
-                         for stream, size in zip((site.rows, site.cols), found.tokens, strict=True)}
+                         for stream, size in tokens_of(site, found)}
 
 
 def run_forward(network: nn.Module, schedule: Schedule, graph_roots: Sequence[str], forward: Callable[[], Outputs], *,
@@ -142,6 +146,8 @@ def capture_items(passed: ForwardPass, schedule: Schedule, chosen: Chosen, reado
         valid_rows, valid_cols = padded.get(site.rows), padded.get(site.cols)
         if mixed.windows is not None:
             valid_rows = valid_cols = mixed.windows.valid(valid_rows, len(samples))
+        elif site.first_rows and valid_rows is not None:
+            valid_rows = valid_rows[:, :mixed.shape[2]]
         maps[site] = AttentionMap(_outside_the_graph(mixed), chosen.places_of(site.rows).within(mixed.windows),
                                   gradient.get(site), lrp.get(site), valid_rows, valid_cols)
     links = {link: Shares(into if len(into) == 1 else into[chosen.entries_of(link.rows)], sizes[link.rows],

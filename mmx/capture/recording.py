@@ -76,9 +76,12 @@ class Recording:
         found |= {site: _windowed(site, found[site], tokens) for site, tokens in windows.items()}
         sizes: dict[str, int] = {}
         for site, one in found.items():
-            for stream, size in zip((site.rows, site.cols), one.tokens, strict=True):
+            for stream, size in tokens_of(site, one):
                 if sizes.setdefault(stream, size) != size:
                     raise CaptureError(f"{site.module} has {size} {stream} tokens where others have {sizes[stream]}.")
+        for site, one in found.items():
+            if site.first_rows and one.tokens[0] > sizes[site.rows]:
+                raise CaptureError(f"{site.module} has {one.tokens[0]} {site.rows} tokens, of {sizes[site.rows]}.")
         _check_row_sums(found)
         return found
 
@@ -94,6 +97,14 @@ class Recording:
                                "(batch, heads, rows, cols).")
         raise CaptureError(f"No attention map came out of {site.module} (call {site.call + 1}).",
                            "It neither gives one nor mixes by scaled_dot_product_attention.")
+
+
+def tokens_of(site: Site, found: Mixed) -> Iterator[tuple[str, int]]:
+    """The streams whose tokens are all in a map, and how many these are."""
+    rows, cols = found.tokens
+    if not site.first_rows:
+        yield site.rows, rows
+    yield site.cols, cols
 
 
 def _windowed(site: Site, one: Mixed, tokens: Int[Tensor, "windows width"]) -> Mixed:
