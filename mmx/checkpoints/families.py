@@ -37,21 +37,25 @@ def family_of(config: Any, name: str) -> tuple[str, Family, str]:
     """
     named = architectures_of(config)
     for architecture in named:
-        found = family_of_architecture(architecture)
+        found = family_of_architecture(architecture, config)
         if found is not None:
             return *found, architecture
     for architecture in named:
         if (refused := refusal(architecture)) is not None:
             raise UsageError(f"{name} is {one_of(architecture)}, which cannot be explained: it {refused.reason}.",
                              f"Load another, such as {published_for(refused.instead)}.")
-    alike = tuple((key, family) for key, family in all_families() if family.model_type == config.model_type)
+    alike = tuple((key, family) for key, family in all_families()
+                  if family.model_type == config.model_type and family.fits(config))
     if alike and not named:
         return *alike[0], alike[0][1].architectures[0]
     raise _unexplained(name, config.model_type, named[0] if named else None, [family for _, family in alike])
 
 
-def family_of_architecture(architecture: str) -> tuple[str, Family] | None:
-    return next(((key, family) for key, family in all_families() if architecture in family.architectures), None)
+def family_of_architecture(architecture: str, config: Any = None) -> tuple[str, Family] | None:
+    """Its file and the family of a class, of checkpoints with this config."""
+    found = [(key, family) for key, family in all_families() if architecture in family.architectures
+             and family.fits(config)]
+    return max(found, key=lambda one: len(one[1].settings), default=None)
 
 
 def published_for(field: str) -> str:

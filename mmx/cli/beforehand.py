@@ -104,7 +104,7 @@ def _check_family(source: Source, given: tuple[object, object, object], processo
     named = config.get("architectures") or []
     if not isinstance(named, str) and not (isinstance(named, list) and all(isinstance(one, str) for one in named)):
         raise CheckpointError(f"The config.json of {name} has the architectures {shown_value(named)}.", SAVE_ANEW)
-    kinds = SimpleNamespace(**{key: config.get(key) for key in ("architectures", "model_type", "problem_type")})
+    kinds = SimpleNamespace(**dict.fromkeys(("architectures", "model_type", "problem_type")) | config)
     if not named and not isinstance(kinds.model_type, str):
         return
     _, family, _ = family_of(kinds, name)

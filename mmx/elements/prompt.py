@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from mmx.arrays import Shaped
-from mmx.elements.base import Prepared
+from mmx.capture import Outputs
+from mmx.elements.base import Located, Prepared
 from mmx.elements.prompt_pixels import NOISE, PreparedPictures, of_tokens
 from mmx.elements.prompting import Prompting, Rendered
-from mmx.elements.text import TokenEncoder, unknown_words
+from mmx.elements.text import TokenEncoder, positions, unknown_words
 from mmx.errors import CheckpointError, UsageError
 from mmx.results import Asked, Token, Words
-from mmx.wiring import config_at
+from mmx.wiring import Inputs, config_at
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class PromptEncoder(TokenEncoder):
     @property
     def longest(self) -> int:
         """Tokens that the model's positions allow."""
-        return config_at(self.context.config, self.declared.config).max_position_embeddings
+        return positions(config_at(self.context.config, self.declared.config))
 
     def load(self) -> str:
         self._rendered("a")
@@ -101,6 +102,12 @@ class PromptEncoder(TokenEncoder):
             [one.tensors[name] for one in prepared], batch_first=True, padding_side="left",
             padding_value=(self.tokenizer.pad_token_id or 0) if name == "input_ids" else 0)
             for name in prepared[0].tensors}
+
+    def located(self, prepared: Prepared, inputs: Inputs, outputs: Outputs, sample: int, asked: Asked) -> Located:
+        """Without image tokens, and what its batch padded it by."""
+        ids, mask = (inputs[name][sample].cpu() for name in self.declared.names)
+        return Located(self.part, prepared.elements, mask[ids != self.context.config.image_token_id].bool(),
+                       prepared.notes)
 
     def noise(self, generator: torch.Generator) -> dict[str, Shaped[Tensor, "1 ..."]]:
         encoded = self.prompting.encoded([NOISE], self._rendered("a"))

@@ -71,7 +71,7 @@ class PromptPixelEncoder(PixelEncoder):
 
     def _pixels(self, images: Sequence[Image.Image]) -> dict[str, Tensor]:
         found = self.prompting.encoded(images, self.prompting.rendered("a", len(images), self.declared.form))
-        return {name: value for name, value in found.items() if not of_tokens(name, found)}
+        return {name: found[name] for name in self.prompting.made if name in found}
 
     def _encoded(self, image: Image.Image) -> Mapping[str, Tensor]:
         return self._pixels([image])

@@ -1,5 +1,6 @@
 """Questions and texts: what the checkpoint's tokenizer makes of them, each token with what the reader typed."""
 
+import sys
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
@@ -37,6 +38,11 @@ class TokenEncoder(Encoder):
         [words] = prepared.elements
         shown = torch.arange(inputs[self.declared.names[0]].shape[1]) < len(words)
         return Located(self.part, prepared.elements, shown, prepared.notes)
+
+
+def positions(config: Any) -> int:
+    """Tokens that a model has positions for: any number where they are told by how far apart two are (T5)."""
+    return getattr(config, "max_position_embeddings", None) or sys.maxsize
 
 
 class TextEncoder(TokenEncoder):

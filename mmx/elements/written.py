@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mmx.arrays import Shaped
 from mmx.elements.base import Prepared
-from mmx.elements.text import TokenEncoder, tokens_of
+from mmx.elements.text import TokenEncoder, positions, tokens_of
 from mmx.errors import CheckpointError, UsageError
 from mmx.results import Asked, Token, Words
 from mmx.wiring import Inputs, config_at
@@ -39,9 +39,9 @@ class WrittenEncoder(TokenEncoder):
     def check_length(self, answer: str) -> None:
         """Raises UsageError for an answer that the model's positions do not allow."""
         count = len(self._ids_of(answer))
-        if count >= self._config.max_position_embeddings:
-            raise UsageError(f"The answer has {count} tokens; {self.context.source.name} takes "
-                             f"{self._config.max_position_embeddings - 1} at most.", "Say it in fewer words.")
+        if count > self._longest:
+            raise UsageError(f"The answer has {count} tokens; {self.context.source.name} takes {self._longest} at "
+                             "most.", "Say it in fewer words.")
 
     def prepare(self, given: Sequence[str]) -> list[Prepared]:
         return [self._prepared(self._ids_of(answer), answer, *tokens_of(self.tokenizer, answer, **_PLAIN))
@@ -84,7 +84,7 @@ class WrittenEncoder(TokenEncoder):
 
     @property
     def _longest(self) -> int:
-        return self._config.max_position_embeddings - 1
+        return positions(self._config) - 1
 
     def _ids_of(self, answer: str) -> list[int]:
         return self.tokenizer(answer, **_PLAIN)["input_ids"]

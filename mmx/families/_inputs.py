@@ -186,6 +186,26 @@ class Prompt(Text):
 
 
 @dataclass(frozen=True)
+class Reread(Text):
+    """A prompt as another part of the model reads it beside the language model, by words of its own.
+
+    Attributes:
+        names: of that part's ids, and of what says which of them count.
+        tokenizer: its name in the processor.
+    """
+
+    kind: ClassVar[str] = "reread"
+    ask: Literal["question", "texts", ""] = ""
+    part: str = "question"
+    names: tuple[str, ...] = ("qformer_input_ids", "qformer_attention_mask")
+    tokenizer: str = "qformer_tokenizer"
+
+    @property
+    def mask(self) -> str:
+        return self.names[1]
+
+
+@dataclass(frozen=True)
 class Completion(Written):
     """The answer that a language model writes behind its prompt.
 

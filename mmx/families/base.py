@@ -18,6 +18,7 @@ from mmx.families._inputs import (
     Prompt,
     PromptPixels,
     Regions,
+    Reread,
     Shown,
     Text,
     Written,
@@ -42,8 +43,8 @@ from mmx.schedule import Link, Schedule, Site, Step, Told
 __all__ = [
     "FORMER_END", "LEVELS", "TOKENS", "TOKEN_UNITS", "UNIT_OF_PROBLEM", "Checkpoint", "Classes", "Completion",
     "Family", "Input", "Labelled", "Matches", "Names", "Pairs", "Part", "PatchedPixels", "Pixels", "Prompt",
-    "PromptPixels", "Queries", "Read", "Regions", "Score", "Shown", "Tensors", "Text", "TextQueries", "Tiling",
-    "Tokens", "Tower", "Written", "layers"]
+    "PromptPixels", "Queries", "Read", "Regions", "Reread", "Score", "Shown", "Tensors", "Text", "TextQueries",
+    "Tiling", "Tokens", "Tower", "Written", "layers"]
 
 Tensors = Mapping[str, Any]
 """name → tensor, batched: what a model's forward takes, or what is read of its output"""
@@ -116,6 +117,8 @@ class Family:
     Attributes:
         architectures: names of the classes, as `architectures` in a config has them.
         model_type: for configs that name no architecture.
+        settings: what a config has, of a family that has only some of its classes' checkpoints; it goes before those
+            that have all of them.
         score: what is explained.
         inputs: what is asked with, and how that becomes the forward's arguments.
         schedule: the attention sites of a model with this config, in order.
@@ -143,6 +146,7 @@ class Family:
     reads: tuple[Read, ...]
     tokens: Mapping[str, tuple[Part, ...]] = field(default_factory=dict)
     model_type: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
     tower: Tower | None = None
     start_layers: Mapping[str, int] = field(default_factory=dict)
     output_of: str = ""
@@ -177,6 +181,10 @@ class Family:
         link = Link(stream, "image", tower.into, normalized=level == TOWER_NORMALIZED)
         return replace(self, roots=tower.roots, tokens={**self.tokens, stream: joint, "image": tower.tokens},
                        schedule=lambda config: (*tower.schedule(config), link, *self.schedule(config)))
+
+    def fits(self, config: Any) -> bool:
+        """Whether it has the checkpoints of its classes with this config."""
+        return all(getattr(config, name, None) == value for name, value in self.settings.items())
 
     def parts(self, stream: str) -> tuple[Part, ...]:
         return self.tokens.get(stream, (Part(stream),))

@@ -62,6 +62,7 @@ class Parts:
     Attributes:
         pictures, texts: what makes inputs of pictures, and of a question or texts where the model takes any.
         answers: what makes inputs of answers, where the model writes them.
+        rereads: what makes inputs of prompts for other parts of the model.
         to_model: inputs on the model's device, floating ones in its dtype.
     """
 
@@ -71,6 +72,7 @@ class Parts:
     texts: Encoder | None
     to_model: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
     answers: WrittenEncoder | None = None
+    rereads: tuple[Encoder, ...] = ()
     room: Room = field(default_factory=Room)
 
     def settled(self, asked: Asked) -> Asked:
@@ -173,11 +175,18 @@ class Group:
                                               [self.pictures[place] for place, _ in self.samples])
 
     @cached_property
+    def _reread(self) -> list[list[Prepared]]:
+        """The prompts, for each other part of the model that reads them."""
+        return [encoder.prepare_about([], self.texts) for encoder in self.parts.rereads]
+
+    @cached_property
     def _asked(self) -> dict[str, Tensor]:
         """Pictures and texts."""
         found = self.parts.pictures.collate([self.pictures[place] for place, _ in self.samples])
         if self.parts.texts is not None:
             found |= self.parts.texts.collate(self.texts)
+        for encoder, prompts in zip(self.parts.rereads, self._reread, strict=True):
+            found |= encoder.collate(prompts)
         return self.parts.to_model(found)
 
     @cached_property
@@ -243,6 +252,8 @@ class Group:
             own = [self._text(place, item.index, found.outputs) for _, item in answer.items]
         elif self.parts.texts is not None:
             shared.insert(0, self._located(self.parts.texts, self.texts[sample], place, found.outputs))
+        shared += [self._located(encoder, prompts[sample], place, found.outputs)
+                   for encoder, prompts in zip(self.parts.rereads, self._reread, strict=True)]
         if self.parts.answers is not None:
             shared = _beside(shared, self._located(self.parts.answers, self.answers[sample], place, found.outputs))
         notes = tuple(dict.fromkeys([*warnings, *(note for one in shared for note in one.notes)]))

@@ -19,7 +19,7 @@ from mmx.elements.labels import Labels
 from mmx.elements.written import WrittenEncoder
 from mmx.engine import Described, attribute
 from mmx.errors import UsageError
-from mmx.families.base import Family, Labelled, Pixels, Regions, Text
+from mmx.families.base import Family, Labelled, Pixels, Regions, Reread, Text
 from mmx.methods import Method
 from mmx.model.batching import Job, Parts
 from mmx.model.fitting import fitting_methods
@@ -94,7 +94,8 @@ class Loaded:
         pictures = next(encoder for one, encoder in declared if isinstance(one, Pixels | Regions))
         texts = next((encoder for one, encoder in declared if isinstance(one, Text)), None)
         answers = next((encoder for encoder in self.encoders if isinstance(encoder, WrittenEncoder)), None)
-        return Parts(self.described, self.info, pictures, texts, self.to_model, answers)
+        rereads = tuple(encoder for one, encoder in declared if isinstance(one, Reread))
+        return Parts(self.described, self.info, pictures, texts, self.to_model, answers, rereads)
 
     def load_all(self) -> None:
         """Reads what else of the checkpoint is needed, so that a broken file is one error and not one per picture."""
