@@ -11,7 +11,9 @@ from mmx.families._tilings import View, whole
 from mmx.families.base import Checkpoint, Family, Input, Part, Read, Shown, Tensors, Tiling, Tokens, Written, layers
 from mmx.schedule import Link, Schedule, Site
 
-_SEEN = {"image": (Part("cls", 1), Part("image")), "text": (Part("image tokens", token="image_token_id"), Part("text"))}
+_SEEN: dict[str, tuple[Part, ...]] = {
+    "image": (Part("cls", 1), Part("image")),
+    "text": (Part("image tokens", token="image_token_id"), Part("text"))}
 
 
 def _prompted(config: Any) -> Schedule:
@@ -64,9 +66,8 @@ def families(architecture: str, model_type: str, root: str, form: str, caption: 
         more: inputs that the Q-Former reads beside the picture.
     """
     pixels, prompt, completion = asked(_patches, form, caption)
-    roots, tokens = ("vision_model.embeddings", root), dict(_SEEN)
-    if more:
-        tokens["query"] = (Part("query"), *(Part(one.part, one.names[0]) for one in more))
+    roots = "vision_model.embeddings", root
+    tokens = _SEEN | {"query": (Part("query"), *(Part(one.part, one.names[0]) for one in more))}
     one = Family(
         architectures=(architecture,), model_type=model_type, score=ANSWERS, inputs=(pixels, prompt, *more, completion),
         schedule=_behind, roots=roots, tokens=tokens, reads=READS, outputs=outputs, checkpoints=checkpoints)

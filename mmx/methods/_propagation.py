@@ -5,25 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from mmx.methods.base import Rows
+from mmx.methods.base import Rows, crossing_sites, last_sites
 from mmx.schedule import Link, Site, links_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from mmx.arrays import Float, Matrix
-    from mmx.capture import Block, Capture, Folded, Windowed
+    from mmx.capture import Block, Capture
 
 Within = Callable[[Link, "Tensor"], "Tensor"]
 """Given a link and rows of the tokens of its cols at the link, (items, 1, tokens), rows of those where they began."""
+Across = Callable[[Site, "Tensor"], "Tensor"]
+"""Given a map that crosses and rows of the tokens of its rows at its end, (items, 1, tokens), rows of its cols'."""
 
 
-def fused_attention(capture: Capture) -> dict[Site, Folded | Windowed]:
+def fused_attention(capture: Capture) -> dict[Site, Matrix]:
     """Eq. 5 at every site that has a path to the target."""
     return capture.folded_where(lambda map_: map_.has_gradient, _fused)
 
 
-def fused_lrp(capture: Capture) -> dict[Site, Folded | Windowed]:
+def fused_lrp(capture: Capture) -> dict[Site, Matrix]:
     """Eq. 5 with the LRP relevance of the map in place of the map, as in transformer attribution."""
     return capture.folded_where(lambda map_: map_.has_relevance, _fused_lrp)
 
@@ -45,6 +47,11 @@ def mean_over_heads(block: Block) -> Float[Tensor, "items _rows _cols"]:
     return block.attention.mean(dim=1)
 
 
+def nothing(block: Block) -> Float[Tensor, "items _rows _cols"]:
+    """Zero, in the shape of the map, its heads in one."""
+    return 0 * block.attention[:, 0]
+
+
 def propagated_rows(capture: Capture, fused: Mapping[Site, Matrix], *,
                     normalize: bool = True, self_in_cross: bool = True, as_reference: bool = False) -> Rows:
     """Eq. 6 to 11 over the schedule, then the rows that the readouts ask for.
@@ -60,15 +67,28 @@ def propagated_rows(capture: Capture, fused: Mapping[Site, Matrix], *,
             for cols, row in state.rows(readout, capture.dtype).items()}
 
 
-def over_links(capture: Capture, rows: Rows, within: Within = lambda link, row: row) -> Rows:
+def over_links(capture: Capture, rows: Rows, across: Across, within: Within = lambda link, row: row) -> Rows:
     """Rows, and what each holds of tokens that are made of others, shared out equally among those.
 
-    `within`: what the layers of a link's cols make of it.
+    Args:
+        across: what the last map of each stream that a link's cols attend to makes of it.
+        within: what the layers of a link's cols make of it.
     """
     for link in reversed(links_of(capture.schedule)):
         for readout in capture.readouts:
             row = rows.get((readout.stream, link.rows))
-            if row is not None:
-                shared = within(link, capture.links[link].rows_times(row.unsqueeze(1))).squeeze(1)
-                rows[readout.stream, link.cols] = shared + rows.get((readout.stream, link.cols), 0)
+            if row is None:
+                continue
+            shared = capture.links[link].rows_times(row.unsqueeze(1))
+            found = {link.cols: within(link, shared),
+                     **{site.cols: across(site, shared) for site in crossing_sites(capture.schedule, link.cols)}}
+            for cols, part in found.items():
+                rows[readout.stream, cols] = part.squeeze(1) + rows.get((readout.stream, cols), 0)
     return rows
+
+
+def of_last_maps(capture: Capture, matrix_of: Callable[[Site], Matrix]) -> Rows:
+    """Rows of the last map of each pair of streams, and what they hold of tokens that are made of others."""
+    rows = {(readout.stream, cols): readout.of(matrix_of(site))
+            for readout in capture.readouts for cols, site in last_sites(capture.schedule, readout.stream).items()}
+    return over_links(capture, rows, lambda site, row: matrix_of(site).rows_times(row))

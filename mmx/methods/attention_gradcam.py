@@ -4,32 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mmx.methods._propagation import over_links
-from mmx.methods.base import Method, Rows, last_sites
+from mmx.methods._propagation import nothing, of_last_maps
+from mmx.methods.base import Method, Rows
 from mmx.schedule import Site
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mmx.arrays import Float
-    from mmx.capture import Block, Capture, Readout
+    from mmx.arrays import Float, Matrix
+    from mmx.capture import Block, Capture
 
 
 def attention_gradcam(capture: Capture) -> Rows:
-    return over_links(capture, {
-        (readout.stream, cols): _weighted(capture, site, readout)
-        for readout in capture.readouts for cols, site in last_sites(capture.schedule, readout.stream).items()})
+    return of_last_maps(capture, lambda site: _weighted(capture, site))
 
 
-def _weighted(capture: Capture, site: Site, readout: Readout) -> Float[Tensor, "items cols"]:
+def _weighted(capture: Capture, site: Site) -> Matrix:
+    """A map without a path to the target has no relevance."""
     if not capture.maps[site].has_gradient:
-        return readout.index.new_zeros(len(readout.index), capture.sizes[site.cols], dtype=capture.dtype)
+        return capture.folded(site, nothing)
     weights = capture.gradient_means(site)
 
     def weighted(block: Block) -> Float[Tensor, "items _rows _cols"]:
         return (block.attention * weights[:, :, None, None]).mean(dim=1).clamp(min=0)
 
-    return readout.of(capture.folded(site, weighted))
+    return capture.folded(site, weighted)
 
 
 METHOD = Method(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from mmx.errors import unknown_name
 from mmx.registry import offered, offered_names
-from mmx.schedule import Schedule, Site, last_site, sites_of
+from mmx.schedule import Schedule, Site, last_site, made_of, sites_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,13 +60,20 @@ class Method:
             return ()
         if not self.last_only:
             return sites_of(schedule)
-        return tuple(site for stream in readout_streams for site in last_sites(schedule, stream).values())
+        return tuple(site for stream in readout_streams for site in (
+            *last_sites(schedule, stream).values(),
+            *(site for made in made_of(schedule, stream) for site in crossing_sites(schedule, made))))
 
 
 def last_sites(schedule: Schedule, stream: str) -> dict[str, Site]:
     """For each stream that `stream` attends to, the last map in which it does."""
     streams = dict.fromkeys(site.cols for site in sites_of(schedule) if site.rows == stream)
     return {cols: site for cols in streams if (site := last_site(schedule, stream, cols)) is not None}
+
+
+def crossing_sites(schedule: Schedule, stream: str) -> tuple[Site, ...]:
+    """Those of them that are of other streams."""
+    return tuple(site for site in last_sites(schedule, stream).values() if not site.is_self)
 
 
 def method_names() -> list[str]:

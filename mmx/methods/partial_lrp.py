@@ -4,28 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mmx.methods._propagation import over_links
-from mmx.methods.base import Method, Rows, last_sites
-from mmx.schedule import Site
+from mmx.methods._propagation import nothing, of_last_maps
+from mmx.methods.base import Method, Rows
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from mmx.arrays import Float
-    from mmx.capture import Block, Capture, Readout
+    from mmx.capture import Block, Capture
 
 
 def partial_lrp(capture: Capture) -> Rows:
-    return over_links(capture, {
-        (readout.stream, cols): _read(capture, site, readout)
-        for readout in capture.readouts for cols, site in last_sites(capture.schedule, readout.stream).items()})
-
-
-def _read(capture: Capture, site: Site, readout: Readout) -> Float[Tensor, "items cols"]:
     """A map without a path to the target has no relevance."""
-    if not capture.maps[site].has_relevance:
-        return readout.index.new_zeros(len(readout.index), capture.sizes[site.cols], dtype=capture.dtype)
-    return readout.of(capture.folded(site, _mean))
+    return of_last_maps(capture, lambda site: capture.folded(
+        site, _mean if capture.maps[site].has_relevance else nothing))
 
 
 def _mean(block: Block) -> Float[Tensor, "items _rows _cols"]:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mmx.methods._propagation import mean_over_heads, over_links
-from mmx.methods.base import Method, Rows, last_sites
+from mmx.methods._propagation import mean_over_heads, of_last_maps
+from mmx.methods.base import Method, Rows
 
 if TYPE_CHECKING:
     from mmx.capture import Capture
 
 
 def raw_attention(capture: Capture) -> Rows:
-    return over_links(capture, {
-        (readout.stream, cols): readout.of(capture.folded(site, mean_over_heads))
-        for readout in capture.readouts for cols, site in last_sites(capture.schedule, readout.stream).items()})
+    return of_last_maps(capture, lambda site: capture.folded(site, mean_over_heads))
 
 
 METHOD = Method(

@@ -11,12 +11,21 @@ from mmx.schedule import Link, Site, self_sites
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mmx.arrays import Float
-    from mmx.capture import Block, Capture, Folded, Windowed
+    from mmx.arrays import Float, Matrix
+    from mmx.capture import Block, Capture
 
 
 def rollout(capture: Capture) -> Rows:
     rows: Rows = {}
+
+    def across(site: Site, row: Float[Tensor, "items 1 rows"]) -> Float[Tensor, "items 1 cols"]:
+        # Row t of Jᵀ is column t of J, which a walk the other way gives.
+        column = row.mT
+        for layer in _layers(capture, self_sites(capture.schedule, site.rows, before=site)):
+            column = layer.times(column)
+        crossed = capture.folded(site, mean_over_heads).rows_times(column.mT)
+        return _through(crossed, _layers(capture, self_sites(capture.schedule, site.cols, before=site)))
+
     for readout in capture.readouts:
         unit = readout.unit(capture.sizes[readout.stream], capture.dtype)
         for cols, site in last_sites(capture.schedule, readout.stream).items():
@@ -24,21 +33,16 @@ def rollout(capture: Capture) -> Rows:
                 *before, last = _layers(capture, self_sites(capture.schedule, cols))
                 rolled = _through(readout.of(last).unsqueeze(1), before)
             else:
-                # Row t of Jᵀ is column t of J, which a walk the other way gives.
-                column = unit.mT
-                for layer in _layers(capture, self_sites(capture.schedule, readout.stream, before=site)):
-                    column = layer.times(column)
-                across = capture.folded(site, mean_over_heads).rows_times(column.mT)
-                rolled = _through(across, _layers(capture, self_sites(capture.schedule, cols, before=site)))
+                rolled = across(site, unit)
             rows[readout.stream, cols] = rolled.squeeze(1)
 
     def within(link: Link, row: Float[Tensor, "items 1 size"]) -> Float[Tensor, "items 1 size"]:
         return _through(row, _layers(capture, self_sites(capture.schedule, link.cols, before=link)))
 
-    return over_links(capture, rows, within)
+    return over_links(capture, rows, across, within)
 
 
-def _layers(capture: Capture, sites: tuple[Site, ...]) -> list[Folded | Windowed]:
+def _layers(capture: Capture, sites: tuple[Site, ...]) -> list[Matrix]:
     """Mean over heads of A, plus I, of each site, rows divided by their sums; first layer first."""
     fold = _normalized if capture.reference.rollout_normalizes else _mixed
     return [capture.folded(site, fold) for site in sites]
@@ -54,7 +58,7 @@ def _normalized(block: Block) -> Float[Tensor, "items _rows _cols"]:
     return row_normalize(_mixed(block))
 
 
-def _through(row: Float[Tensor, "items 1 size"], layers: list[Folded | Windowed]) -> Float[Tensor, "items 1 size"]:
+def _through(row: Float[Tensor, "items 1 size"], layers: list[Matrix]) -> Float[Tensor, "items 1 size"]:
     """row · J with J = layer_L … layer_1."""
     for layer in reversed(layers):
         row = layer.rows_times(row)
