@@ -48,10 +48,11 @@ class PromptEncoder(TokenEncoder):
         return f"{len(self.tokenizer)} tokens"
 
     def check(self, asked: Asked) -> None:
-        self._rendered(asked.question or self.declared.caption)
+        self._rendered(asked.question)
 
-    def _rendered(self, question: str, pictures: int = 1) -> Rendered:
-        return self.prompting.rendered(question, pictures, self.declared.form, self.declared.ends)
+    def _rendered(self, question: str | None, pictures: int = 1) -> Rendered:
+        form = self.declared.form if question else self.declared.captioned or self.declared.form
+        return self.prompting.rendered(question or self.declared.caption, pictures, form, self.declared.ends)
 
     def prepare(self, given: Sequence[str]) -> list[Prepared]:
         raise UsageError(f"A prompt of {self.context.source.name} needs its pictures.")
@@ -61,8 +62,7 @@ class PromptEncoder(TokenEncoder):
 
     def _prepared(self, text: str, shown: Prepared) -> Prepared:
         assert isinstance(shown, PreparedPictures)
-        question = text or self.declared.caption
-        rendered = self._rendered(question, len(shown.pictures))
+        rendered = self._rendered(text, len(shown.pictures))
         images = [one.image for one in shown.pictures if one.image is not None]
         encoded = self.prompting.encoded(images, rendered)
         tensors = {name: value[0] for name, value in encoded.items() if of_tokens(name, encoded)}
@@ -70,7 +70,7 @@ class PromptEncoder(TokenEncoder):
             raise UsageError(f"The prompt has {len(tensors['input_ids'])} tokens; {self.context.source.name} takes "
                              f"{self.longest} at most.", "Give fewer or smaller pictures, or a shorter question.")
         tokens = self._tokens(tensors["input_ids"].tolist(), rendered)
-        return PreparedPrompt(tensors, (Words(question, tokens),), unknown_words(self.tokenizer, tokens),
+        return PreparedPrompt(tensors, (Words(text or self.declared.caption, tokens),), unknown_words(self.tokenizer, tokens),
                               rendered=rendered)
 
     def _tokens(self, ids: Sequence[int], rendered: Rendered) -> tuple[Token, ...]:

@@ -86,7 +86,7 @@ class Prompting:
 
     def _templated(self, question: str, pictures: int, form: str) -> str:
         if not self._has_template:
-            return form.format(question=question, image=getattr(self.processor, "image_token", "") * pictures)
+            return form.format(question=question, image=str(getattr(self.processor, "image_token", "")) * pictures)
         content = [*({"type": "image"} for _ in range(pictures)), {"type": "text", "text": question}]
         try:
             return self.processor.apply_chat_template([{"role": "user", "content": content}], tokenize=False,

@@ -49,10 +49,10 @@ def decoder(architecture: str, model_type: str, inputs: tuple[Input, ...], tower
 
 
 def asked(tiling: Callable[[Shown], Tiling], form: str = "{question}", caption: str = "Describe the picture.",
-          ends: str = "", **constants: int) -> tuple[PromptPixels, Prompt, Completion]:
+          ends: str = "", captioned: str = "", **constants: int) -> tuple[PromptPixels, Prompt, Completion]:
     """The inputs of such a family. `constants`: what further inputs have at the answer's tokens, where not 0."""
     return (PromptPixels(config="vision_config", tiling=tiling, form=form),
-            Prompt(config="text_config", form=form, ends=ends, caption=caption),
+            Prompt(config="text_config", form=form, ends=ends, caption=caption, captioned=captioned),
             Completion(config="text_config", constants=constants))
 
 

@@ -174,7 +174,7 @@ class Prompt(Text):
     Attributes:
         form: the prompt of a checkpoint without a template; {image} in it stands for what marks its pictures.
         ends: the end of a form, where the processor writes it itself.
-        caption: what is asked where there is no question.
+        caption: what is asked where there is no question; `captioned`: in which form, where that is another.
     """
 
     kind: ClassVar[str] = "prompt"
@@ -183,6 +183,7 @@ class Prompt(Text):
     form: str = "{question}"
     ends: str = ""
     caption: str = "Describe the picture."
+    captioned: str = ""
 
 
 @dataclass(frozen=True)

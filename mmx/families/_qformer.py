@@ -65,7 +65,7 @@ def families(architecture: str, model_type: str, root: str, form: str, caption: 
         beside: the checkpoints of the latter.
         more: inputs that the Q-Former reads beside the picture.
     """
-    pixels, prompt, completion = asked(_patches, form, caption)
+    pixels, prompt, completion = asked(_patches, form, caption, captioned="{question}")
     roots = "vision_model.embeddings", root
     tokens = _SEEN | {"query": (Part("query"), *(Part(one.part, one.names[0]) for one in more))}
     one = Family(
