@@ -174,7 +174,7 @@ class WrittenChecks:
 
     def test_a_batch_is_what_each_is_alone(self, model: Model) -> None:
         """Questions and answers of two lengths, one of them the model's own."""
-        pictures, questions = [picture(SHOWN), picture(SHOWN, seed=1)], [QUESTION, "is it red?"]
+        pictures, questions = [picture(SHOWN), picture(SHOWN, seed=1)], [QUESTION, self.case.shorter]
         for answer in (None, ANSWER):
             together = model.explain(pictures, questions, answer=answer, target="all")
             for one, question, found in zip(pictures, questions, together, strict=True):

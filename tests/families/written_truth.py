@@ -7,7 +7,7 @@ makes a token of.
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,15 @@ from dense_oracle import dense_normalize
 from family_checks import Inputs, with_maps
 from PIL import Image
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 from transformers import AutoProcessor, PreTrainedModel
 
 from mmx.model import Model
 
 Maps = list[Tensor]
+Layers = list[Maps]
+"""The maps of each: one, or those of several calls, each (tiles, heads, n, n)."""
+SOFTMAX = (torch.nn.functional.softmax, torch.softmax, Tensor.softmax)
 
 
 def features_of(network: PreTrainedModel, pixels: Inputs) -> Tensor:
@@ -46,6 +50,8 @@ class Written:
         shared_behind: the module behind which tokens are made of parts of patches, where they are: then a patch is in
             the one that has most of it, the last of several that have the same.
         changes: of settings in its JSON files.
+        shorter: a question that has an answer.
+        order: the processor's number of each of the tower's tokens, where the tower has them in another order.
     """
 
     checkpoint: str
@@ -60,6 +66,12 @@ class Written:
     features: Callable[[PreTrainedModel, Inputs], Tensor] = features_of
     shared_behind: str = ""
     changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    shorter: str = "is it red?"
+    order: Callable[[PreTrainedModel, Inputs], Tensor] | None = None
+
+    def as_the_processor_has_them(self, model: Model, inputs: Inputs, patches: Tensor) -> Tensor:
+        """What belongs to the tower's patches, (patches, ...)."""
+        return patches if self.order is None else patches[self.order(model.network, inputs).argsort()]
 
     def attentions(self) -> list[str]:
         return [f"{self.tower}.{self.attention}".format(i) for i in range(self.tower_layers)]
@@ -128,25 +140,57 @@ def hooked(network: PreTrainedModel, names: Sequence[str], hook: Callable) -> It
             handle.remove()
 
 
-def seen(case: Written, model: Model, inputs: Inputs) -> tuple[Tensor, Maps, Maps]:
-    """Logits (tokens, vocabulary), the language model's maps and the tower's: of the class's own eager forward."""
-    maps: Maps = []
-    names = [*(case.text_attention.format(i) for i in range(case.text_layers)), *case.attentions()]
-    model.network.requires_grad_(True)
+class Softmaxes(TorchFunctionMode):
+    """Keeps what each softmax of 4 axes gives until it is taken."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._found: Maps = []
+
+    def __torch_function__(self, func: Callable, types: tuple, args: tuple = (), kwargs: dict | None = None) -> Any:
+        output = func(*args, **(kwargs or {}))
+        if func in SOFTMAX and output.dim() == 4:
+            self._found.append(output)
+        return output
+
+    def taken(self) -> Maps:
+        return list(self._found)
+
+    def forget(self) -> None:
+        self._found.clear()
+
+
+def maps_of(network: PreTrainedModel, names: Sequence[str], run: Callable[[], Tensor]) -> tuple[Tensor, Layers]:
+    """What runs, and the maps that the attentions of these names make meanwhile, in the class's own eager forward."""
+    found: dict[str, Maps] = {}
+    network.requires_grad_(True)
     try:
-        with with_maps(model.network), hooked(model.network, names, lambda _m, _i, output: maps.append(output[1])):
-            logits = model.network(**inputs).logits[0]
+        with ExitStack() as stack:
+            stack.enter_context(with_maps(network))
+            softmaxes = stack.enter_context(Softmaxes())
+            for name in names:
+                before = network.get_submodule(name).register_forward_pre_hook(lambda *_: softmaxes.forget())
+                stack.callback(before.remove)
+                stack.enter_context(hooked(network, [name], lambda *_, name=name: found.update(
+                    {name: softmaxes.taken()})))
+            output = run()
     finally:
-        model.network.requires_grad_(False)
-    return logits, maps[case.tower_layers:], maps[:case.tower_layers]
+        network.requires_grad_(False)
+    return output, [found[name] for name in names]
 
 
-def fused(maps: Maps, score: Tensor) -> Maps:
-    """Eq. 5: positive parts of gradient · map, mean over heads; tiles (tiles, heads, n, n) as one block matrix."""
-    gradients = torch.autograd.grad(score, maps, retain_graph=True)
-    found = [(map_.detach() * gradient).clamp(min=0).mean(dim=1).double()
-             for map_, gradient in zip(maps, gradients, strict=True)]
-    return [torch.block_diag(*one) for one in found]
+def seen(case: Written, model: Model, inputs: Inputs) -> tuple[Tensor, Maps, Layers]:
+    """Logits (tokens, vocabulary), the language model's maps and the tower's."""
+    names = [*case.attentions(), *(case.text_attention.format(i) for i in range(case.text_layers))]
+    logits, maps = maps_of(model.network, names, lambda: model.network(**inputs).logits[0])
+    return logits, [one for [one] in maps[case.tower_layers:]], maps[:case.tower_layers]
+
+
+def fused(layers: Layers, score: Tensor) -> Maps:
+    """Eq. 5: positive parts of gradient · map, mean over heads; all of a layer as one block matrix."""
+    gradients = iter(torch.autograd.grad(score, [map_ for maps in layers for map_ in maps], retain_graph=True))
+    found = [[(map_.detach() * next(gradients)).clamp(min=0).mean(dim=1).double() for map_ in maps] for maps in layers]
+    return [torch.block_diag(*(tile for one in several for tile in one)) for several in found]
 
 
 def added_up(matrices: Maps) -> Tensor:
@@ -181,13 +225,14 @@ def by_hand(case: Written, model: Model, inputs: Inputs, pick: Callable[[Tensor]
     """By level, "text" and "image" of the sum of the rows at `places`, for a score that `pick` takes of the logits."""
     logits, text, tower = seen(case, model, inputs)
     score = pick(logits)
-    row = added_up(fused(text, score))[list(places)].sum(dim=0)
+    row = added_up(fused([[one] for one in text], score))[list(places)].sum(dim=0)
     is_image = inputs["input_ids"][0] == model.network.config.image_token_id
     image, relevance = row[is_image], added_up(fused(tower, score))
     shares = parts / parts.sum(dim=1, keepdim=True).clamp(min=1)
-    real = torch.arange(parts.shape[1]) % tower[0].shape[-1] >= case.class_tokens
-    found = {"tokens": image, "tower": (image @ shares @ relevance)[real],
-             "tower-normalized": (image @ shares @ dense_normalize(relevance))[real]}
+    real = torch.arange(parts.shape[1]) % tower[0][0].shape[-1] >= case.class_tokens
+    carried = {"tower": relevance, "tower-normalized": dense_normalize(relevance)}
+    found = {"tokens": image, **{level: case.as_the_processor_has_them(model, inputs, (image @ shares @ one)[real])
+                                 for level, one in carried.items()}}
     return {level: {"text": row[~is_image], "image": one} for level, one in found.items()}
 
 
@@ -208,6 +253,7 @@ def lit(case: Written, model: Model, dark: Inputs, bright: Inputs) -> tuple[Tens
             features = case.features(model.network, pixels_of(inputs))
         changes.append((last[0][..., case.class_tokens:, :].flatten(0, -2), features))
     (patches, tokens), (bright_patches, bright_tokens) = changes
-    return (bright_patches - patches).abs().sum(dim=-1), (bright_tokens - tokens).abs().sum(dim=-1)
+    changed = (bright_patches - patches).abs().sum(dim=-1)
+    return case.as_the_processor_has_them(model, dark, changed), (bright_tokens - tokens).abs().sum(dim=-1)
 
 
