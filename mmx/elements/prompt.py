@@ -70,8 +70,8 @@ class PromptEncoder(TokenEncoder):
             raise UsageError(f"The prompt has {len(tensors['input_ids'])} tokens; {self.context.source.name} takes "
                              f"{self.longest} at most.", "Give fewer or smaller pictures, or a shorter question.")
         tokens = self._tokens(tensors["input_ids"].tolist(), rendered)
-        return PreparedPrompt(tensors, (Words(text or self.declared.caption, tokens),), unknown_words(self.tokenizer, tokens),
-                              rendered=rendered)
+        words = Words(text or self.declared.caption, tokens)
+        return PreparedPrompt(tensors, (words,), unknown_words(self.tokenizer, tokens), rendered=rendered)
 
     def _tokens(self, ids: Sequence[int], rendered: Rendered) -> tuple[Token, ...]:
         """Of the whole prompt but its pictures: those of the question by what was typed, the others special.

@@ -24,7 +24,7 @@ def window_after_window(network: PreTrainedModel, inputs: Inputs) -> Tensor:
     return tower.permute_input_for_window_attn(torch.arange(patches)[:, None], index, seq_len=patches).flatten()
 
 
-class TestQwen2_5Vl(WrittenChecks):  # noqa: N801 - as its class is called
+class TestQwen2_5Vl(WrittenChecks):
     case = Written("tiny_qwen2_5_vl", tower_layers=3, order=window_after_window, shorter="what shape?", **_PARTS)
 
 
