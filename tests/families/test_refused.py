@@ -18,7 +18,7 @@ NAMES = [(architecture, one) for one in REFUSED for architecture in one.architec
 LONG_THERE = ("DeformableDetrForObjectDetection", "RTDetrForObjectDetection", "GroundingDinoForObjectDetection",
               "AlignModel", "ConvNextForImageClassification", "ResNetForImageClassification",
               "EfficientNetForImageClassification", "PoolFormerForImageClassification",
-              "SwiftFormerForImageClassification")
+              "SwiftFormerForImageClassification", "Florence2ForConditionalGeneration")
 
 
 def config_of(*architectures: str) -> SimpleNamespace:
@@ -33,7 +33,7 @@ def test_each_is_told_with_its_reason_and_a_way_out(architecture: str, refused: 
     assert caught.value.message == (f"mine is {article} {architecture}, which cannot be explained: "
                                     f"it {refused.reason}.")  # type: ignore[attr-defined]
     instead = {"queries": "facebook/detr-resnet-50", "texts": "openai/clip-vit-base-patch32",
-               "targets": "google/vit-base-patch16-224"}[refused.instead]  # type: ignore[attr-defined]
+               "targets": "google/vit-base-patch16-224", "question": "unc-nlp/lxmert-vqa-uncased"}[refused.instead]  # type: ignore[attr-defined]
     assert caught.value.hint == f"Load another, such as {instead}."
 
 
