@@ -24,7 +24,8 @@ from mmx.results import Asked
 ASKED = {"tiny_lxmert": Asked("what color is the circle?"), "tiny_vit": Asked(targets=(3, 4)),
          "tiny_clip": Asked(texts=("a", "b")), "tiny_detr": Asked(queries=(1, 5)), "tiny_vilt": Asked("red?"),
          "tiny_siglip": Asked(texts=("red",)), "tiny_dinov2": Asked(), "tiny_dinov2_registers": Asked(),
-         "tiny_blip": Asked(texts=("red", "blue"))}
+         "tiny_blip": Asked(texts=("red", "blue")), "tiny_qwen3_vl": Asked("red?", answer="red", targets=("all",)),
+         "tiny_instructblip": Asked("red?", answer="red", targets=("all",))}
 
 
 def groups(model: mmx.Model, asked: Asked, count: int = 2, size: tuple[int, int] = (60, 40)) -> list[Group]:
