@@ -42,7 +42,8 @@ class RereadEncoder(TokenEncoder):
             raise UsageError(f"The question has {len(tokens)} tokens; the {self.declared.part}'s reader in "
                              f"{self.context.source.name} takes {longest} at most.", "Say it in fewer words.")
         given = (encoded[name][0] for name in ("input_ids", "attention_mask"))
-        return Prepared(dict(zip(self.declared.names, given, strict=True)), (Words(text, tokens),), notes)
+        return Prepared(dict(zip(self.declared.names, given, strict=True)), (Words(text, tokens),),
+                        (*notes, f"{self.declared.part}: the prompt once more, as what looks at the picture reads it"))
 
     def collate(self, prepared: Sequence[Prepared]) -> dict[str, Shaped[Tensor, "batch ..."]]:
         """Padded behind."""
