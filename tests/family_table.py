@@ -73,7 +73,7 @@ def chapters() -> str:
     for name in module_names("families"):
         module = load_module("families", name)
         found = module.FAMILY if isinstance(module.FAMILY, tuple) else (module.FAMILY,)
-        names = ", ".join(f"`{one}`" for family in found for one in family.architectures)
+        names = ", ".join(dict.fromkeys(f"`{one}`" for family in found for one in family.architectures))
         told.append(f"### {names}\n\n{(module.__doc__ or '').strip()}\n")
     return "\n".join(told)
 

@@ -118,14 +118,15 @@ def _shipped(name: str) -> CatalogEntry:
 
 
 def classes() -> list[ClassEntry]:
-    """Every class that mmx explains; those that are asked alike stand together, questions first."""
+    """Every class that mmx explains, each once; those that are asked alike stand together, questions first."""
     known = catalog()
     found = [ClassEntry(name, key, family.does, tuple(filter(None, [family.needs])),
                         tuple(sorted(family.score.takes - {family.needs}, key=_place)),
                         {one.part: one.consists_of for one in family.inputs},
                         tuple(entry.name for entry in known if entry.architecture == name))
              for key, family in all_families() for name in family.architectures]
-    return sorted(found, key=lambda one: (min(map(_place, (*one.must, *one.may))), one.does, one.may, one.name))
+    each = {one.name: one for one in reversed(found)}.values()
+    return sorted(each, key=lambda one: (min(map(_place, (*one.must, *one.may))), one.does, one.may, one.name))
 
 
 def _place(field: str) -> tuple[int, str]:

@@ -41,8 +41,8 @@ REFUSED = (
         "mixes patches by one sum over all of them (linear attention): there is no map from patch to patch", "targets"),
     Refused(
         ("Florence2ForConditionalGeneration",),
-        "sees pictures by a DaViT, every other layer of which mixes channels and not patches: there is no map from patch "
-        "to patch", "question"),
+        "sees pictures by a DaViT, every other layer of which mixes channels and not patches: there is no map from "
+        "patch to patch", "question"),
     Refused(
         ("HfMoondream", "Moondream"), "is code that lies beside its weights and no class of transformers, and mmx runs "
         "no code of checkpoints", "question"),
