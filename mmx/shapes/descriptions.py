@@ -29,6 +29,11 @@ def names_in(text: str) -> list[str]:
     return _NAME.findall(text)
 
 
+def words_of(text: str) -> list[str]:
+    """Words and marks, each alone."""
+    return re.findall(r"\w+|[^\w\s]", text)
+
+
 def things_described(scene: Scene, text: str) -> tuple[int, ...] | None:
     """Indices of all things of the scene in the order in which a text describes them, or None if it does not.
 

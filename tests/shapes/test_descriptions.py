@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from mmx.shapes.descriptions import MARKS, draw_description, names_in, things_described
+from mmx.shapes.descriptions import MARKS, draw_description, names_in, things_described, words_of
 from mmx.shapes.questions import KINDS, all_words
 from mmx.shapes.world import COLORS, SHAPES, Scene, Thing, draw_scene
 
@@ -40,8 +40,8 @@ def test_the_question_is_in_one_of_two_wordings_and_among_the_others_kinds_is_no
     assert "describe" not in KINDS
     words = {word for text in asked for word in text.replace("?", " ?").split()}
     assert words <= set(all_words())
-    assert set(draw_description(SCENE, 0).answer.replace(",", " ,").replace(".", " .").split()) <= {
-        *MARKS, *COLORS, *SHAPES}
+    assert set(words_of(draw_description(SCENE, 0).answer)) <= {*MARKS, *COLORS, *SHAPES}
+    assert words_of("a red star, a blue star.") == ["a", "red", "star", ",", "a", "blue", "star", "."]
 
 
 @pytest.mark.parametrize("text", [

@@ -8,7 +8,7 @@ import pytest
 
 from mmx.model import Job
 from mmx.results import Explanation, Item, ModelInfo, Prediction, Region, Regions
-from mmx.shapes.descriptions import draw_description
+from mmx.shapes.descriptions import draw_description, words_of
 from mmx.shapes.world import COLORS, draw_scene, render
 from mmx.studies.exam.asking import descriptions
 from mmx.studies.exam.scores import ExamScores
@@ -35,13 +35,13 @@ class Describing:
         assert job.asked.question == wanted.text
         said = wanted.answer if number not in self._fails_at else "a red star."
         boxes = render(scene, PICTURE_SIZE_PX).boxes_xyxy_px.tolist()
-        words = said.replace(",", " ,").replace(".", " .").split()
-        spoken, items = -1, []
-        for place, word in enumerate(words):
-            spoken += word in COLORS
+        words, items = words_of(said), []
+        assert job.asked.answer in (None, said)
+        for place in map(int, job.asked.targets):
+            spoken = sum(word in COLORS for word in words[:place + 1]) - 1
             on = np.arange(len(boxes)) == wanted.evidence[max(spoken, 0)]
             scores = on if method == "seer" else ~on
-            items.append(Item("word", place, word, 1.0, "softmax", {"image": scores.astype(float)}))
+            items.append(Item("word", place, words[place], 1.0, "softmax", {"image": scores.astype(float)}))
         regions = Regions(tuple(Region(tuple(box)) for box in boxes))
         return Explanation(INFO, method, (job.picture,), job.asked, {"image": (regions,)}, tuple(items),
                            (Prediction(0, said, 1.0, "softmax"),))

@@ -11,7 +11,7 @@ from mmx.methods import Method
 from mmx.model.batching import Job
 from mmx.results import Asked, Item
 from mmx.shapes.captions import draw_captions
-from mmx.shapes.descriptions import draw_description, things_described
+from mmx.shapes.descriptions import draw_description, things_described, words_of
 from mmx.shapes.questions import draw_question, largest_thing
 from mmx.shapes.world import COLORS, SHAPES, Picture, Scene
 from mmx.studies.exam.verdicts import Verdict, verdict_of
@@ -40,17 +40,22 @@ def descriptions(model: Model, methods: Sequence[Method], scenes: Sequence[int])
     """All that is there, from left to right; of a right one, every colour and shape at the thing that it is said of."""
     seen = drawn(scenes)
     asked = [draw_description(scene, number) for number, (scene, _) in zip(scenes, seen, strict=True)]
-    jobs = [Job(open_picture(picture.image), Asked(question.text))
+    # Most of a description are words that stand for no thing, so it is written first.
+    jobs = [Job(open_picture(picture.image), Asked(question.text, targets=(0,)))
             for (_, picture), question in zip(seen, asked, strict=True)]
-    for (scene, picture), question, found in zip(seen, asked, model.explain_batch(jobs, methods), strict=True):
-        order = things_described(scene, found[0].predictions[0].label)
-        yield Verdict(picture, question.kind, order is not None)
-        if order is None:
-            continue
-        for part, words in (("color", COLORS), ("shape", SHAPES)):
-            said = [number for number, item in enumerate(found[0]) if item.label in words]
-            for number, index in zip(said, order, strict=True):
-                yield verdict_of(picture, question.kind, True, (index,), found, number, part)
+    named: list[tuple[Picture, tuple[int, ...], Job]] = []
+    for (scene, picture), job, written in zip(seen, jobs, model.explain_batch(jobs, methods[:1]), strict=True):
+        said = written[0].predictions[0].label
+        order = things_described(scene, said)
+        yield Verdict(picture, "describe", order is not None)
+        if order is not None:
+            places = tuple(number for number, word in enumerate(words_of(said)) if word in (*COLORS, *SHAPES))
+            named.append((picture, order, Job(job.picture, Asked(job.asked.question, targets=places, answer=said))))
+    explained = model.explain_batch([job for _, _, job in named], methods) if named else []
+    for (picture, order, _), found in zip(named, explained, strict=True):
+        for number, item in enumerate(found[0]):
+            part = "color" if item.label in COLORS else "shape"
+            yield verdict_of(picture, "describe", True, (order[number // 2],), found, number, part)
 
 
 def questions_and_descriptions(model: Model, methods: Sequence[Method], scenes: Sequence[int]) -> Iterator[Verdict]:
