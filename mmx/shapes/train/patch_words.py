@@ -1,7 +1,8 @@
 """Asks every patch that the decoder is given what lies on it, in the decoder's own words.
 
 A patch is to resemble the words for the colour and the shape of what lies on it, "right" or "left" by its place, and,
-at a thing's centre, the plural that it is counted by; a head that is thrown away asks for sizes and places.
+at a thing's centre, the plural that it is counted by; heads that are thrown away ask for sizes and places, and which
+thing from the left it is: a description goes from one to the next, and that is hard to see from places alone.
 """
 
 from collections.abc import Sequence
@@ -11,13 +12,13 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
 from mmx.shapes.questions import PLURALS
-from mmx.shapes.train.pool import GROUND, Pool, names_loss, turned
+from mmx.shapes.train.pool import GROUND, MOST_THINGS, Pool, names_loss, turned
 from mmx.shapes.train.vit import Batch
 from mmx.shapes.world import COLORS, SHAPES, Scene
 
 _COLOR_SCALE, _SHAPE_SCALE, _STEEPNESS = 6, 4, 12
 _GROUND_WEIGHT, _SHAPE_WEIGHT, _COUNT_WEIGHT = 0.2, 2, 3
-_SIZE_WEIGHT, _PLACE_WEIGHT, _CENTRE_WEIGHT, _CENTRE_SHARE = 10, 5, 2, 5
+_SIZE_WEIGHT, _PLACE_WEIGHT, _CENTRE_WEIGHT, _CENTRE_SHARE, _ORDER_WEIGHT = 10, 5, 2, 5, 2
 
 
 class PatchWords(nn.Module):
@@ -30,6 +31,7 @@ class PatchWords(nn.Module):
         self._ground = nn.Parameter(torch.zeros(2, hidden_size))
         self._none = nn.Parameter(torch.zeros(hidden_size))
         self._head = nn.Linear(hidden_size, 7)
+        self._order = nn.Linear(hidden_size, MOST_THINGS)
 
     def loss(self, patches: Tensor, words: Tensor, pool: Pool, places: Tensor, batch: Batch) -> Tensor:
         """Of patches (batch, patches, d), by the decoder's embeddings `words` (vocabulary, d).
@@ -72,6 +74,9 @@ class PatchWords(nn.Module):
             nn.functional.cross_entropy(counted.flatten(0, 1), kinds.flatten())
             + nn.functional.binary_cross_entropy_with_logits(
                 patches @ words[self._things] - counted[..., -1], is_centre))
+
+        order = centres[..., 0].masked_fill(~there, torch.inf).argsort(dim=1).argsort(dim=1)
+        found = found + _ORDER_WEIGHT * nn.functional.cross_entropy(self._order(on_things), order[sample, thing])
 
         told = self._head(patches)
         at_cell = torch.stack([cell % side, cell // side], dim=1).add(0.5) / side

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 from mmx.shapes.world import CLASSES, draw_scene, render
 
 GROUND = len(CLASSES)
-_MOST_THINGS = 7
+MOST_THINGS = 7
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -61,7 +61,7 @@ class _Scenes(Dataset):
         picture = render(scene, self._size_px)
         count = len(scene.things)
         masks = torch.from_numpy(picture.masks)
-        labels, boxes, areas = torch.zeros(_MOST_THINGS).long(), torch.zeros(_MOST_THINGS, 4), torch.zeros(_MOST_THINGS)
+        labels, boxes, areas = torch.zeros(MOST_THINGS).long(), torch.zeros(MOST_THINGS, 4), torch.zeros(MOST_THINGS)
         labels[:count] = torch.tensor([CLASSES.index(thing.name) for thing in scene.things])
         x0, y0, x1, y1 = torch.from_numpy(picture.boxes_xyxy_px).unbind(1)
         boxes[:count] = torch.stack([(x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0], dim=1) / self._size_px
