@@ -14,7 +14,7 @@ from mmx.shapes.questions import ANSWERS, Question, all_words
 from mmx.shapes.train import vlm
 from mmx.shapes.train.asked import draw_exchanges, turned_scene
 from mmx.shapes.train.packing import Packed, are_right, logits_of, pack, patches_of
-from mmx.shapes.train.patch_words import places_of, turned_places
+from mmx.shapes.train.patch_words import places_from_left, places_of, turned_places
 from mmx.shapes.train.pool import draw_pool, normalized, turned
 from mmx.shapes.train.vit import PATCH_PX, SIZE_PX
 from mmx.shapes.train.vlm_model import build_model, build_processor
@@ -116,6 +116,15 @@ def test_a_scene_is_turned_as_its_picture_is(quarters: int, mirrored: bool) -> N
         assert [(thing.x, thing.y) for thing in moved] == [pytest.approx(place) for place in own[:len(moved)].tolist()]
         for index, thing in enumerate(moved):
             assert there[int(12 * thing.y), int(12 * thing.x)] == index
+
+
+@pytest.mark.parametrize(("quarters", "mirrored"), TURNS)
+def test_things_are_counted_from_the_left_as_descriptions_name_them(quarters: int, mirrored: bool) -> None:
+    places = turned_places(places_of(SCENES, 7), quarters, mirrored)
+    found = places_from_left(places, torch.tensor([len(scene.things) for scene in SCENES]))
+    for scene, own in zip(SCENES, found.tolist(), strict=True):
+        order = draw_description(turned_scene(scene, quarters, mirrored), 0).evidence
+        assert [own[index] for index in order] == list(range(len(order)))
 
 
 def test_it_is_trained_and_written_as_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:

@@ -63,8 +63,7 @@ class PatchWords(nn.Module):
         found = found + nn.functional.binary_cross_entropy_with_logits(
             is_right, (_STEEPNESS * (place[:, 0] - 0.5)).sigmoid())
 
-        there = torch.arange(centres.shape[1]) < pool.counts[scenes][:, None]
-        of, which = there.nonzero(as_tuple=True)
+        of, which = _are_there(centres, pool.counts[scenes]).nonzero(as_tuple=True)
         column, row = (side * centres[of, which]).long().clamp(0, side - 1).unbind(1)
         kinds = torch.full((len(scenes), side * side), len(SHAPES))
         kinds[of, row * side + column] = pool.labels[scenes][of, which] % len(SHAPES)
@@ -75,8 +74,8 @@ class PatchWords(nn.Module):
             + nn.functional.binary_cross_entropy_with_logits(
                 patches @ words[self._things] - counted[..., -1], is_centre))
 
-        order = centres[..., 0].masked_fill(~there, torch.inf).argsort(dim=1).argsort(dim=1)
-        found = found + _ORDER_WEIGHT * nn.functional.cross_entropy(self._order(on_things), order[sample, thing])
+        order = places_from_left(centres, pool.counts[scenes])[sample, thing]
+        found = found + _ORDER_WEIGHT * nn.functional.cross_entropy(self._order(on_things), order)
 
         told = self._head(patches)
         at_cell = torch.stack([cell % side, cell // side], dim=1).add(0.5) / side
@@ -94,6 +93,15 @@ def places_of(scenes: Sequence[Scene], most_things: int) -> Tensor:
     for row, scene in zip(found, scenes, strict=True):
         row[:len(scene.things)] = torch.tensor([(thing.x, thing.y) for thing in scene.things])
     return found
+
+
+def places_from_left(places: Tensor, counts: Tensor) -> Tensor:
+    """How many things stand left of each, (scenes, most_things); padding comes last."""
+    return places[..., 0].masked_fill(~_are_there(places, counts), torch.inf).argsort(dim=1).argsort(dim=1)
+
+
+def _are_there(places: Tensor, counts: Tensor) -> Tensor:
+    return torch.arange(places.shape[1]) < counts[:, None]
 
 
 def turned_places(places: Tensor, quarters: int, mirrored: bool) -> Tensor:
