@@ -17,7 +17,7 @@ from mmx.shapes.train.packing import Packed, are_right, logits_of, pack, patches
 from mmx.shapes.train.patch_words import places_from_left, places_of, turned_places
 from mmx.shapes.train.pool import draw_pool, normalized, turned
 from mmx.shapes.train.vit import PATCH_PX, SIZE_PX
-from mmx.shapes.train.vlm_model import build_model, build_processor
+from mmx.shapes.train.vlm_model import begun, build_model, build_processor
 from mmx.shapes.world import draw_scene, render
 
 SCENES = [draw_scene(number) for number in range(3)]
@@ -139,6 +139,13 @@ def test_it_is_trained_and_written_as_a_checkpoint(tmp_path: Path, monkeypatch: 
     tower, own = first.model.vision_tower.state_dict(), model.model.vision_tower.state_dict()
     assert any(not torch.equal(weight, own[name]) for name, weight in tower.items())
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 8 * 2**20
+
+
+def test_a_model_of_this_kind_is_gone_on_from(model, processor, tmp_path: Path) -> None:
+    model.save_pretrained(tmp_path)
+    going_on = begun(len(processor.tokenizer), tmp_path).state_dict()
+    assert going_on.keys() == model.state_dict().keys()
+    assert all(torch.equal(weight, going_on[name]) for name, weight in model.state_dict().items())
 
 
 def test_descriptions_count_beside_answers_of_a_word(model, processor, exchanges) -> None:

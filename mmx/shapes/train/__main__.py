@@ -25,8 +25,8 @@ def train(
     seed: Annotated[int, typer.Option(help="Seed of the weights and of the scenes.")] = 0,
     steps: Annotated[int | None, typer.Option(help="Optimiser steps (default: what the shipped one took).")] = None,
     start: Annotated[Path | None, typer.Option(
-        help="A checkpoint folder to go on from; of shapes-clip, the shapes-vit that it begins as, of shapes-vlm, the "
-        "shapes-clip. Not for shapes-regions and shapes-detr.")] = None,
+        help="A checkpoint folder to go on from; of shapes-clip, the shapes-vit that it begins as, of shapes-vlm, also "
+        "the shapes-clip. Not for shapes-regions and shapes-detr.")] = None,
     peak_lr: Annotated[float | None, typer.Option(
         help="The peak learning rate. Not for shapes-regions and shapes-detr.")] = None,
     scenes: Annotated[int | None, typer.Option(help="Question answering: scenes that are asked about.")] = None,

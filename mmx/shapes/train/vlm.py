@@ -21,7 +21,7 @@ from mmx.shapes.train.packing import Packed, are_right, logits_of, losses_of, pa
 from mmx.shapes.train.patch_words import PatchWords, places_of
 from mmx.shapes.train.pool import Pool, draw_pool, normalized, turned
 from mmx.shapes.train.vit import PATCH_PX, SIZE_PX, Batch, turned_batches
-from mmx.shapes.train.vlm_model import build_model, build_processor
+from mmx.shapes.train.vlm_model import begun, build_processor
 from mmx.shapes.world import Scene, draw_scene
 
 _FIRST_SCENE = 600_000_000
@@ -46,7 +46,8 @@ def train_vlm(folder: Path, *, seed: int = 0, steps: int = 8000, start: Path | N
               batch_size: int = 8, scenes: int = 20_000, questions: int = 12, described_from: int = 500) -> None:
     """Trains the model and writes it, with its processor, as a `from_pretrained` folder.
 
-    `start` is the CLIP that its image tower begins as, by default the one that ships. Another seed has other scenes.
+    `start` is the CLIP that its image tower begins as, by default the one that ships, or a model of this kind to go on
+    from. Another seed has other scenes.
     """
     seed_everything(seed)
     first = _FIRST_SCENE + 1_000_000 * seed
@@ -56,7 +57,7 @@ def train_vlm(folder: Path, *, seed: int = 0, steps: int = 8000, start: Path | N
     places = places_of(drawn, pool.labels.shape[1])
     processor = build_processor()
     tokenizer: PreTrainedTokenizerFast = processor.tokenizer  # type: ignore[attr-defined]
-    model = build_model(len(tokenizer), start or WEIGHTS / "shapes-clip").train()
+    model = begun(len(tokenizer), start or WEIGHTS / "shapes-clip").train()
     language: Any = model.model.language_model
     supervision = PatchWords(language.config.hidden_size, tokenizer)
     tower = list(model.model.vision_tower.parameters())

@@ -16,6 +16,7 @@ from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 from torch import nn
 from transformers import (
+    AutoConfig,
     CLIPImageProcessor,
     CLIPModel,
     CLIPVisionConfig,
@@ -78,6 +79,13 @@ def build_config(vocab_size: int) -> LlavaConfig:
     return LlavaConfig(vision_config=vision, text_config=text, image_token_index=SPECIALS.index(IMAGE),
                        image_seq_length=PATCHES, vision_feature_layer=-1, vision_feature_select_strategy="default",
                        tie_word_embeddings=True, **tokens)
+
+
+def begun(vocab_size: int, start: Path) -> LlavaForConditionalGeneration:
+    """A new one, whose image tower begins as that of the CLIP of this folder, or one that is trained on."""
+    if AutoConfig.from_pretrained(start).model_type == LlavaConfig.model_type:
+        return LlavaForConditionalGeneration.from_pretrained(start)
+    return build_model(vocab_size, start)
 
 
 @torch.no_grad()
