@@ -158,6 +158,10 @@ class Asking(ABC):
             UsageError: it is no target of this kind, or of another length than the batch.
         """
 
+    def log_probabilities(self, outputs: Outputs, target: object) -> Float[Tensor, " items"] | None:
+        """Of each item of `target`, in nats, where the model writes it; None of a kind that writes nothing."""
+        return None
+
     @abstractmethod
     def answer(self, outputs: Outputs, chosen: Chosen, batch: Batch, picture: int) -> Answer:
         """What the model says of one picture of a batch."""

@@ -76,9 +76,7 @@ class TokensAsked(Asking):
         before, next_ids = _each_token(logits, ids, first)
         scores = before[samples, starts - 1 - first].gather(1, next_ids[samples, starts - 1 - first, None]).squeeze(1)
         if not all(alone):
-            places = torch.arange(first, first + before.shape[1], device=ids.device)
-            read = (places >= starts[:, None] - 1) & (places < stops[:, None] - 1)
-            summed = torch.where(read, _logs(before, next_ids)[samples], 0).sum(dim=1)
+            summed = _summed(_logs(before, next_ids)[samples], starts - 1 - first, stops - 1 - first)
             scores = torch.where(torch.tensor(alone, device=ids.device), scores, summed)
         if isinstance(target, Spans) and any(rival is not None for rival in target.rivals):
             rivals = torch.tensor([-1 if one is None else one for one in target.rivals], device=ids.device)[samples]
@@ -89,6 +87,14 @@ class TokensAsked(Asking):
             places = torch.arange(length, device=ids.device)
             weights = ((places >= starts[:, None] - 1) & (places < stops[:, None] - 1)).to(logits.dtype)
         return Chosen(scores, samples, positions=starts - 1, targets=starts, weights=weights)
+
+    def log_probabilities(self, outputs: Outputs, target: object) -> Float[Tensor, " items"]:
+        """Summed over the tokens of each; none is over 0, whatever is rounded."""
+        ids, first = outputs["ids"], self._first(outputs, target)
+        items = torch.tensor(self._items(target, *ids.shape), dtype=torch.long, device=ids.device).reshape(-1, 3)
+        samples, starts, stops = items.unbind(1)
+        logs = _logs(*_each_token(outputs["logits"].float(), ids, first))
+        return _summed(logs[samples], starts - 1 - first, stops - 1 - first).clamp(max=0)
 
     def answer(self, outputs: Outputs, chosen: Chosen, batch: Batch, picture: int) -> Answer:
         [sample], words, before = batch.samples[picture], batch.answers[picture], _before(batch, picture)
@@ -165,6 +171,13 @@ def _logs(logits: Float[Tensor, "batch tokens vocabulary"],
           ids: Int[Tensor, "batch tokens"]) -> Float[Tensor, "batch tokens"]:
     """The log-probability of each token."""
     return logits.gather(2, ids.unsqueeze(2)).squeeze(2) - logits.logsumexp(dim=2)
+
+
+def _summed(values: Float[Tensor, "items places"], starts: Int[Tensor, " items"],
+            stops: Int[Tensor, " items"]) -> Float[Tensor, " items"]:
+    """Of each item, what stands from one place to before another."""
+    places = torch.arange(values.shape[1], device=values.device)
+    return torch.where((places >= starts[:, None]) & (places < stops[:, None]), values, 0).sum(dim=1)
 
 
 def _checked(target: object, length: int) -> Span:

@@ -50,28 +50,38 @@ def _body(results: Sequence[Explanation]) -> tuple[str, list[Table | Text]]:
         return asked.question, [_facts(first, alone), *([] if alone else [_methods(results)])]
     if asked.threshold is not None or asked.queries:
         others = Text(f"surest   {one_line(plain(wording.surest_others(first)))}")
-        return wording.counted(first), [_detections(first, with_words=alone) if len(first) else others]
+        return wording.counted(first), [_detections(first, alone) if len(first) else others]
     if asked.texts:
-        return wording.counted(first), [_texts(first, with_words=alone)]
-    return wording.in_words(first.predictions[0]), [_classes(first)]
+        return wording.counted(first), [_texts(first, alone)]
+    return wording.in_words(first.predictions[0]), [_classes(first, alone)]
 
 
-def _answer(one: Explanation) -> Table:
+def _answer(one: Explanation, beside: str = "") -> Table:
     facts = Table.grid(padding=(0, 2, 0, 0))
     facts.add_column(style="dim", min_width=7)
+    told = wording.runners_up(one) or beside
     facts.add_row("answer", Text.assemble((one_line(plain(wording.in_words(one.predictions[0]))), "bold"),
-                                          f"  {plain(wording.runners_up(one))}"))
+                                          f"  {plain(told)}"))
     return facts
 
 
 def _facts(one: Explanation, alone: bool) -> Table:
-    facts, given = _answer(one), one.predictions[0]
+    given = one.predictions[0]
+    same = len(one) == 1 and one[0].index == given.index
+    facts = _answer(one, wording.need_of_picture(one[0]) if same else "")
     for item in one:
-        if item.index != given.index or len(one) > 1:
-            facts.add_row("explained", Text(plain(wording.in_words(item)), "bold"))
+        if not same:
+            facts.add_row("explained", Text.assemble((plain(wording.in_words(item)), "bold"),
+                                                     f"  {plain(wording.need_of_picture(item))}"))
         for what, told in _strongest(one, item).items() if alone else ():
             facts.add_row(what, told)
+        if alone and (sinks := _on_sinks(one, item)):
+            facts.add_row("sinks", ", ".join(f"{what} {told}" for what, told in sinks.items()))
     return facts
+
+
+def _on_sinks(one: Explanation, item: Item) -> dict[str, str]:
+    return {what: plain(share) for what, share in wording.on_sinks(one, item).items()}
 
 
 def _strongest(one: Explanation, item: Item, with_scores: bool = True) -> dict[str, str]:
@@ -84,18 +94,20 @@ def _strongest(one: Explanation, item: Item, with_scores: bool = True) -> dict[s
 def _words(results: Sequence[Explanation]) -> Table:
     """Words of an answer that was written, each by every method."""
     first, several = results[0], len(results) > 1
-    found = [(item, one.method, _strongest(one, one[place], with_scores=False)) for place, item in enumerate(first)
-             for one in results]
+    found = [(item, one.method, {**_strongest(one, one[place], with_scores=False), **_on_sinks(one, one[place])})
+             for place, item in enumerate(first) for one in results]
     columns = list(dict.fromkeys(what for *_, told in found for what in told))
-    table = _table("word", first[0].unit, *(["method"] if several else []), *columns)
+    table = _table("word", first[0].unit, "without the picture", *(["method"] if several else []), *columns)
     for item, method, told in found:
         table.add_row(Text(one_line(wording.called(item, first)), "bold"), _score(item, item.unit),
-                      *([method] if several else []), *(told.get(what, "") for what in columns))
+                      plain(wording.nats_without_picture(item)), *([method] if several else []),
+                      *(told.get(what, "") for what in columns))
     return table
 
 
 def _methods(results: Sequence[Explanation]) -> Table:
-    found = [[(one.method, _strongest(one, item, with_scores=False)) for item in one] for one in results]
+    found = [[(one.method, {**_strongest(one, item, with_scores=False), **_on_sinks(one, item)}) for item in one]
+             for one in results]
     columns = list(dict.fromkeys(what for rows in found for _, told in rows for what in told))
     table = _table("method", *columns)
     for method, told in (row for rows in found for row in rows):
@@ -103,35 +115,46 @@ def _methods(results: Sequence[Explanation]) -> Table:
     return table
 
 
-def _detections(found: Explanation, with_words: bool) -> Table:
-    """The same by every method, but for words: what they tell apart is on pictures."""
-    with_words = with_words and bool(found.asked.texts)
-    table = _table("query", "text" if found.asked.texts else "class", "score", "box in pixels",
+def _detections(found: Explanation, alone: bool) -> Table:
+    """The same by every method, but for words and sinks: what they tell apart is on pictures."""
+    with_words, sinks = alone and bool(found.asked.texts), _sinks(found, alone)
+    table = _table("query", "text" if found.asked.texts else "class", "score", "box in pixels", *sinks,
                    *(["words"] if with_words else []))
     for item in found:
         box = ", ".join(f"{side:.0f}" for side in item.box_xyxy_px or ())
         table.add_row(str(item.query), Text(one_line(item.label), "bold"), _score(item, item.unit), box,
-                      *([plain(wording.top_words(found, item))] if with_words else []))
+                      *_shares(found, item, sinks), *([plain(wording.top_words(found, item))] if with_words else []))
     return table
 
 
-def _classes(found: Explanation) -> Table:
+def _sinks(found: Explanation, alone: bool) -> list[str]:
+    """The sinks that a method's items have."""
+    return list(dict.fromkeys(what for item in found for what in _on_sinks(found, item))) if alone else []
+
+
+def _shares(found: Explanation, item: Item, sinks: Sequence[str]) -> list[str]:
+    shares = _on_sinks(found, item)
+    return [shares.get(what, "") for what in sinks]
+
+
+def _classes(found: Explanation, alone: bool) -> Table:
     """The most probable classes, and those that are explained and not among them."""
-    explained = {item.index: item.prediction for item in found}
-    table = _table("class", "index", found.predictions[0].unit, "")
-    for one in ({one.index: one for one in found.predictions} | explained).values():
-        told = plain(wording.score_in_words(one.score, one.unit))
-        table.add_row(Text(one_line(one.label), "bold" if one.index in explained else ""), str(one.index), told,
-                      "explained" if one.index in explained else "")
+    explained, sinks = {item.index: item for item in found}, _sinks(found, alone)
+    table = _table("class", "index", found.predictions[0].unit, "", *sinks)
+    for one in ({one.index: one for one in found.predictions}
+                | {index: item.prediction for index, item in explained.items()}).values():
+        told, item = plain(wording.score_in_words(one.score, one.unit)), explained.get(one.index)
+        table.add_row(Text(one_line(one.label), "bold" if item else ""), str(one.index), told,
+                      "explained" if item else "", *(_shares(found, item, sinks) if item else ()))
     return table
 
 
-def _texts(found: Explanation, with_words: bool) -> Table:
-    units = _units(found)
-    table = _table("text", *units, *(["words"] if with_words else []))
+def _texts(found: Explanation, alone: bool) -> Table:
+    units, sinks = _units(found), _sinks(found, alone)
+    table = _table("text", *units, *sinks, *(["words"] if alone else []))
     for item in found:
         table.add_row(Text(one_line(item.label), "bold"), *(_score(item, unit) for unit in units),
-                      *([plain(wording.top_words(found, item))] if with_words else []))
+                      *_shares(found, item, sinks), *([plain(wording.top_words(found, item))] if alone else []))
     return table
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmx.arrays import Float
 from mmx.asking.base import Batch
 from mmx.capture import Outputs
 from mmx.devices import quarter_of_gpu
@@ -21,6 +22,7 @@ from mmx.elements.written import WrittenEncoder
 from mmx.engine import Attribution, Described, attribute
 from mmx.images import alike
 from mmx.methods import Method
+from mmx.model.blank import without_picture
 from mmx.results import Asked, Explanation, Item, ModelInfo, Picture, Words
 from mmx.version import __version__
 
@@ -241,11 +243,20 @@ class Group:
         scores = {name: {part: rows.cpu().numpy() for part, rows in by_part.items()}
                   for name, by_part in found.scores.items()}
         blind = {method.name for method in methods if method.needs and not method.knows_target}
-        return [self._of_job(place, found, scores, warnings, blind) for place in range(len(self.jobs))]
+        told = self.without_picture(found)
+        blank = None if told is None else told.tolist()
+        return [self._of_job(place, found, scores, blank, warnings, blind) for place in range(len(self.jobs))]
+
+    def without_picture(self, found: Attribution) -> Float[Tensor, " items"] | None:
+        """The log-probability of each item that the model wrote where the pictures are blank."""
+        return without_picture(self.model, self.inputs, found.outputs, self.model.asking.target(self.batch))
 
     def _of_job(self, place: int, found: Attribution, scores: Mapping[str, Mapping[str, np.ndarray]],
-                warnings: tuple[str, ...], blind: Collection[str]) -> list[Explanation]:
+                blank: Sequence[float] | None, warnings: tuple[str, ...],
+                blind: Collection[str]) -> list[Explanation]:
         job, answer = self.jobs[place], self.parts.model.asking.answer(found.outputs, found.chosen, self.batch, place)
+        items = [(index, item if blank is None else replace(item, log_probability_without_picture=blank[index]))
+                 for index, item in answer.items]
         sample, shared = self.batch.samples[place][0], [self.located(place, found.outputs)]
         own: list[Located] = []
         if self.parts.texts is not None and job.asked.texts:
@@ -260,7 +271,7 @@ class Group:
         return [Explanation(
             self.parts.info, name, job.pictures, job.asked, {one.part: one.elements for one in shared},
             tuple(_with_scores(item, by_part, index, shared, own[number:number + 1])
-                  for number, (index, item) in enumerate(answer.items)),
+                  for number, (index, item) in enumerate(items)),
             answer.predictions, answer.others, found.left_out, versions(),
             (*notes, _BLIND.format(name)) if name in blind and answer.items else notes)
             for name, by_part in scores.items()]

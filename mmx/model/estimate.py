@@ -44,7 +44,9 @@ def rehearse(group: Group, methods: Sequence[Method], max_memory: int | None = N
     with rehearsal(group.parts.model.network) as counted, _in_larger_blocks(counted):
         pictures = [replace(one, tensors={**one.tensors, name: counted.shaped(one.tensors[name])})
                     for one in group.pictures for name in [_largest(one)]]
-        found = Group(group.parts, jobs, pictures).attributed(methods, max_memory, **more)
+        run = Group(group.parts, jobs, pictures)
+        found = run.attributed(methods, max_memory, **more)
+        run.without_picture(found)
     first = next(iter(found.scores.values()))
     return Need(counted.peak, tuple(counted.work), {part: scores.shape[1] for part, scores in first.items()},
                 len(found.chosen.samples))

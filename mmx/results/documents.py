@@ -77,7 +77,8 @@ def read_item(one: Mapping[str, Any]) -> Item:
                 dict(one["also"]), one["query"],
                 None if one["box_xyxy_px"] is None else _read_box(one["box_xyxy_px"]),
                 tuple(Prediction(**each) for each in one["predictions"]), read_elements(one["elements"]),
-                tuple(one["notes"]), _read_span(one.get("span")), one.get("log_probability"))
+                tuple(one["notes"]), _read_span(one.get("span")), one.get("log_probability"),
+                one.get("without_picture", {}).get("log_probability"))
 
 
 def named_tokens(element: Element) -> list[dict[str, Any]]:
@@ -104,7 +105,9 @@ def item_to_dict(item: Item) -> dict[str, Any]:
 
 def _written(item: Item) -> dict[str, Any]:
     """What words that were written have beside other items."""
-    found = {"span": None if item.span is None else list(item.span), "log_probability": item.log_probability}
+    blank = {"log_probability": item.log_probability_without_picture, "drop": item.drop_without_picture}
+    found = {"span": None if item.span is None else list(item.span), "log_probability": item.log_probability,
+             "without_picture": None if None in blank.values() else blank}
     return {name: value for name, value in found.items() if value is not None}
 
 

@@ -104,6 +104,8 @@ class Regions:
         return tuple(region.box_xyxy_px for region in self.regions)
 
 
+WRITTEN = "answer"
+"""The stream of what the model itself wrote."""
 Element = Words | Patches | Regions
 Elements = Mapping[str, tuple[Element, ...]]
 """stream → what its tokens are, one block of them after another"""

@@ -72,6 +72,7 @@ class Item:
         notes: what a reader of this item must know.
         span: of words that were written, their first character in the answer and the one after their last.
         log_probability: of words that were written, in nats, given all that stands before them.
+        log_probability_without_picture: the same where the picture is blank.
     """
 
     kind: str
@@ -88,6 +89,7 @@ class Item:
     notes: tuple[str, ...] = ()
     span: tuple[int, int] | None = None
     log_probability: float | None = None
+    log_probability_without_picture: float | None = None
 
     def __repr__(self) -> str:
         scores = ", ".join(f"{len(row)} {stream} scores" for stream, row in self.scores.items())
@@ -97,6 +99,13 @@ class Item:
     def prediction(self) -> Prediction:
         """Which target it is, with its score."""
         return Prediction(self.index, self.label, self.score, self.unit)
+
+    @property
+    def drop_without_picture(self) -> float | None:
+        """How much of the log-probability goes where the picture is blank, in nats; None where that is not known."""
+        if self.log_probability is None or self.log_probability_without_picture is None:
+            return None
+        return self.log_probability - self.log_probability_without_picture
 
 
 def told_score(one: Item | Prediction) -> str:

@@ -122,7 +122,13 @@ def item_panel(explanation: Explanation, index: int, look: Look) -> Panel:
     shows_label = any(isinstance(block.element, Words) and block.element.text == item.label for block in blocks)
     return Panel(numbered(explanation, index, named=not shows_label), views,
                  _up_to_its_words(_texts(blocks, explanation.model.dtype, look), explanation, item), scales,
-                 f"strongest: {'; '.join(rankings)}" if rankings else "", chip(item, index))
+                 joined(f"strongest: {'; '.join(rankings)}" if rankings else "",
+                        "" if is_same_for_all(explanation) else wording.need_of_picture(item)), chip(item, index))
+
+
+def joined(*told: str) -> str:
+    """What a caption says, without what is empty."""
+    return " \u00b7 ".join(filter(None, told))
 
 
 def layers_of(explanation: Explanation, item: Item, picture: int, look: Look) -> list[Map | Outlines]:
@@ -155,7 +161,8 @@ def strongest_words(texts: Sequence[Text], with_scores: bool = False) -> str:
 def plain_panel(explanation: Explanation, index: int) -> Panel:
     """The pictures of an item without relevance, and its box in its own colour."""
     box = explanation[index].box_xyxy_px
-    return _plain(explanation, () if box is None else (Mark(box, color_of(index)),))
+    return replace(_plain(explanation, () if box is None else (Mark(box, color_of(index)),)),
+                   caption=wording.need_of_picture(explanation[index]))
 
 
 def overview_panel(explanation: Explanation) -> Panel:

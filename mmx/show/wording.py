@@ -14,6 +14,7 @@ _MINUS, _NO_BREAK = "\u2212", "\u00a0"
 WHOLE_ANSWER = "whole answer"
 _SURE_OTHERS = 3
 _STRONGEST = 3
+_HARDLY_NATS = 0.1  # a probability that is a tenth larger or smaller
 
 
 def number(value: float) -> str:
@@ -81,6 +82,37 @@ def unnamed(item: Item) -> str:
 def called(item: Item, explanation: Explanation) -> str:
     """Its label, but "whole answer" of an answer of several words."""
     return unnamed(item) if item.span and item.label == explanation.answer else item.label
+
+
+def need_of_picture(item: Item) -> str:
+    """ "needs the picture: -3.2 nats without it", "hardly needs the picture"; empty where nothing is known of it.
+
+    A word that needs no picture has a map all the same: a reader must see that.
+    """
+    drop = item.drop_without_picture
+    if drop is None:
+        return ""
+    if abs(drop) < _HARDLY_NATS:
+        return "hardly needs the picture"
+    changes = nats_without_picture(item)
+    return f"needs the picture: {changes} without it" if drop > 0 else f"more probable without the picture: {changes}"
+
+
+def nats_without_picture(item: Item) -> str:
+    """ "-3.2 nats": by how much its log-probability changes where the picture is blank; empty where that is not known.
+    """
+    drop = item.drop_without_picture
+    return "" if drop is None else f"{'+' if drop < 0 else _MINUS}{number(abs(drop))}{_NO_BREAK}nats"
+
+
+def on_sinks(explanation: Explanation, item: Item) -> dict[str, str]:
+    """ {"border": "35 %", "first token": "12 %"}: how much relevance lies on the border of patches, and where there are
+    any, on the first token of the text.
+    """
+    kinds = {block.stream: type(block.element) for block in explanation.blocks(item)}
+    shares = explanation.sink_shares(item).items() if Patches in kinds.values() else ()
+    return {"border" if kinds[stream] is Patches else "first token": percent(share)
+            for stream, share in shares if share is not None}
 
 
 def counted(explanation: Explanation) -> str:

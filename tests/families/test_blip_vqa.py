@@ -142,6 +142,38 @@ def test_each_word_is_an_item_with_its_probability(blip: Model, inputs: dict[str
             close(torch.tensor(item.scores[stream]), scores[0], EXACT)
 
 
+def log_shares(model: Model, inputs: dict[str, Tensor]) -> list[float]:
+    """Of each token of the answer but the first."""
+    logs = by_hand(model, inputs)[0].detach().log_softmax(-1)
+    return [float(logs[place, one]) for place, one in enumerate(inputs["decoder_input_ids"][0, 1:])]
+
+
+def test_each_word_says_how_probable_it_is_without_the_picture(blip: Model, inputs: dict[str, Tensor]) -> None:
+    seen = log_shares(blip, inputs)
+    blank = log_shares(blip, {**inputs, "pixel_values": torch.zeros_like(inputs["pixel_values"])})
+    found = blip.explain(picture(), QUESTION, answer=ANSWER)
+    for item, span in zip(found, (slice(0, 1), slice(1, 2), slice(2, 4)), strict=True):
+        assert item.log_probability == pytest.approx(sum(seen[span]), abs=1e-5)
+        assert item.log_probability_without_picture == pytest.approx(sum(blank[span]), abs=1e-5)
+        assert item.drop_without_picture == pytest.approx(sum(seen[span]) - sum(blank[span]), abs=1e-5)
+    written = [one["without_picture"]["drop"] for one in found.to_dict()["items"]]
+    assert written == [item.drop_without_picture for item in found] and min(map(abs, written)) > 0.01
+    assert mmx.Explanation.from_dict(found.to_dict()).to_dict() == found.to_dict()
+    [whole] = blip.explain(picture(), QUESTION, answer=ANSWER, target="all")
+    assert whole.drop_without_picture == pytest.approx(sum(seen) - sum(blank), abs=1e-5)
+
+
+def test_that_takes_one_forward_of_the_whole_batch(blip: Model) -> None:
+    sizes: list[int] = []
+    handle = blip.network.vision_model.register_forward_hook(
+        lambda module, args, output: sizes.append(len(output.last_hidden_state)))
+    try:
+        blip.explain([picture(), picture(seed=1)], QUESTION, answer=ANSWER)
+    finally:
+        handle.remove()
+    assert sizes == [2, 2]
+
+
 @pytest.mark.parametrize(("target", "labels"), [
     ("red", ["red"]), ("RED circles", ["red circles"]), (2, ["circles"]), ("all", [ANSWER]),
     (["circles", "two", "two"], ["circles", "two"])])

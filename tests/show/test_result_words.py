@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from by_hand import ANSWERS
+from by_hand import ANSWERS, explanation_of, words_of
 
 from mmx.results import Asked, Item, Patches, Prediction, Region, Regions
 from mmx.show import wording
@@ -49,6 +49,28 @@ def test_titles(texts, classes, detections) -> None:
     age = classes(unit="value", score=42.0, label="years")
     assert wording.title(age[0], Asked()) == "years 42"
     assert told(wording.title(detections()[1], Asked())) == "cat 89 % (query 11)"
+
+
+@pytest.mark.parametrize(("seen", "blank", "words"), [
+    (-0.5, -3.7, "needs the picture: \u22123.2 nats without it"), (-0.5, -0.59, "hardly needs the picture"),
+    (-0.59, -0.5, "hardly needs the picture"), (-2.0, -0.5, "more probable without the picture: +1.5 nats"),
+    (-0.5, None, ""), (None, None, "")])
+def test_whether_a_word_needs_the_picture(seen: float | None, blank: float | None, words: str) -> None:
+    word = Item("word", 1, "cat", 0.6, "softmax", log_probability=seen, log_probability_without_picture=blank)
+    assert told(wording.need_of_picture(word)) == words
+
+
+def test_relevance_on_sinks_is_told_where_there_are_patches() -> None:
+    text, grid = words_of("a cat"), Patches(3, 3, (0, 0, 64, 48))
+    scores = {"text": np.array([1, 1, 2, 0.0]), "image": np.array([1, 0, 0, 0, 1, 0, 0, 0, 0.0])}
+    item = Item("text", 0, "a cat", 0.27, "similarity", scores)
+    both = explanation_of((item,), Asked(), (64, 48), elements={"text": (text,), "image": (grid,)})
+    assert {what: told(share) for what, share in wording.on_sinks(both, item).items()} == {
+        "first token": "25 %", "border": "50 %"}
+    text_alone = replace(item, scores={"text": scores["text"]})
+    assert wording.on_sinks(replace(both, items=(text_alone,)), text_alone) == {}
+    nothing = replace(item, scores={"text": scores["text"], "image": np.zeros(9)})
+    assert wording.on_sinks(replace(both, items=(nothing,)), nothing).keys() == {"first token"}
 
 
 @pytest.mark.parametrize(("count", "asked", "words"), [
