@@ -41,6 +41,10 @@ class Each:
 
     of_each: Sequence[Any]
 
+    def at(self, samples: Sequence[int]) -> "Each":
+        """Of a batch that is made of these samples."""
+        return Each([self.of_each[sample] for sample in samples])
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -108,6 +112,10 @@ class Asking(ABC):
     def any_target(self) -> object:
         """A target in the terms of `choose` that every model of this kind has."""
         return None
+
+    def whole(self, asked: Asked) -> Asked:
+        """The same about all of what the model says as one target, where that has parts."""
+        return asked
 
     @property
     def example(self) -> Asked:

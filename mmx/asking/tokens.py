@@ -43,6 +43,9 @@ class TokensAsked(Asking):
     def counts(self, asked: Asked) -> bool:
         return asked.answer is not None
 
+    def whole(self, asked: Asked) -> Asked:
+        return replace(asked, targets=(EVERY,))
+
     @property
     def example(self) -> Asked:
         return Asked(answer="a")

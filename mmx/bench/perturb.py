@@ -12,6 +12,7 @@ from mmx.bench.tables import Printer, megabytes, ratio, seconds
 from mmx.bench.timing import interleaved
 from mmx.engine import attribute
 from mmx.methods import Method
+from mmx.perturbation.following import chosen_answers
 from mmx.perturbation.forwards import Subsets
 from mmx.perturbation.memory import samples_at_once, tokens_at_once
 from mmx.perturbation.protocol import MODALITIES, SIGNS, RemovalProtocol, protocol_named
@@ -50,7 +51,8 @@ class Work:
         size = samples_at_once(self.removal.network)
         for start in range(0, self.samples, size):
             inputs = self.sample(start, start + size)
-            self.combinations.answers(inputs, *self.captured(inputs, self.methods, start))
+            scores, answers, seeds = self.captured(inputs, self.methods, start)
+            self.combinations.follow(inputs, scores, {"answers": chosen_answers(self.removal, answers)}, seeds)
 
     def reduced_inputs(self) -> Subsets:
         """Everything that is run after the captures, equal inputs as often as they come."""
@@ -77,7 +79,8 @@ class Work:
 
     def _forward(self, inputs: Mapping[str, Tensor], rows: Subsets) -> None:
         sizes = {name: max(1, int(mask.sum(dim=1).max())) for name, mask in rows.kept.items()}
-        self.removal.logits(inputs, rows.samples, rows.kept, sizes).argmax(dim=1).tolist()
+        reduced = self.removal.reduced(inputs, rows.samples, rows.kept, sizes)
+        self.removal.run(reduced)["logits"].argmax(dim=1).tolist()
 
 
 def bench_perturb(subject: Subject, methods: tuple[Method, ...], rounds: int, device: str, protocol: str,

@@ -8,7 +8,7 @@ from typing import Any
 
 from mmx.checkpoints.refused import refusal
 from mmx.errors import CheckpointError, UsageError, one_of, plural, shown_value
-from mmx.families.base import UNIT_OF_PROBLEM, Classes, Family, Labelled, Pixels, Queries, Regions
+from mmx.families.base import UNIT_OF_PROBLEM, Classes, Family, Labelled, Pixels, Queries, Regions, Tokens
 from mmx.registry import offered, offered_names
 
 _MOST_NAMED = 4
@@ -100,9 +100,9 @@ def check_problem(family: Family, config: Any, name: str) -> None:
 
 
 def check_answers(family: Family, name: str) -> None:
-    """Raises UsageError where the model `name` does not choose among answers to questions."""
-    if family.needs != "question" or not isinstance(family.score, Classes):
-        raise UsageError(f"{name} {family.does}; this test is about answers to questions, out of a list that it has.",
+    """Raises UsageError where the model `name` does not answer questions."""
+    if family.needs != "question" or not isinstance(family.score, Classes | Tokens):
+        raise UsageError(f"{name} {family.does}; this test is about answers to questions.",
                          "Name a model that answers: see 'mmx models'.")
 
 

@@ -1,7 +1,8 @@
-"""`mmx perturb`: how accuracy falls as the most, or the least, relevant words, regions or patches are removed."""
+"""`mmx perturb`: how accuracy, or an answer's log-probability, falls as words, regions or patches are removed."""
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -26,6 +27,9 @@ from mmx.cli.options import (
 )
 from mmx.devices import DEFAULT_DEVICE
 
+if TYPE_CHECKING:
+    from mmx.families.base import Family
+
 
 def perturb(
     data: Annotated[Path | None, typer.Option(
@@ -34,7 +38,7 @@ def perturb(
         ".jsonl or .json file with image, question and answer (default: drawn scenes).")] = None,
     annotations: Annotated[Path | None, typer.Option(
         "--annotations", rich_help_panel=ASKED, metavar="FILE",
-        help="The answers to VQA's official questions.")] = None,
+        help="The answers to VQA's official questions. A model that writes its answers needs none.")] = None,
     images: Annotated[Path | None, typer.Option(
         "--images", rich_help_panel=ASKED, metavar="DIR",
         help="Where the pictures of --data lie; not needed with --features.")] = None,
@@ -92,6 +96,9 @@ def perturb(
 ) -> None:
     """Follow a model's accuracy as words, regions or patches are removed in the order of their relevance.
 
+    Of a model that writes its answers: the log-probability of its own answer, and, where --data or --annotations say
+    what is right, the accuracy of what it then writes.
+
     Writes a line for each sample, summary.json, summary.csv and the curves (PNG and PDF) into --out; a run that was
     killed goes on with --resume, and 'torchrun --nproc-per-node N -m mmx perturb ...' shares the samples out. Example:
 
@@ -109,6 +116,15 @@ def perturb(
     from mmx.studies.folders import check_out
     from mmx.studies.world import joined_world
 
+    def read(with_truth: bool) -> None:
+        if data is not None:
+            read_soon(partial(read_vqa, data, annotations, images, with_truth=with_truth), data, annotations)
+
+    def check(family: "Family", name: str) -> None:
+        check_answers(family, name)
+        if not family.writes:
+            read(with_truth=True)
+
     check_out(out, resume=resume, overwrite=overwrite)
     names, shares = method or ["relevance"], _shares(steps)
     check_choices(names, device, dtype)
@@ -119,10 +135,8 @@ def perturb(
         raise UsageError("--annotations, --images and --features go with --data.", "Give --data FILE as well.")
     if images is not None:
         check_folder(images, "--images")
-    if data is not None:
-        read_soon(lambda: read_vqa(data, annotations, images), data, annotations)
-    check_model(model, revision, regions=regions, features=features, answers=answers, processor=processor,
-                check=check_answers)
+    read(with_truth=False)
+    check_model(model, revision, regions=regions, features=features, answers=answers, processor=processor, check=check)
     with joined_world() as world, result_folder(out):
         from mmx.cli.perturb_tables import print_perturbation
         with without_collector():

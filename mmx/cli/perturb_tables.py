@@ -10,6 +10,7 @@ from rich.text import Text
 from mmx.cli.output import print_json, print_note, print_result
 from mmx.errors import shown_path
 from mmx.studies.perturb.figure import heading
+from mmx.studies.perturb.measures import ACCURACY, LOG_PROBABILITY, Measure, followed_in, in_unit, panels_in
 
 _MEANING = {"iccv21": "as the paper's code has it", "clean": "even steps, seeded ties, no accidents"}
 
@@ -25,39 +26,49 @@ def print_perturbation(summary: Mapping[str, Any], out: Path, as_json: bool) -> 
     if samples["divided_by"] != samples["evaluated"]:
         failed += f", divided by {samples['divided_by']} as in the reference"
     print_result(Text.assemble((parameters["model"]["name"], "bold"),
-                               f" answers {share(summary['accuracy'])} % rightly where nothing is removed: "
-                               f"{samples['evaluated']} samples{failed}, "
+                               f" {_whole(summary)} where nothing is removed: {samples['evaluated']} samples{failed}, "
                                f"{parameters['data']['kind']}"))
     print_result(Text.assemble(("protocol ", "dim"), (parameters["protocol"], "bold"),
                                f"  {_MEANING[parameters['protocol']]}"))
-    for modality, signs in summary["panels"].items():
-        for sign, panel in signs.items():
-            print_result(Text.assemble((f"\n{heading(summary, modality, sign)}", "bold"),
-                                       f" ({modality}, {sign}): {panel['better']} AUC is better"))
-            print_result(_table(panel))
-    print_result(Text("\nAUC: area under accuracy over the share removed, as mean accuracy in %. In brackets 95 % "
-                      "bootstrap intervals, paired for differences.", "dim"))
+    several = len(followed_in(parameters)) > 1
+    for measure, modality, sign, panel in panels_in(summary):
+        followed = f"{measure.title}, " if several else ""
+        print_result(Text.assemble((f"\n{heading(summary, modality, sign)}", "bold"),
+                                   f" ({followed}{modality}, {sign}): {panel['better']} AUC is better"))
+        print_result(_table(panel, measure))
+    means = " or ".join(f"mean {measure.title} in {measure.unit}" for measure in followed_in(parameters))
+    print_result(Text(f"\nAUC: area under the curve over the share removed, as {means}. In brackets 95 % bootstrap "
+                      "intervals, paired for differences.", "dim"))
     print_result(Text.assemble(("wrote ", "dim"), f"{shown_path(out)}/summary.json and .csv, curves.png and .pdf"))
 
 
-def _table(panel: Mapping[str, Any]) -> Table:
+def _whole(summary: Mapping[str, Any]) -> str:
+    told = {measure: f"{share(measure, summary[measure.name])} {measure.unit}"
+            for measure in followed_in(summary["parameters"])}
+    if LOG_PROBABILITY not in told:
+        return f"answers {told[ACCURACY]} rightly"
+    rightly = f", {told[ACCURACY]} of them right," if ACCURACY in told else ""
+    return f"writes answers of log-probability {told[LOG_PROBABILITY]}{rightly}"
+
+
+def _table(panel: Mapping[str, Any], measure: Measure) -> Table:
     """The best first; differences are to the method that was named first."""
     first, methods = next(iter(panel["methods"])), panel["methods"]
     order = sorted(methods, key=lambda name: methods[name]["auc"]["mean"], reverse=panel["better"] == "higher")
     table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
     table.add_column("method", no_wrap=True, overflow="fold")
-    table.add_column("AUC %", no_wrap=True)
+    table.add_column(f"AUC {measure.unit}", no_wrap=True)
     if len(methods) > 1:
         table.add_column(f"against {first}", no_wrap=True)
     for name in order:
-        cells = [name, share(methods[name]["auc"])]
+        cells = [name, share(measure, methods[name]["auc"])]
         if len(methods) > 1:
-            cells.append("" if name == first else share(panel["differences"][name][first], signed=True))
+            cells.append("" if name == first else share(measure, panel["differences"][name][first], signed=True))
         table.add_row(*cells)
     return table
 
 
-def share(estimate: Mapping[str, float], signed: bool = False) -> str:
-    """In percent, with its interval."""
-    mean, low, high = (format(100 * estimate[key], f"{'+' if signed else ''}.1f") for key in ("mean", "low", "high"))
+def share(measure: Measure, estimate: Mapping[str, float], signed: bool = False) -> str:
+    """In the measure's unit, with its interval."""
+    mean, low, high = (in_unit(measure, estimate[key], signed) for key in ("mean", "low", "high"))
     return f"{mean} ({low} to {high})"

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from mmx.datasets.soft_accuracy import Truth, truth_of, truth_of_scores
 from mmx.errors import UsageError, shown_path, shown_value
 
 _BETWEEN = "|"
+_NONE = (None, "", [], {})
 _KINDS = "Give LXMERT's valid.json, VQA's questions with `annotations=FILE`, or rows with image, question and answer."
 _ANSWERS = ('Give an answer, a list of what people answered, as texts or as {"answer": "yes"}, or scores from 0 to 1, '
             'as {"yes": 1, "no": 0.3}.')
@@ -19,7 +20,7 @@ _ANSWERS = ('Give an answer, a list of what people answered, as texts or as {"an
 
 @dataclass(frozen=True)
 class VqaSample:
-    """One question, its `id` and the `truth`: how good each answer is.
+    """One question, its `id` and the `truth`: how good each answer is, None where that is not known.
 
     `image` is the picture's name in its data set, `path` its file where the data say so.
     """
@@ -27,7 +28,7 @@ class VqaSample:
     id: str
     image: str
     question: str
-    truth: Truth
+    truth: Truth | None
     path: Path | None = None
 
 
@@ -40,15 +41,19 @@ class VqaFile:
     sha256: str
 
 
-def read_vqa(path: Path, annotations: Path | None = None, images: Path | None = None) -> VqaFile:
+def read_vqa(path: Path, annotations: Path | None = None, images: Path | None = None, *,
+             with_truth: bool = True) -> VqaFile:
     """Reads questions and answers; a relative path of a picture counts from `images`, or else from the file.
+
+    Args:
+        with_truth: answers must be there. Otherwise a file may have none at all.
 
     Raises:
         UsageError: the file cannot be read, is of no known kind, or has no samples; one line says where.
     """
     files = [path] if annotations is None else [path, annotations]
     content = b"".join(map(_bytes_of, files))
-    kind, read = _kind_of(path, annotations)
+    kind, read = _kind_of(path, annotations, with_truth)
     try:
         samples = read(path, annotations, images)
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
@@ -62,12 +67,14 @@ def read_vqa(path: Path, annotations: Path | None = None, images: Path | None = 
 Reader = Callable[[Path, Path | None, Path | None], list[VqaSample]]
 
 
-def _kind_of(path: Path, annotations: Path | None) -> tuple[str, Reader]:
+def _kind_of(path: Path, annotations: Path | None, with_truth: bool) -> tuple[str, Reader]:
     document = _document(path) if path.suffix.lower() == ".json" else None
     if isinstance(document, dict) and "annotations" in document and "questions" not in document:
         raise UsageError(f"{shown_path(path)} holds VQA's answers, without the questions.",
                          "Give the questions file as `data=` and this one as `annotations=`.")
     if isinstance(document, dict) and "questions" in document:
+        if annotations is None and not with_truth:
+            return "VQA's questions", _questions
         if annotations is None:
             raise UsageError(f"{shown_path(path)} holds VQA's questions, without the answers.",
                              "Add `annotations=` with the file of answers.")
@@ -76,7 +83,7 @@ def _kind_of(path: Path, annotations: Path | None) -> tuple[str, Reader]:
         raise UsageError("`annotations=` goes with VQA's questions file.", "Leave it out for other data.")
     if isinstance(document, list) and document and isinstance(document[0], dict) and "sent" in document[0]:
         return "LXMERT's entries", _lxmert
-    return "rows", _rows
+    return "rows", _rows if with_truth else _rows_or_questions
 
 
 def _lxmert(path: Path, annotations: Path | None, images: Path | None) -> list[VqaSample]:
@@ -86,23 +93,38 @@ def _lxmert(path: Path, annotations: Path | None, images: Path | None) -> list[V
             for number, one in enumerate(_document(path), start=1)]
 
 
+def _questions(path: Path, annotations: Path | None, images: Path | None) -> list[VqaSample]:
+    """Without answers."""
+    asked = _document(path)
+    kind, subset = str(asked.get("data_type")), asked.get("data_subtype")
+    return [VqaSample(str(one["question_id"]), _picture_name(one["image_id"], kind, subset), one["question"], None)
+            for one in asked["questions"]]
+
+
 def _official(path: Path, annotations: Path | None, images: Path | None) -> list[VqaSample]:
     """Questions without annotations are left out."""
     assert annotations is not None
-    asked = _document(path)
-    answers = {one["question_id"]: _truth(one["answers"], annotations, f"question {one['question_id']}", "answers")
+    answers = {str(one["question_id"]): _truth(one["answers"], annotations, f"question {one['question_id']}", "answers")
                for one in _document(annotations)["annotations"]}
-    kind, subset = str(asked.get("data_type")), asked.get("data_subtype")
-    return [VqaSample(str(one["question_id"]), _picture_name(one["image_id"], kind, subset), one["question"],
-                      answers[one["question_id"]])
-            for one in asked["questions"] if one["question_id"] in answers]
+    return [replace(one, truth=answers[one.id]) for one in _questions(path, None, images) if one.id in answers]
+
+
+def _rows_or_questions(path: Path, annotations: Path | None, images: Path | None) -> list[VqaSample]:
+    """Rows of which either each has an answer, or none."""
+    rows = read_questions(path, images)
+    if any(row.answers not in _NONE for row in rows):
+        return _rows(path, annotations, images)
+    for row in rows:
+        if row.image == Path() or not row.question:
+            raise UsageError(f"{shown_path(path)}, line {row.line}: image or question is missing.", _KINDS)
+    return [VqaSample(row.id or f"line {row.line}", row.image.stem, row.question, None, row.image) for row in rows]
 
 
 def _rows(path: Path, annotations: Path | None, images: Path | None) -> list[VqaSample]:
     """`answers` holds one answer, several people's, or a score for each; in a table people's stand between bars."""
     samples, read = [], _truth_of_cell if path.suffix.lower() in DELIMITERS else truth_of
     for row in read_questions(path, images):
-        if row.answers in (None, "", [], {}) or row.image == Path() or not row.question:
+        if row.answers in _NONE or row.image == Path() or not row.question:
             raise UsageError(f"{shown_path(path)}, line {row.line}: image, question or answer is missing.", _KINDS)
         truth = _truth(row.answers, path, f"line {row.line}", row.answers_field, read)
         samples.append(VqaSample(row.id or f"line {row.line}", row.image.stem, row.question, truth, row.image))

@@ -164,6 +164,11 @@ class Family:
         return next((one.ask for one in self.inputs if isinstance(one, Text)), None) or None
 
     @property
+    def writes(self) -> bool:
+        """Whether its answers are its own words, of which it has no list."""
+        return isinstance(self.score, Tokens)
+
+    @property
     def does(self) -> str:
         """What such a model does, in a few words."""
         chooses = self.needs == "question" and isinstance(self.score, Labelled)

@@ -18,12 +18,13 @@ from mmx.perturbation.removal import Inputs, Removal
 class Perturbation:
     """What was kept, by sample and step the positions in the modality, and what the model said.
 
-    `removed` holds the share that each step removes, `logits` is what the model said at each.
+    `removed` holds the share that each step removes, `logits` is what the model said at each: of its answers, or of
+    each token of the vocabulary at each place of the answer in the inputs.
     """
 
     removed: tuple[float, ...]
     kept: list[list[list[int]]]
-    logits: Float[Tensor, "samples steps classes"]
+    logits: Float[Tensor, "samples steps *said"]
 
     def __repr__(self) -> str:
         return f"<Perturbation of {len(self.kept)} samples in {len(self.removed)} steps>"
@@ -53,4 +54,4 @@ def perturb(removal: Removal, inputs: Inputs, scores: Mapping[str, Float[Tensor,
     logits = run_subsets(removal, inputs, Subsets.of_steps(kept, modality, parts.present),
                          tokens_at_once=tokens_at_once(removal.network, max_memory))
     return Perturbation(plan.steps[modality], [[torch.nonzero(step).flatten().tolist() for step in one] for one in
-                                               kept.cpu()], logits.reshape(*kept.shape[:2], -1))
+                                               kept.cpu()], logits.unflatten(0, kept.shape[:2]))

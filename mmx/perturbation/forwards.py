@@ -51,10 +51,14 @@ class Subsets:
         return self[first], places
 
 
+Read = Callable[[Inputs, Int[Tensor, " rows"]], Shaped[Tensor, "rows ..."]]
+"""What is found of reduced inputs, given the sample that each is made of."""
+
+
 @torch.inference_mode()
 def run_subsets(removal: Removal, inputs: Inputs, subsets: Subsets, *, tokens_at_once: int,
-                read: Callable[[Tensor], Tensor] = lambda logits: logits) -> Shaped[Tensor, "{len(subsets)} ..."]:
-    """What `read` makes of the logits (rows, classes) of every row, in order.
+                read: Read | None = None) -> Shaped[Tensor, "{len(subsets)} ..."]:
+    """What `read` finds of every row, in order; without, its logits.
 
     Rows of similar length run together, so that little is padded.
 
@@ -62,21 +66,21 @@ def run_subsets(removal: Removal, inputs: Inputs, subsets: Subsets, *, tokens_at
         inputs: the whole samples, as the model's forward takes them.
         tokens_at_once: words and regions, padding included, that one forward takes at most.
     """
+    read = read or (lambda reduced, samples: removal.run(reduced)["logits"])
     wanted, places = subsets.distinct()
     counts = removal.lengths(wanted.kept)
     order = (counts["image"] * (1 + int(counts["text"].max())) + counts["text"]).argsort(descending=True, stable=True)
     lengths = torch.stack([counts["text"], counts["image"]], dim=1)[order].tolist()
     found = []
-    for start, end, words, regions in _turns(lengths, tokens_at_once):
+    for start, end, words, regions in _turns(lengths, tokens_at_once, removal.pads_texts):
         found += _read(removal, inputs, wanted[order[start:end]], {"text": words, "image": regions}, read)
     return torch.cat(found)[order.argsort()[places]]
 
 
-def _read(removal: Removal, inputs: Inputs, rows: Subsets, sizes: Mapping[str, int],
-          read: Callable[[Tensor], Tensor]) -> list[Tensor]:
+def _read(removal: Removal, inputs: Inputs, rows: Subsets, sizes: Mapping[str, int], read: Read) -> list[Tensor]:
     """Of rows in order, in halves where the device has no room for all of them."""
     try:
-        return [read(removal.logits(inputs, rows.samples, rows.kept, sizes))]
+        return [read(removal.reduced(inputs, rows.samples, rows.kept, sizes), rows.samples)]
     except Exception as error:
         if len(rows) == 1 or not is_out_of_memory(error):
             raise
@@ -86,12 +90,13 @@ def _read(removal: Removal, inputs: Inputs, rows: Subsets, sizes: Mapping[str, i
     return [one for half in places.chunk(2) for one in _read(removal, inputs, rows[half], sizes, read)]
 
 
-def _turns(lengths: list[list[int]], tokens_at_once: int) -> Iterator[tuple[int, int, int, int]]:
+def _turns(lengths: list[list[int]], tokens_at_once: int, pads_texts: bool) -> Iterator[tuple[int, int, int, int]]:
     """Where each forward begins and ends, and to how many words and regions its rows are padded, 1 at least."""
     start, words, regions = 0, 1, 1
     for end, (text, image) in enumerate(lengths):
         longer = max(words, text), max(regions, image)
-        if end > start and (end + 1 - start) * sum(longer) > tokens_at_once:
+        too_many = (end + 1 - start) * sum(longer) > tokens_at_once
+        if end > start and (too_many or not (pads_texts or text == words)):
             yield start, end, words, regions
             start, longer = end, (max(1, text), max(1, image))
         words, regions = longer

@@ -1,4 +1,7 @@
-"""What can be removed from encoded inputs, by the family's declaration: words, regions, or patches of a picture."""
+"""What can be removed from encoded inputs, by the family's declaration: words, regions, or patches of a picture.
+
+An answer that the model writes stays as it is.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +12,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from transformers import PreTrainedModel
 
-from mmx.arrays import Bool, Float, Int, Shaped
+from mmx.arrays import Bool, Int, Shaped
+from mmx.capture import Outputs
 from mmx.errors import UsageError
 from mmx.families.base import Family, Input, PatchedPixels, Pixels, Regions, Text, Written
 from mmx.reference import Reference
@@ -44,11 +48,12 @@ class Removal:
 
     @cached_property
     def _by_part(self) -> dict[str, Text | Pixels | Regions]:
-        found = {one.part: one for one in self.family.inputs if not isinstance(one, Written)}
-        if len(found) < len(self.family.inputs):
-            raise UsageError(f"{type(self.network).__name__} writes its answers: it has no list of them to be scored "
-                             "by.", "Load a model that chooses among answers.")
-        return found
+        return {one.part: one for one in self.family.inputs if not isinstance(one, Written)}
+
+    @property
+    def pads_texts(self) -> bool:
+        """Whether texts of several lengths can run together."""
+        return not any(isinstance(one, Text) and one.padding == "never" for one in self.family.inputs)
 
     @property
     def things(self) -> dict[str, str]:
@@ -89,9 +94,9 @@ class Removal:
         return {part: torch.full_like(mask.sum(dim=1), mask.shape[1]) if isinstance(self._by_part[part], Pixels)
                 else mask.sum(dim=1) for part, mask in kept.items()}
 
-    def logits(self, inputs: Inputs, samples: Int[Tensor, " rows"], kept: Mapping[str, Bool[Tensor, "rows _tokens"]],
-               sizes: Mapping[str, int]) -> Float[Tensor, "rows classes"]:
-        """What the model says of reduced inputs.
+    def reduced(self, inputs: Inputs, samples: Int[Tensor, " rows"], kept: Mapping[str, Bool[Tensor, "rows _tokens"]],
+                sizes: Mapping[str, int]) -> Inputs:
+        """What is left of inputs, as the model's forward takes it.
 
         Args:
             inputs: the whole samples.
@@ -103,13 +108,18 @@ class Removal:
         if strange := set(inputs) - known:
             raise UsageError(f"mmx cannot drop a part of the input {', '.join(sorted(strange))}.",
                              f"Give only {', '.join(sorted(known))}.")
-        reduced: dict[str, Tensor] = {}
+        reduced = {name: inputs[name][samples] for one in self.family.inputs if isinstance(one, Written)
+                   for name in one.names if name in inputs}
         for part, one in self._by_part.items():
             if isinstance(one, Pixels):
                 reduced |= self._painted_over(one, inputs, samples, kept[part])
             else:
                 reduced |= only_kept(one, inputs, samples, kept[part], sizes[part])
-        return run_without(self.network, self.family, reduced)["logits"]
+        return reduced
+
+    def run(self, reduced: Inputs) -> Outputs:
+        """What the model says of what is left."""
+        return run_without(self.network, self.family, reduced)
 
     def _painted_over(self, one: Pixels, inputs: Inputs, samples: Int[Tensor, " rows"],
                       kept: Bool[Tensor, "rows patches"]) -> dict[str, Shaped[Tensor, "rows ..."]]:

@@ -38,7 +38,7 @@ _STYLE = {
 
 @dataclass(frozen=True)
 class Curve:
-    """Means with intervals at the shares removed; all in [0, 1]."""
+    """Means with intervals at the shares removed; these are in [0, 1]."""
 
     label: str
     xs: tuple[float, ...]
@@ -49,16 +49,21 @@ class Curve:
 
 @dataclass(frozen=True)
 class Panel:
-    """Curves of one kind under a heading, and which way is better."""
+    """Curves of one kind under a heading, and which way is better.
+
+    Attributes:
+        in_percent: means are shares, which are written in percent.
+    """
 
     heading: str
     direction: str
     x_label: str
     curves: tuple[Curve, ...]
+    in_percent: bool = True
 
 
 def curves_plot(title: str, panels: Sequence[Panel], columns: int, small_print: Sequence[str]) -> "Plot":
-    """Panels in rows of `columns`, all on one scale, as a figure of matplotlib."""
+    """Panels in rows of `columns`, those in one unit on one scale, as a figure of matplotlib."""
     import numpy as np
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Plot
@@ -123,11 +128,14 @@ def look(number: int) -> dict[str, Any]:
 
 
 def _draw_panels(body: Any, panels: Sequence[Panel], rows: int, columns: int, looks: Mapping[str, Any]) -> None:
-    axes = body.subplots(rows, columns, sharey=True, squeeze=False).flatten()
+    axes = body.subplots(rows, columns, squeeze=False).flatten()
+    first: dict[bool, Axes] = {}
     height = rows * _HEIGHT_IN
     body.subplots_adjust(left=0.75 / _WIDTH_IN / columns, right=1 - 0.3 / _WIDTH_IN / columns, bottom=0.65 / height,
                          top=1 - 0.75 / height, wspace=0.14, hspace=0.42)
     for panel, place in zip(panels, axes, strict=False):
+        if first.setdefault(panel.in_percent, place) is not place:
+            place.sharey(first[panel.in_percent])
         _draw(place, panel, looks)
     for place in axes[len(panels):]:
         place.set_axis_off()
@@ -144,7 +152,7 @@ def _draw_apart(part: Any, panel: Panel, across: int, columns: int) -> None:
     part.text(_left(columns), 1 - 0.42 / height, panel.direction, size=12, color=_GREY, va="top")
     part.text(0.5, 0.1 / height, panel.x_label, size=11, color=_GREY, ha="center")
     for number, (place, curve) in enumerate(zip(axes, panel.curves, strict=False)):
-        _scale(place)
+        _scale(place, panel.in_percent)
         place.tick_params(labelsize=9, labelbottom=number + across >= len(panel.curves))
         place.set_title("\n".join(wrap(curve.label, _SMALL_LETTERS)), loc="left", size=10.5)
         for other in panel.curves:
@@ -160,7 +168,7 @@ def _draw(axes: "Axes", panel: Panel, looks: Mapping[str, Any]) -> None:
     axes.set_title(panel.direction, loc="left", size=12, color=_GREY)
     axes.annotate(panel.heading, (0, 1), (0, 24), "axes fraction", textcoords="offset points", size=14, weight="bold")
     axes.set_xlabel(panel.x_label)
-    _scale(axes)
+    _scale(axes, panel.in_percent)
     axes.tick_params(labelleft=True)
     alpha = min(_STRONGEST_BAND, max(_FAINTEST_BAND, _BANDS / len(panel.curves)))
     for curve in panel.curves:
@@ -169,11 +177,11 @@ def _draw(axes: "Axes", panel: Panel, looks: Mapping[str, Any]) -> None:
         axes.add_line(_line(curve.label, looks[curve.label], curve.xs, curve.mean))
 
 
-def _scale(axes: "Axes") -> None:
-    """Both ways in percent."""
+def _scale(axes: "Axes", in_percent: bool) -> None:
+    """What is removed is in percent, and what is followed where that is a share."""
     from matplotlib.ticker import MultipleLocator, PercentFormatter
 
-    for axis in (axes.xaxis, axes.yaxis):
+    for axis in (axes.xaxis, axes.yaxis) if in_percent else (axes.xaxis,):
         axis.set_major_formatter(PercentFormatter(1, decimals=None, symbol=""))
     axes.xaxis.set_major_locator(MultipleLocator(0.2))
     axes.set_xlim(-0.015, 1.015)

@@ -23,12 +23,13 @@ def test_one_picture_is_a_table_of_detections_surest_first(find: Command, pictur
     title, head, *rows, files = outcome.out.splitlines()
     found = report(tmp_path)["items"]
     assert title == f"{picture}  {len(found)} detections over 50 %"
-    assert head.split() == ["query", "class", "score", "box", "in", "pixels"]
+    assert head.split() == ["query", "class", "score", "box", "in", "pixels", "border"]
     for row, one in zip(rows, found, strict=True):
         assert row.split()[0] == str(one["query"])
         assert f"  {one['label']} " in row
         assert f" {100 * one['score']:.0f} %  " in row
-        assert row.endswith(", ".join(f"{side:.0f}" for side in one["box_xyxy_px"]))
+        assert f"  {', '.join(f'{side:.0f}' for side in one['box_xyxy_px'])}  " in row
+        assert row.endswith(f" {100 * one['sink_shares']['image']:.0f} %")
     scores = [one["score"] for one in found]
     assert scores == sorted(scores, reverse=True)
     assert scores[-1] > 0.5

@@ -157,14 +157,16 @@ def test_a_check_that_works_and_one_that_fails(mmx: Command, checkpoint: Path) -
 
 
 @pytest.mark.parametrize(("name", "options"), [("tiny_lxmert", ("--protocol", "clean")),
-                                               ("tiny_vilt", ("--modality", "image", "--positive"))])
+                                               ("tiny_vilt", ("--modality", "image", "--positive")),
+                                               ("tiny_blip_vqa", ("--modality", "text", "--positive"))])
 def test_perturb_and_compare(mmx: Command, request: pytest.FixtureRequest, table: Path, tmp_path: Path, name: str,
                              options: tuple[str, ...]) -> None:
     for method in ("relevance", "rollout"):
         outcome = mmx("perturb", "--model", request.getfixturevalue(name), "--data", table, "--no-cache", "--steps",
                       "0,0.5,1", "-m", method, *options, "--out", tmp_path / method, "--json")
         document = holds(outcome.out, "perturbation")
-        assert document["samples"]["failed"] == len(document["failures"]) == 1
+        failed = 1 + (name == "tiny_blip_vqa")  # which writes nothing about one of the pictures
+        assert document["samples"]["failed"] == len(document["failures"]) == failed
         files_hold(tmp_path / method, summary="perturbation", run="perturb_run", records="perturb_record")
     compared = mmx("compare", tmp_path / "relevance", tmp_path / "rollout", "--out", tmp_path / "both", "--json")
     assert len(holds(compared.out, "comparison")["runs"]) == 2

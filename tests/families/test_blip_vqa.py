@@ -231,6 +231,13 @@ def test_a_target_beside_the_answer_is_refused(blip: Model, inputs: dict[str, Te
         blip.attribute(inputs, target=target)
 
 
-def test_it_cannot_be_scored_by_what_is_removed(blip: Model, inputs: dict[str, Tensor]) -> None:
-    with pytest.raises(UsageError, match="writes its answers: it has no list of them"):
-        blip.perturb(inputs, blip.attribute(inputs, target=1), modality="text", sign="positive")
+@pytest.mark.parametrize("modality", ["image", "text"])
+def test_what_is_removed_leaves_the_answer(blip: Model, inputs: dict[str, Tensor], modality: str) -> None:
+    found = blip.perturb(inputs, blip.attribute(inputs, target=1), modality=modality, sign="positive", protocol="clean")
+    [kept] = found.kept
+    last = {**inputs, "pixel_values": torch.zeros_like(inputs["pixel_values"])}
+    if modality == "text":
+        last = {**inputs, **{name: inputs[name][:, kept[-1]] for name in ("input_ids", "attention_mask")}}
+    assert [len(step) for step in kept][::10] == ([9, 0] if modality == "image" else [8, 2])
+    for step, of_step in ((0, inputs), (-1, last)):
+        torch.testing.assert_close(found.logits[0, step], by_hand(blip, of_step)[0].detach(), rtol=1e-9, atol=1e-9)

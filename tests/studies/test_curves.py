@@ -5,6 +5,7 @@ import pytest
 
 from mmx.metrics import area_under, bootstrap_mean, bootstrap_means
 from mmx.studies.perturb.curves import Curves, keys_of
+from mmx.studies.perturb.measures import ACCURACY
 from mmx.studies.perturb.published import accuracy_warning
 
 SHARES = (0.0, 0.5, 1.0)
@@ -13,8 +14,8 @@ KEYS = (("a", "image", "positive"), ("b", "image", "positive"), ("a", "text", "n
 
 def curves(count: int = 40) -> Curves:
     drawn = np.random.default_rng(0).integers(0, 11, (count, 3, 3)) / 10
-    return Curves(KEYS, {"image": SHARES, "text": SHARES}, np.rint(drawn * 1e6), np.rint(drawn[:, 0, 0] * 1e6),
-                  tuple((number, str(number), "x") for number in range(count)))
+    return Curves(ACCURACY, KEYS, {"image": SHARES, "text": SHARES}, np.rint(drawn * 1e6),
+                  np.rint(drawn[:, 0, 0] * 1e6), tuple((number, str(number), "x") for number in range(count)))
 
 
 def test_the_area_is_numpys_trapezoid_over_zero_to_one() -> None:

@@ -22,13 +22,13 @@ def known(request: pytest.FixtureRequest) -> Removal:
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Rows of every forward of reduced inputs from here on."""
     rows: list[int] = []
-    logits = Removal.logits
+    whole = Removal.reduced
 
     def watched(self: Removal, inputs: dict, samples: Tensor, kept: dict, sizes: dict) -> Tensor:
         rows.append(len(samples))
-        return logits(self, inputs, samples, kept, sizes)
+        return whole(self, inputs, samples, kept, sizes)
 
-    monkeypatch.setattr(Removal, "logits", watched)
+    monkeypatch.setattr(Removal, "reduced", watched)
     return rows
 
 
@@ -90,15 +90,15 @@ def test_a_device_without_room_gets_smaller_batches(known: Removal, monkeypatch:
     present = {"text": torch.ones(1, 4, dtype=torch.bool), "image": torch.ones(1, 3, dtype=torch.bool)}
     kept = torch.ones(1, 4, 3, dtype=torch.bool).tril()
     subsets = Subsets.of_steps(kept, "image", present)
-    expected, logits, tried = run_subsets(known, inputs, subsets, tokens_at_once=10**6), Removal.logits, []
+    expected, whole, tried = run_subsets(known, inputs, subsets, tokens_at_once=10**6), Removal.reduced, []
 
     def short(self: Removal, given: dict, samples: Tensor, kept: dict, sizes: dict) -> Tensor:
         tried.append(len(samples))
         if len(samples) > 1:
             raise torch.OutOfMemoryError("CUDA out of memory.")
-        return logits(self, given, samples, kept, sizes)
+        return whole(self, given, samples, kept, sizes)
 
-    monkeypatch.setattr(Removal, "logits", short)
+    monkeypatch.setattr(Removal, "reduced", short)
     with pytest.warns(Notice, match="smaller batches"):
         found = run_subsets(known, inputs, subsets, tokens_at_once=10**6)
     assert max(tried) > 1
@@ -115,13 +115,13 @@ def test_what_is_kept_alike_runs_once(known: Removal, monkeypatch: pytest.Monkey
 def test_one_forward_takes_no_more_tokens_than_allowed(known: Removal, monkeypatch: pytest.MonkeyPatch) -> None:
     inputs, present = batch(known), known.parts(batch(known)).present
     sizes: list[int] = []
-    logits = Removal.logits
+    whole = Removal.reduced
 
     def watched(self: Removal, inputs: dict, samples: Tensor, kept: dict, wanted: dict) -> Tensor:
         sizes.append(len(samples) * sum(wanted.values()))
-        return logits(self, inputs, samples, kept, wanted)
+        return whole(self, inputs, samples, kept, wanted)
 
-    monkeypatch.setattr(Removal, "logits", watched)
+    monkeypatch.setattr(Removal, "reduced", watched)
     samples = torch.arange(3).repeat(2)
     kept = {name: mask[samples] for name, mask in present.items()}
     kept["image"] = kept["image"] & (torch.rand(6, 7, generator=torch.Generator().manual_seed(4)) < 0.6)

@@ -60,7 +60,8 @@ def test_what_is_written_is_what_is_returned(model: Model, rows: list[dict], tmp
     assert json.loads((out / "summary.json").read_text()) == study.to_dict()
     with (out / "summary.csv").open(newline="") as file:
         written = list(csv.DictReader(file))
-    assert [{name: str(value) for name, value in row.items()} for row in study.rows()] == written
+    assert [{name: str("" if value is None else value) for name, value in row.items()}
+            for row in study.rows()] == written
     assert study.plot().tobytes() == Image.open(out / "curves.png").tobytes()
     assert study._repr_png_() == (out / "curves.png").read_bytes()
     again = PerturbationStudy.read(out)

@@ -19,14 +19,14 @@ from mmx.datasets.vqa import VqaSample
 from mmx.errors import ImageError, UsageError
 from mmx.perturbation.protocol import protocol_named
 from mmx.studies.perturb import pictures
-from mmx.studies.perturb.answering import AnsweringModel
+from mmx.studies.perturb.answering import AnsweringModel, answering_model
 from mmx.studies.perturb.pictures import FileRegions, ProvidedRegions, Seen, pictures_of
 from mmx.studies.perturb.samples import VqaData, data_from_file, drawn_data
 
 
 @pytest.fixture
 def model(tiny_lxmert: Path) -> AnsweringModel:
-    return AnsweringModel(mmx.load(tiny_lxmert))
+    return answering_model(mmx.load(tiny_lxmert))
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_the_cache_goes_by_the_pictures_content_and_the_providers_options(
     Image.new("RGB", (20, 10), (0, 0, 90)).save(tmp_path / "a.png")
     looked(ProvidedRegions(model.pictures, data, cache), data)
     assert len(list(cache.rglob("*.safetensors"))) == 3
-    other = AnsweringModel(mmx.load(tiny_lxmert, regions={"provider": "grid", "rows": 1, "columns": 2}))
+    other = answering_model(mmx.load(tiny_lxmert, regions={"provider": "grid", "rows": 1, "columns": 2}))
     seen = looked(ProvidedRegions(other.pictures, data, cache), data)["a1"]
     assert len(seen.prepared.tensors["features"]) == 2
     assert len(list(cache.rglob("*.safetensors"))) == 5
@@ -153,7 +153,7 @@ def test_features_of_a_file_are_the_models_or_refused(tiny_lxmert: Path, tmp_pat
     path = tmp_path / "f.tsv"
     path.write_text("\n".join("\t".join([name, "5", "5", "", coded(2), "", "", "2", coded(8), coded(2 * size)])
                               for name, size in (("fits", 12), ("other", 7))))
-    given = AnsweringModel(mmx.load(tiny_lxmert, features=path))
+    given = answering_model(mmx.load(tiny_lxmert, features=path))
     regions = pictures_of(given, VqaData((), *[lambda sample: pytest.fail("opened a picture")] * 2, {}, 1), None)
     assert isinstance(regions, FileRegions)
     fits, other, absent = (VqaSample("1", name, "?", truth_of_one("red")) for name in ("fits", "other", "absent"))
@@ -178,7 +178,7 @@ def test_features_that_are_not_finite_are_one_samples_error(tiny_lxmert: Path, t
             values[place][1, 2] = bad
         rows.append("\t".join([name, "5", "5", "", coded(np.ones(2)), "", "", "2", *map(coded, values.values())]))
     (tmp_path / "f.tsv").write_text("\n".join(rows))
-    regions = pictures_of(AnsweringModel(mmx.load(tiny_lxmert, features=tmp_path / "f.tsv")), VqaData(
+    regions = pictures_of(answering_model(mmx.load(tiny_lxmert, features=tmp_path / "f.tsv")), VqaData(
         (), *[lambda sample: pytest.fail("opened a picture")] * 2, {}, 1), None)
     seen, error = regions.look_up([VqaSample("1", name, "?", truth_of_one("red")) for name in ("fits", "bad")])
     assert isinstance(seen, Seen)
@@ -194,7 +194,7 @@ def test_the_hash_of_features_is_over_their_content(tiny_lxmert: Path, tmp_path:
         np.save(tmp_path / "a.npy", np.full((2, 12), value, dtype=np.float32))
         np.save(tmp_path / "a_info.npy", {"bbox": np.ones((2, 4)), "image_width": 5, "image_height": 5},
                 allow_pickle=True)
-        given = AnsweringModel(mmx.load(tiny_lxmert, features=tmp_path))
+        given = answering_model(mmx.load(tiny_lxmert, features=tmp_path))
         regions = pictures_of(given, VqaData((), *[lambda sample: pytest.fail("opened")] * 2, {}, 1), None)
         hashes.append(regions.hash_of(VqaSample("1", "a", "?", truth_of_one("red"))))
     assert hashes[0] == hashes[1] != hashes[2]

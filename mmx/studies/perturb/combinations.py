@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mmx.perturbation.following import Followed
 from mmx.perturbation.forwards import Subsets, run_subsets
 from mmx.perturbation.protocol import RemovalProtocol, drawn_ties, kept_by_step
 from mmx.perturbation.removal import Inputs, Parts, Removal
@@ -32,18 +33,22 @@ class Combinations:
     signs: tuple[str, ...]
     tokens_at_once: int
 
-    def answers(self, inputs: Inputs, scores: Scores, whole: Tensor, seeds: Sequence[int]) -> dict[Key, Tensor]:
-        """The index of the answer of every sample at every step, (samples, steps), of each combination.
+    def follow(self, inputs: Inputs, scores: Scores, followed: Mapping[str, Followed],
+               seeds: Sequence[int]) -> dict[str, dict[Key, Tensor]]:
+        """All that is followed, of every sample at every step, (samples, steps), of each combination.
 
         Args:
-            whole: the answers to the whole samples, (samples,).
             seeds: of the ties among equal scores, one for each sample.
         """
         parts = self.removal.parts(inputs)
         kept = self.kept(scores, parts, seeds)
-        found = self._answers_of(inputs, joined(kept, parts), parts, whole)
-        each = found.split([mask.shape[0] * mask.shape[1] for mask in kept.values()])
-        return {key: answers.reshape(mask.shape[:2]) for (key, mask), answers in zip(kept.items(), each, strict=True)}
+        subsets, sizes = joined(kept, parts), [mask.shape[0] * mask.shape[1] for mask in kept.values()]
+        found = {}
+        for name, one in followed.items():
+            each = self._found(inputs, subsets, parts, one).split(sizes)
+            found[name] = {key: values.reshape(mask.shape[:2])
+                           for (key, mask), values in zip(kept.items(), each, strict=True)}
+        return found
 
     def kept(self, scores: Scores, parts: Parts, seeds: Sequence[int]) -> dict[Key, Tensor]:
         """What each combination keeps, (samples, steps, tokens) bool."""
@@ -57,15 +62,15 @@ class Combinations:
                                                                  parts, ties)
         return found
 
-    def _answers_of(self, inputs: Inputs, subsets: Subsets, parts: Parts, whole: Tensor) -> Tensor:
+    def _found(self, inputs: Inputs, subsets: Subsets, parts: Parts, followed: Followed) -> Tensor:
         """What keeps everything is the captured forward itself."""
         reduced = torch.stack([(subsets.kept[modality] != mask[subsets.samples]).any(dim=1)
                                for modality, mask in parts.present.items()]).any(dim=0)
-        answers = whole[subsets.samples]
+        found = followed.whole[subsets.samples]
         if reduced.any():
-            answers[reduced] = run_subsets(self.removal, inputs, subsets[reduced], tokens_at_once=self.tokens_at_once,
-                                           read=lambda logits: logits.argmax(dim=1))
-        return answers
+            found[reduced] = run_subsets(self.removal, inputs, subsets[reduced], tokens_at_once=self.tokens_at_once,
+                                         read=followed.read)
+        return found
 
 
 def joined(kept: Mapping[Key, Tensor], parts: Parts) -> Subsets:

@@ -15,22 +15,25 @@ from mmx.schema import misfit
 from mmx.studies.folders import PARAMETERS, SUMMARY
 from mmx.studies.perturb.curves import Curves, fault_of
 from mmx.studies.perturb.figure import curves_file
+from mmx.studies.perturb.measures import ACCURACY, NOT_FOLLOWED, followed_in
 from mmx.studies.perturb.result import KIND, PerturbationStudy
 from mmx.studies.runs import Run
 from mmx.studies.world import World
 
 _SAME = ("protocol", "steps", "removes", "data", "model", "regions", "answers_sha256")
+_SINCE = {"follows": [ACCURACY.name]}
+"""What must be the same too, and what it was before runs said so."""
 _MAY_DIFFER = ("model.name", "model.device")
 _SHOWN = 60
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A run that is done: its folder, its summary, and what every sample scored."""
+    """A run that is done: its folder, its summary, and what every sample scored by each measure."""
 
     folder: Path
     summary: Mapping[str, Any]
-    curves: Curves
+    curves: Sequence[Curves]
 
     @classmethod
     def read(cls, folder: Path) -> "Finished":
@@ -45,7 +48,15 @@ class Finished:
         if (damage := misfit(summary, "perturbation")) is not None:
             raise UsageError(f"{shown_path(folder / SUMMARY)} is damaged: {damage}.",
                              "Write it anew: mmx perturb with `resume=True`.")
-        return cls(folder, summary, Curves.read(Run(folder, World(), fault_of(parameters)), parameters))
+        run = Run(folder, World(), fault_of(parameters))
+        return cls(folder, summary, [Curves.read(run, parameters, measure) for measure in followed_in(parameters)])
+
+    @property
+    def compared(self) -> dict[str, Any]:
+        """The parameters that must be the same."""
+        parameters = self.summary["parameters"]
+        return {**{name: parameters[name] for name in _SAME},
+                **{name: parameters.get(name, before) for name, before in _SINCE.items()}}
 
 
 def compare(*folders: str | Path, out: str | Path | None = None, overwrite: bool = False) -> PerturbationStudy:
@@ -99,15 +110,14 @@ def _compared(runs: Sequence[Finished]) -> dict[str, Any]:
     first = runs[0]
     for other in runs[1:]:
         _require_same(first, other)
-    keys = tuple((_label(run, method, runs), modality, sign) for run in runs for method, modality, sign in
-                 run.curves.keys)
-    values = np.concatenate([run.curves.values for run in runs], axis=1)
-    parameters = first.summary["parameters"]
-    return {"schema_version": SCHEMA_VERSION, "protocol": parameters["protocol"],
-            "runs": [str(run.folder) for run in runs], "samples": dict(first.summary["samples"]),
-            **replace(first.curves, keys=keys, values=values).summary(first.summary["samples"]["divided_by"]),
-            "warning": first.summary["warning"],
-            "parameters": {name: parameters[name] for name in _SAME}}
+    found = {"schema_version": SCHEMA_VERSION, "protocol": first.compared["protocol"],
+             "runs": [str(run.folder) for run in runs], "samples": dict(first.summary["samples"]), **NOT_FOLLOWED}
+    for place, one in enumerate(first.curves):
+        keys = tuple((_label(run, method, runs), modality, sign) for run in runs for method, modality, sign in
+                     run.curves[place].keys)
+        values = np.concatenate([run.curves[place].values for run in runs], axis=1)
+        found |= replace(one, keys=keys, values=values).summary(first.summary["samples"]["divided_by"])
+    return {**found, "warning": first.summary["warning"], "parameters": first.compared}
 
 
 def _label(run: Finished, method: str, runs: Sequence[Finished]) -> str:
@@ -119,15 +129,16 @@ def _label(run: Finished, method: str, runs: Sequence[Finished]) -> str:
 
 def _require_same(first: Finished, other: Finished) -> None:
     both = f"{shown_path(first.folder)} and {shown_path(other.folder)}"
-    here, there = (_flat({name: run.summary["parameters"][name] for name in _SAME}) for run in (first, other))
+    here, there = (_flat(run.compared) for run in (first, other))
     for name in dict.fromkeys([*here, *there]):
         if name not in _MAY_DIFFER and here.get(name) != there.get(name):
             raise UsageError(f"{both} cannot be compared: {name} is {_shown(here.get(name))} in the one and "
                              f"{_shown(there.get(name))} in the other.",
                              "Run both on the same data and model, by the same protocol.")
-    if first.curves.pictures != other.curves.pictures:
+    pictures, others = first.curves[0].pictures, other.curves[0].pictures
+    if pictures != others:
         raise UsageError(f"{both} cannot be compared: they evaluated other samples or pictures "
-                         f"({len(first.curves.pictures)} and {len(other.curves.pictures)}).",
+                         f"({len(pictures)} and {len(others)}).",
                          "Run both on the same data, and let no picture fail.")
 
 

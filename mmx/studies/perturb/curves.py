@@ -1,4 +1,4 @@
-"""Accuracy curves of finished runs, and what they come to: means, areas, intervals and paired differences."""
+"""Curves of finished runs, and what they come to: means, areas, intervals and paired differences."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,16 +8,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmx.datasets.vqa import VqaSample
+from mmx.errors import one_of
 from mmx.metrics import area_under, bootstrap_means
+from mmx.studies.perturb.measures import ACCURACY, Measure, followed_in
 from mmx.studies.runs import Fault, Record, Run
 
-_UNIT = 1_000_000  # accuracies are summed in whole millionths: exact, so the same bytes come out anywhere
+_UNIT = 1_000_000  # values are summed in whole millionths: exact, so the same bytes come out anywhere
 _LEVELS = (0.025, 0.975)
 _DIGITS = 9
 Key = tuple[str, str, str]
 """method, modality, sign"""
 BETTER = {"positive": "lower", "negative": "higher"}
-"""Which area is better: the most relevant first should cost accuracy at once, the least relevant first hardly any."""
+"""Which area is better: the most relevant first should cost most at once, the least relevant first hardly anything."""
 
 
 def keys_of(parameters: Mapping[str, Any]) -> list[Key]:
@@ -29,7 +31,8 @@ def keys_of(parameters: Mapping[str, Any]) -> list[Key]:
 def fault_of(parameters: Mapping[str, Any], samples: Sequence[VqaSample] | None = None) -> Fault:
     """What is wrong with a record of a run with these parameters, and of these samples where they are at hand."""
     steps = {modality: len(shares) for modality, shares in parameters["steps"].items()}
-    keys = keys_of(parameters)
+    keys, follows = keys_of(parameters), followed_in(parameters)
+    lists = [*(measure.plural for measure in follows), *(["answers"] if ACCURACY in follows else [])]
 
     def fault(record: Record) -> str | None:
         number, texts = record["id"], [record[key] for key in ("sample", "image", "image_hash", "question", "target")]
@@ -40,11 +43,13 @@ def fault_of(parameters: Mapping[str, Any], samples: Sequence[VqaSample] | None 
         if samples is not None and (samples[number].id, samples[number].question) != (texts[0], texts[3]):
             return f"sample {number} is '{samples[number].id}' and asks '{samples[number].question}'"
         curves = {key: record["curves"][key[0]][key[1]][key[2]] for key in keys}
-        if not all(len(curve["answers"]) == len(curve["accuracies"]) == steps[key[1]] for key, curve in curves.items()):
-            return "a curve has not one answer and one accuracy for each step"
-        found = [record["accuracy"], *(value for curve in curves.values() for value in curve["accuracies"])]
-        if not all(type(value) in (int, float) and 0 <= value <= 1 for value in found):
-            return "an accuracy is no number from 0 to 1"
+        if not all(len(curve[name]) == steps[key[1]] for key, curve in curves.items() for name in lists):
+            return f"a curve has not one of its {' and '.join(lists)} for each step"
+        for measure in follows:
+            found = [record[measure.name], *(value for curve in curves.values() for value in curve[measure.plural])]
+            if not all(map(measure.holds, found)):
+                ends = "of 0 at most" if measure.least is None else "from 0 to 1"
+                return f"{one_of(measure.name.replace('_', '-'))} is no number {ends}"
         return None
 
     return fault
@@ -55,13 +60,15 @@ class Curves:
     """What every sample scored.
 
     Attributes:
+        measure: what is followed.
         keys: method, modality and sign of each curve.
         shares: what the steps remove, by modality.
-        values: accuracies in whole millionths, (samples, keys, steps).
+        values: of the measure, in whole millionths, (samples, keys, steps).
         unperturbed: the same of the whole samples, (samples,).
         pictures: a number, sample id and picture hash of each sample.
     """
 
+    measure: Measure
     keys: tuple[Key, ...]
     shares: Mapping[str, tuple[float, ...]]
     values: np.ndarray
@@ -69,7 +76,7 @@ class Curves:
     pictures: tuple[tuple[int, str, str], ...]
 
     @classmethod
-    def read(cls, run: Run, parameters: Mapping[str, Any]) -> "Curves":
+    def read(cls, run: Run, parameters: Mapping[str, Any], measure: Measure) -> "Curves":
         """Line by line, so that what is held is these numbers alone."""
         keys, shares = keys_of(parameters), parameters["steps"]
         count, steps = len(run.done), len(next(iter(shares.values())))
@@ -77,18 +84,19 @@ class Curves:
         pictures = []
         for place, record in enumerate(run.records()):
             pictures.append((record["id"], record["sample"], record["image_hash"]))
-            unperturbed[place] = record["accuracy"]
-            values[place] = [record["curves"][method][modality][sign]["accuracies"] for method, modality, sign in keys]
-        return cls(tuple(keys), {modality: tuple(found) for modality, found in shares.items()},
+            unperturbed[place] = record[measure.name]
+            values[place] = [record["curves"][method][modality][sign][measure.plural]
+                             for method, modality, sign in keys]
+        return cls(measure, tuple(keys), {modality: tuple(found) for modality, found in shares.items()},
                    np.rint(values * _UNIT), np.rint(unperturbed * _UNIT), tuple(pictures))
 
     def summary(self, divisor: int) -> dict[str, Any]:
-        """Estimates as shares; `divisor` takes the place of the number of samples in every mean.
+        """Estimates; `divisor` takes the place of the number of samples in every mean.
 
         Returns:
-            "accuracy" of the whole samples; "panels" by modality and sign, each with the shares removed, which area
-            is better, by method the mean accuracy of every step and the area, and for each two methods the difference
-            of their areas, first minus second.
+            The measure of the whole samples, by its name; its panels by modality and sign, each with the shares
+            removed, which area is better, by method the mean of every step and the area, and for each two methods the
+            difference of their areas, first minus second.
         """
         count, columns = len(self.values), self.values.shape[1] * self.values.shape[2]
         flat = np.concatenate([self.values.reshape(count, columns), self.unperturbed[:, None]], axis=1)
@@ -97,9 +105,9 @@ class Curves:
         mean = flat.sum(axis=0) / count * scale
         shape = self.values.shape[1:]
         curves = _Resampled(self, mean[:-1].reshape(shape), rounds[:, :-1].reshape(-1, *shape))
-        return {"accuracy": _estimate(mean[-1], rounds[:, -1]),
-                "panels": {modality: {sign: curves.panel(modality, sign) for sign in signs}
-                           for modality, signs in self._panels()}}
+        return {self.measure.name: _estimate(mean[-1], rounds[:, -1]),
+                self.measure.panels: {modality: {sign: curves.panel(modality, sign) for sign in signs}
+                                      for modality, signs in self._panels()}}
 
     def _panels(self) -> Iterator[tuple[str, list[str]]]:
         for modality in dict.fromkeys(modality for _, modality, _ in self.keys):
@@ -119,11 +127,12 @@ class _Resampled:
         places = {key[0]: place for place, key in enumerate(self.curves.keys) if key[1:] == (modality, sign)}
         areas = {method: (area_under(shares, self.mean[place]), area_under(shares, self.rounds[:, place]))
                  for method, place in places.items()}
+        steps = {method: [_estimate(self.mean[place, step], self.rounds[:, place, step]) for step in range(len(shares))]
+                 for method, place in places.items()}
         return {
             "removed": shares.tolist(), "better": BETTER[sign],
-            "methods": {method: {"auc": _estimate(*areas[method]),
-                                 "accuracy": [_estimate(self.mean[place, step], self.rounds[:, place, step])
-                                              for step in range(len(shares))]} for method, place in places.items()},
+            "methods": {method: {"auc": _estimate(*areas[method]), self.curves.measure.name: steps[method]}
+                        for method in places},
             "differences": {first: {second: _estimate(areas[first][0] - areas[second][0],
                                                       areas[first][1] - areas[second][1])
                                     for second in places if second != first} for first in places},

@@ -36,7 +36,7 @@ class EarlyWarning:
         self._accuracies: list[float] = []
 
     def __call__(self, record: Record) -> None:
-        if "error" in record or len(self._accuracies) == FEWEST:
+        if "accuracy" not in record or len(self._accuracies) == FEWEST:
             return
         self._accuracies.append(record["accuracy"])
         if len(self._accuracies) == FEWEST:

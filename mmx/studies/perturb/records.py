@@ -1,23 +1,24 @@
-"""A record for each sample of the perturbation test: its answers and their accuracies at every step.
+"""A record for each sample of the perturbation test: what is followed, at every step.
 
 Every method, sign and modality of a sample shares one capture. What is explained is always the model's own answer.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from mmx.datasets.vqa import VqaSample
 from mmx.errors import MmxError
 from mmx.images import alike
 from mmx.methods import Method
 from mmx.studies.models import seed_of
-from mmx.studies.perturb.answering import AnsweringModel
+from mmx.studies.perturb.answering import ANSWERS, AnsweringModel, UnansweredError
 from mmx.studies.perturb.combinations import Combinations
-from mmx.studies.perturb.curves import Key
+from mmx.studies.perturb.measures import ACCURACY, MEASURES, Measure
 from mmx.studies.perturb.pictures import Pictures, Seen
 from mmx.studies.runs import Numbered, Record
 
-_DIGITS = 6  # of an accuracy
+_DIGITS = 6
 
 
 @dataclass(frozen=True)
@@ -25,14 +26,14 @@ class PerturbationTest:
     """One way to run the test.
 
     Attributes:
-        answers: the text of each of the model's answers.
+        follows: what is followed.
         seed: of the random control, and of the ties among equal scores.
     """
 
     model: AnsweringModel
     methods: tuple[Method, ...]
     combinations: Combinations
-    answers: Sequence[str]
+    follows: tuple[Measure, ...]
     pictures: Pictures
     seed: int
 
@@ -45,35 +46,46 @@ class PerturbationTest:
                 yield failed(numbered, str(error))
             elif isinstance(seen, Seen):
                 usable.append((numbered, seen))
-        for indices in alike(seen.prepared.size for _, seen in usable):
+        for indices in alike(self.model.size(sample.question, seen.prepared) for (_, sample), seen in usable):
             together = [usable[index] for index in indices]
             yield from self._answered([one for one, _ in together], [seen for _, seen in together])
 
     def _answered(self, samples: Sequence[Numbered[VqaSample]], seen: Sequence[Seen]) -> Iterator[Record]:
         questions = [sample.question for _, sample in samples]
         seeds = [seed_of(one.picture, question, str(self.seed)) for one, question in zip(seen, questions, strict=True)]
-        batch = self.model.ask(questions, [one.prepared for one in seen], self.methods, seeds)
-        answers = {key: indices.tolist() for key, indices in
-                   self.combinations.answers(batch.inputs, batch.scores, batch.answers, seeds).items()}
+        try:
+            batch = self.model.ask(questions, [one.prepared for one in seen], self.methods, seeds, self.follows)
+        except UnansweredError as error:
+            yield from (failed(samples[place], str(error)) for place in error.places)
+            rest = [place for place in range(len(samples)) if place not in error.places]
+            if rest:
+                yield from self._answered([samples[place] for place in rest], [seen[place] for place in rest])
+            return
+        found = self.combinations.follow(batch.inputs, batch.scores, batch.followed, seeds)
+        steps = {name: {key: values.tolist() for key, values in by_key.items()} for name, by_key in found.items()}
+        whole = {name: one.whole.tolist() for name, one in batch.followed.items()}
         for place, ((number, sample), one) in enumerate(zip(samples, seen, strict=True)):
-            target = self.answers[int(batch.answers[place])]
+            curves: Record = {}
+            for key in next(iter(steps.values())):
+                method, modality, sign = key
+                at = {name: by_key[key][place] for name, by_key in steps.items()}
+                curves.setdefault(method, {}).setdefault(modality, {})[sign] = self._curve(at, sample)
+            own = {measure.name: self._curve({name: [values[place]] for name, values in whole.items()},
+                                             sample)[measure.plural][0] for measure in self.follows}
             yield {"id": number, "sample": sample.id, "image": sample.image, "image_hash": one.picture,
-                   "question": sample.question, "target": target, "accuracy": _accuracy(sample, target),
-                   "curves": self._nested({key: indices[place] for key, indices in answers.items()}, sample)}
+                   "question": sample.question, "target": batch.texts[place], **own, "curves": curves}
 
-    def _nested(self, answers: Mapping[Key, Sequence[int]], sample: VqaSample) -> Record:
-        curves: Record = {}
-        for (method, modality, sign), indices in answers.items():
-            texts = [self.answers[index] for index in indices]
-            curves.setdefault(method, {}).setdefault(modality, {})[sign] = {
-                "answers": texts, "accuracies": [_accuracy(sample, text) for text in texts]}
-        return curves
+    def _curve(self, found: Mapping[str, Sequence[Any]], sample: VqaSample) -> Record:
+        """What is followed, by the names that it has in a record."""
+        curve: Record = {MEASURES[name].plural: [round(value, _DIGITS) for value in values]
+                         for name, values in found.items() if name in MEASURES}
+        if ANSWERS in found and sample.truth is not None:
+            texts = [str(self.model.answers[index]) for index in found[ANSWERS]]
+            curve |= {ANSWERS: texts,
+                      ACCURACY.plural: [round(sample.truth.accuracy(text), _DIGITS) for text in texts]}
+        return curve
 
 
 def failed(numbered: Numbered[VqaSample], error: str) -> Record:
     """The record of a sample that cannot be used."""
     return {"id": numbered[0], "sample": numbered[1].id, "error": error}
-
-
-def _accuracy(sample: VqaSample, answer: str) -> float:
-    return round(sample.truth.accuracy(answer), _DIGITS)

@@ -43,40 +43,50 @@ class VqaData:
     divisor: int
     """What sums of accuracies are divided by, if every sample can be evaluated."""
 
+    @property
+    def has_truth(self) -> bool:
+        """Whether it is known which answers are right."""
+        return all(sample.truth is not None for sample in self.samples)
+
 
 def read_data(data: str | Path | PlainRows | None, annotations: Path | None, images: Path | None, number: int | None,
-              seed: int, protocol: RemovalProtocol) -> VqaData:
-    """Questions and answers by what they are; see `mmx.perturb`. Raises UsageError where they cannot be read."""
+              seed: int, protocol: RemovalProtocol, *, with_truth: bool = True) -> VqaData:
+    """Questions and answers by what they are; see `mmx.perturb`. Raises UsageError where they cannot be read.
+
+    Args:
+        with_truth: each question must have an answer; otherwise all of them may have none.
+    """
     if data is None:
         if annotations or images:
             raise UsageError("`annotations=` and `images=` go with `data=`.", "Give `data=` as well.")
         return drawn_data(number or DRAWN_SAMPLES, seed, protocol)
     if isinstance(data, str | Path):
-        return data_from_file(Path(data), annotations, images, number, seed, protocol)
-    return data_from_rows(data, images, number, seed, protocol)
+        return data_from_file(Path(data), annotations, images, number, seed, protocol, with_truth=with_truth)
+    return data_from_rows(data, images, number, seed, protocol, with_truth=with_truth)
 
 
 def data_from_file(path: Path, annotations: Path | None, images: Path | None, number: int | None, seed: int,
-                   protocol: RemovalProtocol) -> VqaData:
+                   protocol: RemovalProtocol, *, with_truth: bool = True) -> VqaData:
     """Shuffled as the reference shuffles, by `random.seed(seed)`, then the first `number`."""
     if images is not None and not images.is_dir():
         raise UsageError(f"{shown_path(images)} is not a folder.", "Give the pictures' folder as `images=`.")
-    found = read_vqa(path, annotations, images)
+    found = read_vqa(path, annotations, images, with_truth=with_truth)
     return _taken(found.samples, _Pictures(images), found.kind, found.sha256, number, seed, protocol)
 
 
 def data_from_rows(rows: PlainRows, images: Path | None, number: int | None, seed: int,
-                   protocol: RemovalProtocol) -> VqaData:
+                   protocol: RemovalProtocol, *, with_truth: bool = True) -> VqaData:
     """The same out of rows in memory; a relative path of a picture counts from `images`."""
     samples, pictures, total = [], {}, hashlib.sha256()
+    with_truth = with_truth or any(row.get("answers", row.get("answer")) for row in rows)
     for place, row in enumerate(rows):
         image, answers = row.get("image"), row.get("answers", row.get("answer"))
-        if not (isinstance(image, Source) and row.get("question") and answers):
+        if not (isinstance(image, Source) and row.get("question") and (answers or not with_truth)):
             raise UsageError(f"Row {place}: image, question or answer is missing.", _ROW)
         name = str(row.get("id", f"row {place}"))
         path = Path(images or "", image) if isinstance(image, str | Path) else None
         try:
-            truth = truth_of(answers)
+            truth = truth_of(answers) if with_truth else None
         except ValueError as error:
             raise UsageError(f"Row {place}, {'answers' if 'answers' in row else 'answer'}: {error}.", _ROW) from error
         samples.append(VqaSample(name, name if path is None else path.stem, row["question"], truth, path))

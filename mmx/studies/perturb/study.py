@@ -1,6 +1,5 @@
-"""`mmx.perturb`: how accuracy falls as the most, or the least, relevant words and regions are removed."""
+"""`mmx.perturb`: how accuracy, or an answer's log-probability, falls as words, regions or patches are removed."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,14 @@ from mmx.perturbation.protocol import MODALITIES, SIGNS, chosen_names, protocol_
 from mmx.results import SCHEMA_VERSION
 from mmx.studies.folders import path_of, study_folder
 from mmx.studies.models import Model, fitting_methods, identity_of
-from mmx.studies.perturb.answering import AnsweringModel
+from mmx.studies.perturb.answering import answering_model
 from mmx.studies.perturb.combinations import Combinations
 from mmx.studies.perturb.curves import Curves, fault_of
 from mmx.studies.perturb.figure import curves_file
+from mmx.studies.perturb.measures import ACCURACY, NOT_FOLLOWED, followed_in
 from mmx.studies.perturb.pictures import cache_folder, pictures_of
 from mmx.studies.perturb.published import EarlyWarning, accuracy_warning
+from mmx.studies.perturb.reach import reaching_methods
 from mmx.studies.perturb.records import PerturbationTest, failed
 from mmx.studies.perturb.result import KIND, PerturbationStudy
 from mmx.studies.perturb.samples import PlainRows, VqaData, read_data
@@ -39,13 +40,16 @@ def perturb(model: Model, data: str | Path | PlainRows | None = None, *, annotat
             progress: Reporter | None = None) -> PerturbationStudy:
     """Follows a model's accuracy as words or regions are removed in the order of their relevance.
 
+    Of a model that writes its answers, it is the log-probability of its own answer that is followed, and the accuracy
+    of the one that it then writes, where the data say what is right.
+
     Under `torchrun`, the processes share the samples and all get the result.
 
     Args:
         model: one that answers questions, about regions or about a picture's patches.
         data: LXMERT's valid.json, VQA's questions, or a table of image, question and answer; or such rows themselves,
             [{"image": ..., "question": ..., "answer": ...}]. None draws scenes.
-        annotations: the answers to VQA's official questions.
+        annotations: the answers to VQA's official questions. A model that writes its answers needs none.
         images: the folder of the pictures; not needed where the model was loaded with features of them.
         methods: by name; "all" for all of them.
         modalities: what is removed: "image" (regions, or patches, which take the mean colour), "text" (words).
@@ -82,20 +86,24 @@ def perturb(model: Model, data: str | Path | PlainRows | None = None, *, annotat
     with joined_world() as world, study_folder(out, world, resume=resume,
                                                          overwrite=overwrite) as folder:
         reporter = reporter_of(progress, world.leads)
-        answering = AnsweringModel(model)
+        answering = answering_model(model)
         added = (_CONTROL,) if (protocol == "clean" if control is None else control) else ()
-        fitting, left_out = fitting_methods(model, methods, reporter, added)
+        removed = chosen_names("modality", modalities, MODALITIES)
+        able, left_out = fitting_methods(model, methods, reporter, added)
+        fitting, unreached = reaching_methods(model, able, removed, reporter)
         plan = protocol_named(protocol, answering.removal.reference, steps)
-        found = read_data(data, path_of(annotations), path_of(images), num_samples, seed, plan)
+        found = read_data(data, path_of(annotations), path_of(images), num_samples, seed, plan,
+                          with_truth=not model.family.writes)
         kept_in = (cache_folder() if cache is True else Path(cache)) if cache else None
         seen = pictures_of(answering, found, kept_in)
         threads = fix_threads(world) if answering.on_cpu else None
-        combinations = Combinations(answering.removal, plan, chosen_names("modality", modalities, MODALITIES),
-                                    chosen_names("sign", signs, SIGNS), tokens_at_once(model.network))
-        test = PerturbationTest(answering, fitting, combinations, answering.answers, seen, seed)
+        follows = answering.follows(found.has_truth)
+        combinations = Combinations(answering.removal, plan, removed, chosen_names("sign", signs, SIGNS),
+                                    tokens_at_once(model.network))
+        test = PerturbationTest(answering, fitting, combinations, follows, seen, seed)
         size = batch_size or samples_at_once(model.network)
-        parameters = {**_parameters(test, found), "left_out": left_out, "images": str(images) if images else None,
-                      "batch_size": size, "threads": threads}
+        parameters = {**_parameters(test, found), "left_out": {**left_out, **unreached},
+                      "images": str(images) if images else None, "batch_size": size, "threads": threads}
         fault = fault_of(parameters, found.samples)
         run = open_run(folder, parameters, world, resume=resume, overwrite=overwrite, fault=fault,
                        picture=lambda record: seen.hash_of(found.samples[record["id"]]))
@@ -113,7 +121,8 @@ def _parameters(test: PerturbationTest, data: VqaData) -> dict[str, Any]:
         "kind": KIND, "protocol": plan.protocol.name,
         "steps": {modality: list(shares) for modality, shares in plan.protocol.steps.items()},
         "data": dict(data.parameters), **identity_of(test.model.model), "regions": test.pictures.parameters,
-        "answers_sha256": hashlib.sha256("\0".join(test.answers).encode()).hexdigest(),
+        "follows": [measure.name for measure in test.follows],
+        "answers_sha256": test.model.answers_sha256,
         "methods": [method.name for method in test.methods], "modalities": list(plan.modalities),
         "removes": plan.removal.things,
         "signs": list(plan.signs), "tokens_at_once": plan.tokens_at_once,
@@ -126,9 +135,12 @@ def _summed_up(run: Run, parameters: Mapping[str, Any], data: VqaData) -> Pertur
     if not evaluated:
         raise MmxError("No sample could be evaluated.", "The lines above say why.")
     divisor = max(1, data.divisor - (len(data.samples) - evaluated))
+    follows = followed_in(parameters)
     found = {"schema_version": SCHEMA_VERSION, "protocol": parameters["protocol"],
-             "samples": {"evaluated": evaluated, "failed": len(failures), "divided_by": divisor},
-             **Curves.read(run, parameters).summary(divisor)}
-    found["warning"] = accuracy_warning(parameters["model"]["name"], found["accuracy"], evaluated)
+             "samples": {"evaluated": evaluated, "failed": len(failures), "divided_by": divisor}, **NOT_FOLLOWED}
+    for measure in follows:
+        found |= Curves.read(run, parameters, measure).summary(divisor)
+    found["warning"] = (accuracy_warning(parameters["model"]["name"], found["accuracy"], evaluated)
+                        if ACCURACY in follows else None)
     found |= {"failures": failures, "parameters": dict(parameters)}
     return PerturbationStudy(found, curves_file(found))
