@@ -101,6 +101,9 @@ def check_problem(family: Family, config: Any, name: str) -> None:
 
 def check_answers(family: Family, name: str) -> None:
     """Raises UsageError where the model `name` does not answer questions."""
+    if family.writes and family.needs != "question":
+        raise UsageError(f"{name} is asked in a prompt, of which this test cannot remove parts yet.",
+                         "Name a model whose question and picture are inputs of their own: see 'mmx models'.")
     if family.needs != "question" or not isinstance(family.score, Classes | Tokens):
         raise UsageError(f"{name} {family.does}; this test is about answers to questions.",
                          "Name a model that answers: see 'mmx models'.")

@@ -21,7 +21,6 @@ from mmx.show.panels import (
     frames,
     is_same_for_all,
     item_panel,
-    joined,
     method_panel,
     numbered,
     overview_panel,
@@ -149,15 +148,14 @@ def _items_by_method(explanations: Sequence[Explanation], look: Look, most: int)
     first, same = explanations[0], [one.method for one in explanations if is_same_for_all(one)]
     if len(same) == len(explanations):
         panels = tuple(method_panel(one, 0, look) for one in explanations)
-        plain = replace(plain_panel(first, 0), caption="") if first.pictures else None
+        plain = replace(plain_panel(first, 0), note="") if first.pictures else None
         return (Row(_for_all(first), panels, plain),)
     rows = []
     for index in range(min(len(first), most)):
         shown = [one for one in explanations if not index or one.method not in same]
         plain = plain_panel(first, index) if first.pictures else None
         if plain and index and same:
-            same_as_above = f"As above, whatever the target: {wording.listed(same)}"
-            plain = replace(plain, caption=joined(same_as_above, plain.caption))
+            plain = replace(plain, caption=f"As above, whatever the target: {wording.listed(same)}")
         rows.append(Row(numbered(first, index), tuple(method_panel(one, index, look) for one in shown), plain,
                         chip(first[index], index)))
     return tuple(rows)

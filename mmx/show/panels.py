@@ -103,7 +103,13 @@ class Panel:
     texts: tuple[Text, ...] = ()
     scales: tuple[Scale, ...] = ()
     caption: str = ""
+    note: str = ""
     color: RGB | None = None
+
+    @property
+    def below(self) -> str:
+        """What is read beneath it."""
+        return " \u00b7 ".join(filter(None, [self.caption, self.note]))
 
     @property
     def is_tagged(self) -> bool:
@@ -122,13 +128,8 @@ def item_panel(explanation: Explanation, index: int, look: Look) -> Panel:
     shows_label = any(isinstance(block.element, Words) and block.element.text == item.label for block in blocks)
     return Panel(numbered(explanation, index, named=not shows_label), views,
                  _up_to_its_words(_texts(blocks, explanation.model.dtype, look), explanation, item), scales,
-                 joined(f"strongest: {'; '.join(rankings)}" if rankings else "",
-                        "" if is_same_for_all(explanation) else wording.need_of_picture(item)), chip(item, index))
-
-
-def joined(*told: str) -> str:
-    """What a caption says, without what is empty."""
-    return " \u00b7 ".join(filter(None, told))
+                 f"strongest: {'; '.join(rankings)}" if rankings else "",
+                 "" if is_same_for_all(explanation) else wording.need_of_picture(item), chip(item, index))
 
 
 def layers_of(explanation: Explanation, item: Item, picture: int, look: Look) -> list[Map | Outlines]:
@@ -139,7 +140,7 @@ def layers_of(explanation: Explanation, item: Item, picture: int, look: Look) ->
 
 def method_panel(explanation: Explanation, index: int, look: Look) -> Panel:
     """An item with its relevance, under the method's name; its largest score is told, for its colours are shared."""
-    return replace(word_panel(explanation, index, look), heading=explanation.method, color=None)
+    return replace(word_panel(explanation, index, look), heading=explanation.method, note="", color=None)
 
 
 def word_panel(explanation: Explanation, index: int, look: Look) -> Panel:
@@ -162,7 +163,7 @@ def plain_panel(explanation: Explanation, index: int) -> Panel:
     """The pictures of an item without relevance, and its box in its own colour."""
     box = explanation[index].box_xyxy_px
     return replace(_plain(explanation, () if box is None else (Mark(box, color_of(index)),)),
-                   caption=wording.need_of_picture(explanation[index]))
+                   note=wording.need_of_picture(explanation[index]))
 
 
 def overview_panel(explanation: Explanation) -> Panel:

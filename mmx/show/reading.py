@@ -176,7 +176,7 @@ def _several(written: Written, places: range) -> str:
 
 
 def _caption(panel: Panel) -> str:
-    return " \u00b7 ".join(filter(None, [panel.caption, strongest_words(panel.texts, with_scores=True)]))
+    return " \u00b7 ".join(filter(None, [panel.below, strongest_words(panel.texts, with_scores=True)]))
 
 
 def _hex(color: RGB) -> str:

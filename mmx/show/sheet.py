@@ -182,7 +182,7 @@ def _body(panel: Panel, pictures: Pictures, cell: _Cell) -> "OffsetBox":
     blocks += [(12 if number else 0, on_matte(picture, cell.width)) for number, picture in enumerate(drawn)]
     blocks += [(10, shaded_words(text, cell.words, cell.width)) for text in panel.texts]
     blocks += [(10, scale_bar(scale, _SMALL, cell.width)) for scale in panel.scales]
-    blocks += [(4, paragraph(panel.caption, _SMALL, cell.width))] if panel.caption else []
+    blocks += [(4, paragraph(panel.below, _SMALL, cell.width))] if panel.below else []
     return column(blocks)
 
 
