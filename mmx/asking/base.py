@@ -41,10 +41,6 @@ class Each:
 
     of_each: Sequence[Any]
 
-    def at(self, samples: Sequence[int]) -> "Each":
-        """Of a batch that is made of these samples."""
-        return Each([self.of_each[sample] for sample in samples])
-
 
 @dataclass(frozen=True)
 class Batch:

@@ -1,6 +1,6 @@
 """An answer that the model wrote, or was given: an item is a word of it, or several words in a row."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import exp
 from typing import Any, ClassVar
@@ -32,6 +32,11 @@ class Spans:
     of_each: tuple[tuple[Span, ...], ...]
     answers: tuple[Span, ...]
     rivals: tuple[int | None, ...]
+
+    def at(self, samples: Sequence[int]) -> "Spans":
+        """Of a batch that is made of these samples."""
+        return Spans(*(tuple(of_all[sample] for sample in samples)
+                       for of_all in (self.of_each, self.answers, self.rivals)))
 
 
 class TokensAsked(Asking):

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from mmx.arrays import Int, Shaped
-from mmx.asking.base import Asking, Each
+from mmx.asking import Asking
+from mmx.asking.tokens import Spans
 from mmx.perturbation.forwards import Read
 from mmx.perturbation.removal import Inputs, Removal
 
@@ -29,7 +30,7 @@ def chosen_answers(removal: Removal, whole: Int[Tensor, " samples"]) -> Followed
     return Followed(whole, lambda reduced, samples: removal.run(reduced)["logits"].argmax(dim=1))
 
 
-def log_probabilities(removal: Removal, asking: Asking, target: Each, whole: Shaped[Tensor, " samples"]) -> Followed:
+def log_probabilities(removal: Removal, asking: Asking, target: Spans, whole: Shaped[Tensor, " samples"]) -> Followed:
     """The log-probability of what the model wrote of the whole sample, its tokens given one after another, in nats.
 
     Args:

@@ -163,8 +163,8 @@ def test_what_is_not_written_fails_alone(blip: Model, rows: list[dict], monkeypa
     assert encoder is not None
     written = encoder.written
 
-    def first_is_silent(network: object, inputs: dict) -> list:
-        found, sizes_here = written(network, inputs), len(inputs["input_ids"])
+    def first_is_silent(network: object, inputs: dict, most: int | None = None) -> list:
+        found, sizes_here = written(network, inputs, most), len(inputs["input_ids"])
         sizes.append(sizes_here)
         silent = inputs["pixel_values"].double().sum(dim=(1, 2, 3)).eq(silence).tolist()
         return [encoder.prepare([""])[0] if quiet else one for one, quiet in zip(found, silent, strict=True)]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mmx.arrays import Int
-from mmx.asking.base import Each
+from mmx.asking.tokens import Spans
 from mmx.checkpoints.families import check_answers
 from mmx.elements import Encoder, Prepared
 from mmx.engine import Attribution, attribute
@@ -163,7 +163,7 @@ class Writing(AnsweringModel):
     def _followed(self, group: Group, found: Attribution, target: object,
                   follows: Sequence[Measure]) -> tuple[Sequence[str], Mapping[str, Followed]]:
         seen = self.model.asking.log_probabilities(found.outputs, target)
-        assert isinstance(target, Each) and seen is not None
+        assert isinstance(target, Spans) and seen is not None
         texts = [words.text for words in group.batch.answers]
         followed = {LOG_PROBABILITY.name: log_probabilities(self.removal, self.model.asking, target, seen)}
         if ACCURACY in follows:
