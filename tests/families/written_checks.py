@@ -125,6 +125,14 @@ class WrittenChecks:
         same_rows(found, 0, by_hand(self.case, model, inputs, lambda logits: torch.stack([
             logits[place].log_softmax(-1)[ids[place + 1]] for place in places]).sum(), places, parts))
 
+    def test_two_pictures_of_a_prompt_are_explained(self, model: Model) -> None:
+        """Of two shapes, which one may cut into more tiles than the other."""
+        asked = encoded(self.case, model, [picture(SHOWN), picture((40, 90), seed=1)], QUESTION)
+        place, one = asked["input_ids"].shape[1], int(asked["input_ids"][0, -1])
+        parts = parts_of_tokens(self.case, model, asked)
+        found = found_by(model, behind(self.case, asked, [one]), target=place)
+        same_rows(found, 0, by_hand(self.case, model, asked, lambda logits: logits[-1, one], [place - 1], parts))
+
     def test_rollout_and_raw_attention_are_the_dense_calculation(self, model: Model, inputs: Inputs) -> None:
         place = inputs["input_ids"].shape[1] - 1
         is_image = inputs["input_ids"][0] == model.network.config.image_token_id

@@ -90,19 +90,20 @@ def changed(case: Written, folder: Path, copy: Path) -> Path:
     return copy
 
 
-def rendered(case: Written, processor: Any, question: str) -> str:
+def rendered(case: Written, processor: Any, question: str, pictures: int = 1) -> str:
     if not processor.chat_template:
-        return case.prompt.format(question)
-    asked = [{"type": "image"}, {"type": "text", "text": question}]
+        return case.prompt.format(question).replace("<image>", "<image>" * pictures)
+    asked = [*({"type": "image"} for _ in range(pictures)), {"type": "text", "text": question}]
     return processor.apply_chat_template([{"role": "user", "content": asked}], add_generation_prompt=True)
 
 
-def encoded(case: Written, model: Model, image: Image.Image, question: str) -> Inputs:
+def encoded(case: Written, model: Model, images: Image.Image | list[Image.Image], question: str) -> Inputs:
     """A prompt, by the class's own processor."""
     processor = AutoProcessor.from_pretrained(model.network.name_or_path)
-    text = rendered(case, processor, question)
+    several = images if isinstance(images, list) else [images]
+    text = rendered(case, processor, question, len(several))
     bos = processor.tokenizer.bos_token
-    found = processor(images=image, text=text, return_tensors="pt",
+    found = processor(images=several, text=text, return_tensors="pt",
                       add_special_tokens=not (bos and text.startswith(bos)))
     found.pop("labels", None)
     return model.to_model(found)
