@@ -17,6 +17,7 @@ from mmx.results import Asked, Item, Prediction, Words, words_in
 Span = tuple[int, int]
 """Tokens of an answer, or characters of it, from the first to before the last."""
 EVERY = "all"
+_LONGEST_COMPARED = 30
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ class Spans:
 
     def at(self, samples: Sequence[int]) -> "Spans":
         """Of a batch that is made of these samples."""
-        return Spans(*(tuple(of_all[sample] for sample in samples)
-                       for of_all in (self.of_each, self.answers, self.rivals)))
+        return Spans(tuple(self.of_each[one] for one in samples), tuple(self.answers[one] for one in samples),
+                     tuple(self.rivals[one] for one in samples))
 
 
 class TokensAsked(Asking):
@@ -118,7 +119,8 @@ class TokensAsked(Asking):
             index = 0 if text == words.text.strip() else start + (before > 0)
             item = Item(self.noun, index, text, exp(log), "softmax", span=span, log_probability=log)
             if rival is not None:
-                item = replace(item, label=f"{words.text} rather than {batch.asked[picture].against}",
+                other = batch.asked[picture].against or ""
+                item = replace(item, label=f"{_begun(words.text)} rather than {_begun(other)}",
                                score=float(chosen.scores[place].detach()), unit="logit")
             items.append((place, item))
         whole = float(logs[max(1, before) - 1 - first:len(words) + here].sum().exp())
@@ -161,6 +163,11 @@ def _explained(batch: Batch, picture: int) -> tuple[list[Span], int | None]:
         raise UsageError(f"'{words.text}' and '{asked.against}' do not differ before one of them ends.",
                          "Compare with another answer.")
     return [(place, place + 1)], against[place]
+
+
+def _begun(text: str) -> str:
+    """The first letters of a long one."""
+    return text if len(text) <= _LONGEST_COMPARED else f"{text[:_LONGEST_COMPARED].rstrip()}..."
 
 
 def _before(batch: Batch, picture: int) -> int:

@@ -121,7 +121,7 @@ def classes() -> list[ClassEntry]:
     """Every class that mmx explains, each once; those that are asked alike stand together, questions first."""
     known = catalog()
     found = [ClassEntry(name, key, family.does, tuple(filter(None, [family.needs])),
-                        tuple(sorted(family.score.takes - {family.needs}, key=_place)),
+                        tuple(sorted(family.takes, key=_place)),
                         {one.part: one.consists_of for one in family.inputs},
                         tuple(entry.name for entry in known if entry.architecture == name))
              for key, family in all_families() for name in family.architectures]

@@ -111,7 +111,7 @@ def _check_family(source: Source, given: tuple[object, object, object], processo
     check_given(family, name, *given, processor)
     check(family, name)
     for one in asked:
-        check_fits(one, f"{name} {family.does}", family.score.takes, family.needs, family.score.choices)
+        check_fits(one, f"{name} {family.does}", family.takes, family.needs, family.score.choices)
     check_problem(family, kinds, name)
     weight_files(name, folder)
     refuse_pointers(text_files(folder))

@@ -169,6 +169,11 @@ class Family:
         return isinstance(self.score, Tokens)
 
     @property
+    def takes(self) -> frozenset[str]:
+        """The fields of `Asked` that can be given beside what must be."""
+        return self.score.takes - ({self.needs} if self.tower else {self.needs, "level"})
+
+    @property
     def does(self) -> str:
         """What such a model does, in a few words."""
         chooses = self.needs == "question" and isinstance(self.score, Labelled)
