@@ -16,6 +16,7 @@ from mmx.model import Model
 SAMPLES = Path(__file__).parents[1] / "sample_inputs"
 ANSWERING = ("shapes-lxmert", "shapes-visual-bert")
 SEEING = ("shapes-vit", "shapes-clip", "shapes-detr")
+WRITING = "shapes-vlm"
 
 
 @pytest.fixture(scope="module", params=ANSWERING)
@@ -25,7 +26,7 @@ def model(request: pytest.FixtureRequest) -> Model:
 
 
 def test_every_shipped_folder_is_small_safe_and_described() -> None:
-    assert {*ANSWERING, *SEEING} == set(shipped_names())
+    assert {*ANSWERING, *SEEING, WRITING} == set(shipped_names())
     for folder in WEIGHTS.iterdir():
         names = {path.name for path in folder.iterdir()}
         assert {"README.md", "model.safetensors"} <= names
@@ -47,6 +48,17 @@ def test_it_sees_what_is_asked_and_its_relevance_lies_on_it(name: str) -> None:
     summary = mmx.evaluate(model, methods=["relevance", "random"], scenes=80, first_scene=70_000).to_dict()
     assert summary["accuracy"]["mean"] >= 0.88
     pointing = {method: groups["all"]["pointing"]["mean"] for method, groups in summary["methods"].items()}
+    assert pointing["relevance"] > pointing["random"] + 0.5
+
+
+def test_what_writes_its_answers_describes_a_scene_and_every_word_lies_on_its_own_thing() -> None:
+    torch.set_num_threads(2)
+    model = mmx.load(WRITING)
+    summary = mmx.evaluate(model, methods=["relevance", "random"], scenes=30, first_scene=70_000).to_dict()
+    by_kind = summary["accuracy_by_kind"]
+    assert by_kind["describe"] >= 0.6
+    assert min(by_kind.values()) >= 0.5 and summary["accuracy"]["mean"] >= 0.8
+    pointing = {method: groups["words"]["pointing"]["mean"] for method, groups in summary["methods"].items()}
     assert pointing["relevance"] > pointing["random"] + 0.5
 
 

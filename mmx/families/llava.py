@@ -35,4 +35,4 @@ def _tiling(shown: Shown) -> Tiling:
 
 FAMILY = decoder(
     "LlavaForConditionalGeneration", "llava", asked(_tiling), tower_of_tiles(tiles_in_row, _token_of, read=layers_read),
-    Checkpoint("llava-hf/llava-1.5-7b-hf", "photographs", 14127, "Llama 2"))
+    Checkpoint("shapes-vlm"), Checkpoint("llava-hf/llava-1.5-7b-hf", "photographs", 14127, "Llama 2"))

@@ -159,7 +159,7 @@ YELLOW = ["yellow circle", "yellow square", "yellow star", "yellow triangle"]
 @pytest.mark.parametrize(("words", "found"), [
     (("explain", "-m", "relevance-l"), ["relevance-lrp", "relevance-lrp-no-norm"]),
     (("perturb", "-m", "random,roll"), ["random,rollout"]), (("segment", "-m", "al"), ["all"]),
-    (("explain", "-M", "shapes-v"), ["shapes-visual-bert", "shapes-vit"]),
+    (("explain", "-M", "shapes-v"), ["shapes-visual-bert", "shapes-vit", "shapes-vlm"]),
     (("models", "check", "unc-nlp/l"), ["unc-nlp/lxmert-vqa-uncased"]),
     (("explain", "-M", "shapes-detr", "--class", "yellow"), YELLOW),
     (("explain", "--class", "yellow"), YELLOW),
