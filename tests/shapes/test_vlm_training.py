@@ -17,7 +17,7 @@ from mmx.shapes.train.packing import Packed, are_right, logits_of, pack, patches
 from mmx.shapes.train.patch_words import places_from_left, places_of, turned_places
 from mmx.shapes.train.pool import draw_pool, normalized, turned
 from mmx.shapes.train.vit import PATCH_PX, SIZE_PX
-from mmx.shapes.train.vlm_model import begun, build_model, build_processor
+from mmx.shapes.train.vlm_model import begun, build_model, build_processor, goes_on
 from mmx.shapes.world import draw_scene, render
 
 SCENES = [draw_scene(number) for number in range(3)]
@@ -131,7 +131,8 @@ def test_it_is_trained_and_written_as_a_checkpoint(tmp_path: Path, monkeypatch: 
     from transformers import AutoProcessor, LlavaForConditionalGeneration
 
     monkeypatch.setattr(vlm, "_HELD_OUT", 4)
-    vlm.train_vlm(tmp_path, steps=4, scenes=16, batch_size=2, questions=3, described_from=2)
+    vlm.train_vlm(tmp_path, steps=4, scenes=16, batch_size=2, questions=3, described_from=2,
+                  ordered_from=3)
     assert "all questions 0." in capsys.readouterr().err
     model = LlavaForConditionalGeneration.from_pretrained(tmp_path)
     processor: Any = AutoProcessor.from_pretrained(tmp_path)
@@ -143,6 +144,7 @@ def test_it_is_trained_and_written_as_a_checkpoint(tmp_path: Path, monkeypatch: 
 
 def test_a_model_of_this_kind_is_gone_on_from(model, processor, tmp_path: Path) -> None:
     model.save_pretrained(tmp_path)
+    assert goes_on(tmp_path) and not goes_on(WEIGHTS / "shapes-clip")
     going_on = begun(len(processor.tokenizer), tmp_path).state_dict()
     assert going_on.keys() == model.state_dict().keys()
     assert all(torch.equal(weight, going_on[name]) for name, weight in model.state_dict().items())

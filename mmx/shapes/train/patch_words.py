@@ -33,10 +33,11 @@ class PatchWords(nn.Module):
         self._head = nn.Linear(hidden_size, 7)
         self._order = nn.Linear(hidden_size, MOST_THINGS)
 
-    def loss(self, patches: Tensor, words: Tensor, pool: Pool, places: Tensor, batch: Batch) -> Tensor:
+    def loss(self, patches: Tensor, words: Tensor, pool: Pool, places: Tensor, batch: Batch,
+             ordered: bool) -> Tensor:
         """Of patches (batch, patches, d), by the decoder's embeddings `words` (vocabulary, d).
 
-        `places` holds the centres of the pool's things, (scenes, 7, 2).
+        `places` holds the centres of the pool's things, (scenes, 7, 2); `ordered`: which thing from the left is asked.
         """
         scenes, quarters, mirrored = batch
         patches = patches * patches.square().mean(dim=2, keepdim=True).add(1e-6).rsqrt()
@@ -75,7 +76,8 @@ class PatchWords(nn.Module):
                 patches @ words[self._things] - counted[..., -1], is_centre))
 
         order = places_from_left(centres, pool.counts[scenes])[sample, thing]
-        found = found + _ORDER_WEIGHT * nn.functional.cross_entropy(self._order(on_things), order)
+        if ordered:
+            found = found + _ORDER_WEIGHT * nn.functional.cross_entropy(self._order(on_things), order)
 
         told = self._head(patches)
         at_cell = torch.stack([cell % side, cell // side], dim=1).add(0.5) / side

@@ -21,14 +21,15 @@ from mmx.shapes.train.packing import Packed, are_right, logits_of, losses_of, pa
 from mmx.shapes.train.patch_words import PatchWords, places_of
 from mmx.shapes.train.pool import Pool, draw_pool, normalized, turned
 from mmx.shapes.train.vit import PATCH_PX, SIZE_PX, Batch, turned_batches
-from mmx.shapes.train.vlm_model import begun, build_processor
+from mmx.shapes.train.vlm_model import begun, build_processor, goes_on
 from mmx.shapes.world import Scene, draw_scene
 
 _FIRST_SCENE = 600_000_000
 _WARMUP_STEPS, _TOWER_RATE = 200, 0.25
 _PATCH_WEIGHT, _END_WEIGHT, _DESCRIPTION_WEIGHT = 0.5, 0.1, 2.0
 _HELD_OUT, _HELD_OUT_QUESTIONS = 200, 8
-Exchanges = tuple[Batch, list[list[Question]]]
+Exchanges = tuple[int, Batch, list[list[Question]]]
+"""The number of the step, scenes, and what is said of each."""
 
 
 def answer_loss(logits: Tensor, packed: Packed, questions: int) -> Tensor:
@@ -42,14 +43,20 @@ def answer_loss(logits: Tensor, packed: Packed, questions: int) -> Tensor:
     return found + _DESCRIPTION_WEIGHT * losses[~is_word].mean() if each > questions else found
 
 
-def train_vlm(folder: Path, *, seed: int = 0, steps: int = 8000, start: Path | None = None, peak_lr: float = 2e-3,
-              batch_size: int = 8, scenes: int = 20_000, questions: int = 12, described_from: int = 500) -> None:
+def train_vlm(folder: Path, *, seed: int = 0, steps: int = 9000, start: Path | None = None, peak_lr: float = 2e-3,
+              batch_size: int = 8, scenes: int = 20_000, questions: int = 12, described_from: int = 500,
+              ordered_from: int = 4000) -> None:
     """Trains the model and writes it, with its processor, as a `from_pretrained` folder.
 
     `start` is the CLIP that its image tower begins as, by default the one that ships, or a model of this kind to go on
-    from. Another seed has other scenes.
+    from. Another seed has other scenes. Descriptions are asked for from step `described_from` on, and which thing from
+    the left a patch shows from step `ordered_from` on: asked from the first one, it kept the model from learning to
+    answer questions. A model that is gone on from is asked for both at once.
     """
     seed_everything(seed)
+    start = start or WEIGHTS / "shapes-clip"
+    if goes_on(start):
+        described_from = ordered_from = 0
     first = _FIRST_SCENE + 1_000_000 * seed
     numbers, fresh = range(first, first + scenes), range(first + scenes, first + scenes + _HELD_OUT)
     drawn = [draw_scene(number) for number in numbers]
@@ -57,7 +64,7 @@ def train_vlm(folder: Path, *, seed: int = 0, steps: int = 8000, start: Path | N
     places = places_of(drawn, pool.labels.shape[1])
     processor = build_processor()
     tokenizer: PreTrainedTokenizerFast = processor.tokenizer  # type: ignore[attr-defined]
-    model = begun(len(tokenizer), start or WEIGHTS / "shapes-clip").train()
+    model = begun(len(tokenizer), start).train()
     language: Any = model.model.language_model
     supervision = PatchWords(language.config.hidden_size, tokenizer)
     tower = list(model.model.vision_tower.parameters())
@@ -65,12 +72,12 @@ def train_vlm(folder: Path, *, seed: int = 0, steps: int = 8000, start: Path | N
     others = [weight for weight in [*model.parameters(), *supervision.parameters()] if id(weight) not in of_tower]
 
     def loss_of(exchanges: Exchanges) -> Tensor:
-        batch, asked = exchanges
+        number, batch, asked = exchanges
         scenes, quarters, mirrored = batch
         patches = patches_of(model, normalized(turned(pool.pixels[scenes], quarters, mirrored)))
         packed = pack(tokenizer, asked)
         return (answer_loss(logits_of(model, packed, patches), packed, questions) + _PATCH_WEIGHT
-                * supervision.loss(patches, language.embed_tokens.weight, pool, places, batch))
+                * supervision.loss(patches, language.embed_tokens.weight, pool, places, batch, number >= ordered_from))
 
     def evaluate() -> str:
         return _share_right(model, tokenizer, held_out, [draw_scene(number) for number in fresh])
@@ -89,7 +96,7 @@ def _exchanges(scenes: list[Scene], batch_size: int, seed: int, questions: int, 
     random = np.random.default_rng(seed)
     for number, batch in enumerate(turned_batches(len(scenes), batch_size, seed)):
         chosen, quarters, mirrored = batch
-        yield batch, [draw_exchanges(turned_scene(scenes[index], quarters, mirrored), random, questions,
+        yield number, batch, [draw_exchanges(turned_scene(scenes[index], quarters, mirrored), random, questions,
                                      number >= described_from) for index in chosen.tolist()]
 
 

@@ -81,9 +81,14 @@ def build_config(vocab_size: int) -> LlavaConfig:
                        tie_word_embeddings=True, **tokens)
 
 
+def goes_on(start: Path) -> bool:
+    """Whether the checkpoint of this folder is one of this kind, and not the CLIP that one begins as."""
+    return AutoConfig.from_pretrained(start).model_type == LlavaConfig.model_type
+
+
 def begun(vocab_size: int, start: Path) -> LlavaForConditionalGeneration:
     """A new one, whose image tower begins as that of the CLIP of this folder, or one that is trained on."""
-    if AutoConfig.from_pretrained(start).model_type == LlavaConfig.model_type:
+    if goes_on(start):
         return LlavaForConditionalGeneration.from_pretrained(start)
     return build_model(vocab_size, start)
 
