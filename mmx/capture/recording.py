@@ -214,7 +214,7 @@ def _checkpointed(network: nn.Module, layers: Sequence[nn.Module], attentions: I
     attentions, before = list(attentions), [(layer, vars(layer).get("forward")) for layer in layers]
 
     def again() -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
-        return nullcontext(), _explained(network, attentions)
+        return nullcontext(), _Anew(lambda: _explained(network, attentions))
 
     try:
         for layer in layers:
@@ -227,6 +227,20 @@ def _checkpointed(network: nn.Module, layers: Sequence[nn.Module], attentions: I
                 del layer.forward
             if own is not None:
                 layer.forward = own
+
+
+class _Anew(AbstractContextManager[None]):
+    """What is made anew each time it is entered: a layer runs again in every backward of a forward."""
+
+    def __init__(self, make: Callable[[], AbstractContextManager[None]]) -> None:
+        self._make, self._open = make, list[AbstractContextManager[None]]()
+
+    def __enter__(self) -> None:
+        self._open.append(self._make())
+        self._open[-1].__enter__()
+
+    def __exit__(self, *raised: Any) -> bool | None:
+        return self._open.pop().__exit__(*raised)
 
 
 def attention_of_heads(module: nn.MultiheadAttention, query: Float[Tensor, "... width"],
