@@ -124,8 +124,10 @@ def _strip(panels: Sequence[Panel], pictures: Pictures) -> _Body:
 
 
 def _method_strip(figure: Figure, place: int, pictures: Pictures) -> _Body:
-    plain, panels = figure.rows[0].plain, [replace(row.panels[place], heading=row.heading) for row in figure.rows]
-    strip = _strip([*([plain] if plain else []), *panels], pictures)
+    plain = figure.rows[0].plain
+    panels = [replace(row.panels[place], heading=row.heading, note=row.plain.note if row.plain else "")
+              for row in figure.rows]
+    strip = _strip([*([replace(plain, note="")] if plain else []), *panels], pictures)
     heading = titled(figure.columns[place], None, _ROW, strip.width)
     return _Body(strip.width, column([(0, heading), (12, strip.block)]))
 
