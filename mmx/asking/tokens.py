@@ -39,6 +39,13 @@ class Spans:
         return Spans(tuple(self.of_each[one] for one in samples), tuple(self.answers[one] for one in samples),
                      tuple(self.rivals[one] for one in samples))
 
+    def earlier(self, by: Sequence[int]) -> "Spans":
+        """The same where each sample has lost so many tokens before its answer."""
+        return replace(self, of_each=tuple(tuple((start - less, stop - less) for start, stop in spans)
+                                           for spans, less in zip(self.of_each, by, strict=True)),
+                       answers=tuple((start - less, stop - less)
+                                     for (start, stop), less in zip(self.answers, by, strict=True)))
+
 
 class TokensAsked(Asking):
     noun: ClassVar = "word"

@@ -33,7 +33,7 @@ class Work:
 
     @cached_property
     def combinations(self) -> Combinations:
-        return Combinations(self.removal, self.protocol, MODALITIES, SIGNS, tokens_at_once(self.removal.network))
+        return Combinations(self.protocol, MODALITIES, SIGNS, tokens_at_once(self.removal.network))
 
     @cached_property
     def samples(self) -> int:
@@ -52,7 +52,8 @@ class Work:
         for start in range(0, self.samples, size):
             inputs = self.sample(start, start + size)
             scores, answers, seeds = self.captured(inputs, self.methods, start)
-            self.combinations.follow(inputs, scores, {"answers": chosen_answers(self.removal, answers)}, seeds)
+            followed = {"answers": chosen_answers(self.removal, answers)}
+            self.combinations.follow(self.removal, inputs, scores, followed, seeds)
 
     def reduced_inputs(self) -> Subsets:
         """Everything that is run after the captures, equal inputs as often as they come."""

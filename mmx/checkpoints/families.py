@@ -8,7 +8,18 @@ from typing import Any
 
 from mmx.checkpoints.refused import refusal
 from mmx.errors import CheckpointError, UsageError, one_of, plural, shown_value
-from mmx.families.base import UNIT_OF_PROBLEM, Classes, Family, Labelled, Pixels, Queries, Regions, Tokens
+from mmx.families.base import (
+    UNIT_OF_PROBLEM,
+    Classes,
+    Family,
+    Labelled,
+    Pixels,
+    Prompt,
+    Queries,
+    Regions,
+    Reread,
+    Tokens,
+)
 from mmx.registry import offered, offered_names
 
 _MOST_NAMED = 4
@@ -100,11 +111,12 @@ def check_problem(family: Family, config: Any, name: str) -> None:
 
 
 def check_answers(family: Family, name: str) -> None:
-    """Raises UsageError where the model `name` does not answer questions."""
-    if family.writes and family.needs != "question":
-        raise UsageError(f"{name} is asked in a prompt, of which this test cannot remove parts yet.",
-                         "Name a model whose question and picture are inputs of their own: see 'mmx models'.")
-    if family.needs != "question" or not isinstance(family.score, Classes | Tokens):
+    """Raises UsageError where the model `name` does not answer questions, or reads them where no word can go."""
+    if any(isinstance(one, Reread) for one in family.inputs):
+        raise UsageError(f"{name} reads a question twice, by words of two kinds: none can be removed from both alike.",
+                         "Name a model that reads it once: see 'mmx models'.")
+    asked = family.needs == "question" or any(isinstance(one, Prompt) for one in family.inputs)
+    if not asked or not isinstance(family.score, Classes | Tokens):
         raise UsageError(f"{name} {family.does}; this test is about answers to questions.",
                          "Name a model that answers: see 'mmx models'.")
 

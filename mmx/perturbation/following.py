@@ -38,7 +38,8 @@ def log_probabilities(removal: Removal, asking: Asking, target: Spans, whole: Sh
         whole: the log-probabilities of the whole samples.
     """
     def read(reduced: Inputs, samples: Int[Tensor, " rows"]) -> Tensor:
-        found = asking.log_probabilities(removal.run(reduced), target.at(samples.tolist()))
+        left = removal.moved(target.at(samples.tolist()), reduced)
+        found = asking.log_probabilities(removal.run(reduced, asking.arguments(reduced, left)), left)
         assert found is not None
         return found.to(torch.float64)
 

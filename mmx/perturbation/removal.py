@@ -6,6 +6,8 @@ An answer that the model writes stays as it is.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,9 +15,10 @@ from torch.nn.functional import interpolate
 from transformers import PreTrainedModel
 
 from mmx.arrays import Bool, Int, Shaped
+from mmx.asking.tokens import Spans
 from mmx.capture import Outputs
 from mmx.errors import UsageError
-from mmx.families.base import Family, Input, PatchedPixels, Pixels, Regions, Text, Written
+from mmx.families.base import Family, Input, PatchedPixels, Pixels, Prompt, Regions, Text, Written
 from mmx.reference import Reference
 from mmx.wiring import Inputs, patch_grid, run_without
 
@@ -61,7 +64,14 @@ class Removal:
         return {part: one.consists_of for part, one in self._by_part.items()}
 
     def parts(self, inputs: Inputs, padding_counts: bool = False) -> Parts:
-        """What inputs consist of; padding is a part where that counts."""
+        """What inputs consist of; padding is a part where that counts.
+
+        Raises:
+            UsageError: they are prompts, of which tensors alone do not say where the question is.
+        """
+        if any(isinstance(one, Prompt) for one in self.family.inputs):
+            raise UsageError("Of an encoded prompt it is not known which tokens are the question's.",
+                             "Give pictures and questions: `mmx.perturb`.")
         present = {}
         for part, one in self._by_part.items():
             counts = padding_counts and (self.reference.padded_words_count or not isinstance(one, Text))
@@ -117,9 +127,18 @@ class Removal:
                 reduced |= only_kept(one, inputs, samples, kept[part], sizes[part])
         return reduced
 
-    def run(self, reduced: Inputs) -> Outputs:
-        """What the model says of what is left."""
-        return run_without(self.network, self.family, reduced)
+    def run(self, reduced: Inputs, more: Mapping[str, Any] = MappingProxyType({})) -> Outputs:
+        """What the model says of what is left. `more`: arguments of its forward beside the inputs."""
+        return run_without(self.network, self.family, reduced, more)
+
+    def moved(self, target: Spans, reduced: Inputs) -> Spans:
+        """Where what is explained of whole inputs is in what is left of them."""
+        return target
+
+    def asked(self, reduced: Inputs, target: Spans) -> Inputs:
+        """What is left without the answers, which `target` says where they were in the whole."""
+        answers = {name for one in self.family.inputs if isinstance(one, Written) for name in one.names}
+        return {name: value for name, value in reduced.items() if name not in answers}
 
     def _painted_over(self, one: Pixels, inputs: Inputs, samples: Int[Tensor, " rows"],
                       kept: Bool[Tensor, "rows patches"]) -> dict[str, Shaped[Tensor, "rows ..."]]:

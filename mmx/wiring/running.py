@@ -78,14 +78,15 @@ def _not_finite(network: nn.Module, inputs: Inputs, dtype: torch.dtype) -> MmxEr
     return CheckpointError(f"{said}.", "Its weights are damaged or far too large: get the checkpoint again.")
 
 
-def run_without(network: nn.Module, family: Family, inputs: Inputs) -> Outputs:
-    """Runs the model on reduced inputs, which may have lost all of their regions."""
+def run_without(network: nn.Module, family: Family, inputs: Inputs,
+                more: Mapping[str, Any] = MappingProxyType({})) -> Outputs:
+    """Runs the model on reduced inputs, which may have lost all of their regions; see `run`."""
     masks = [one.mask for one in family.inputs if isinstance(one, Regions)]
     if family.without_regions is None or not masks:
-        return run(network, family, inputs)
+        return run(network, family, inputs, more)
     blind = ~inputs[masks[0]].any(dim=1)
     with silenced_calls(network, family.without_regions(network.config), call=0, silent=blind):
-        return run(network, family, inputs)
+        return run(network, family, inputs, more)
 
 
 def schedule_from(family: Family, config: object, start_layers: Mapping[str, int], name: str) -> Schedule:

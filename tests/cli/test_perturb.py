@@ -364,3 +364,24 @@ def test_compare_wants_finished_runs(perturb: Command, mmx: Command, tmp_path: P
     assert "holds no finished run" in mmx("compare", tmp_path / "a", tmp_path / "b").error
     (tmp_path / "b/summary.json").write_text('{"parameters": {"kind": "segment"}}')
     assert "holds no finished run" in mmx("compare", tmp_path / "a", tmp_path / "b").error
+
+
+def test_a_model_that_is_asked_in_a_prompt_needs_questions_alone(mmx: Command, tiny_qwen2_5_vl: Path, data: Path,
+                                                                 tmp_path: Path) -> None:
+    (data / "asked.csv").write_text("".join(["image,question\n", *(f"{number}.png,{question}\n" for number, question
+                                                                    in enumerate(QUESTIONS))]))
+    done = mmx("perturb", "--model", tiny_qwen2_5_vl, "--data", data / "asked.csv", "--out", tmp_path / "out",
+               "--protocol", "clean", "--no-control", "--steps", "0,1", "--json")
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert found == summary(tmp_path / "out")
+    assert found["parameters"]["follows"] == ["log_probability"] and found["accuracy"] is None
+    assert set(found["log_probability_panels"]) == {"image", "text"}
+    assert found["samples"] == {"evaluated": 3, "failed": 0, "divided_by": 3}
+    assert (tmp_path / "out" / "curves.png").is_file() and (tmp_path / "out" / "summary.csv").is_file()
+
+
+def test_a_question_that_is_read_twice_is_refused_before_the_weights_are_read(mmx: Command, tiny_instructblip: Path,
+                                                                              tmp_path: Path) -> None:
+    done = mmx("perturb", "--model", tiny_instructblip, "--out", tmp_path / "out")
+    assert done.code == 2 and "reads a question twice" in done.error

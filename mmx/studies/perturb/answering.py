@@ -4,6 +4,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -12,11 +13,13 @@ from mmx.arrays import Int
 from mmx.asking.tokens import Spans
 from mmx.checkpoints.families import check_answers
 from mmx.elements import Encoder, Prepared
+from mmx.elements.prompt_pixels import PreparedPictures
 from mmx.engine import Attribution, attribute
 from mmx.errors import MmxError, UsageError
 from mmx.methods import Method
 from mmx.model.batching import Group, Job
 from mmx.perturbation.following import Followed, chosen_answers, log_probabilities
+from mmx.perturbation.prompted import PromptRemoval
 from mmx.perturbation.removal import Inputs, Removal
 from mmx.results import Asked, Picture, Words
 from mmx.studies.models import Model
@@ -31,12 +34,14 @@ class Answered:
     """A batch of questions that went through a model.
 
     Attributes:
+        removal: what can be removed of the batch.
         inputs: the batch as the model's forward takes it.
         scores: method → modality → scores, (samples, tokens).
         texts: each sample's answer.
         followed: the index of the answer under ANSWERS, and the measures by name.
     """
 
+    removal: Removal
     inputs: Inputs
     scores: Mapping[str, Mapping[str, Tensor]]
     texts: Sequence[str]
@@ -107,10 +112,11 @@ class AnsweringModel(ABC):
             raise UnansweredError(unanswered)
         target = asking.target(group.batch)
         found = attribute(parts.model, group.inputs, methods, target, ignore_padding=True, seeds=seeds)
-        return Answered(group.inputs, found.scores, *self._followed(group, found, target, follows))
+        removal = removal_of(group)
+        return Answered(removal, group.inputs, found.scores, *self._followed(removal, group, found, target, follows))
 
     @abstractmethod
-    def _followed(self, group: Group, found: Attribution, target: object,
+    def _followed(self, removal: Removal, group: Group, found: Attribution, target: object,
                   follows: Sequence[Measure]) -> tuple[Sequence[str], Mapping[str, Followed]]:
         """The answers, and what is followed."""
 
@@ -138,11 +144,11 @@ class Choosing(AnsweringModel):
     def follows(self, with_truth: bool) -> tuple[Measure, ...]:
         return (ACCURACY,)
 
-    def _followed(self, group: Group, found: Attribution, target: object,
+    def _followed(self, removal: Removal, group: Group, found: Attribution, target: object,
                   follows: Sequence[Measure]) -> tuple[Sequence[str], Mapping[str, Followed]]:
         chosen = found.outputs["logits"].argmax(dim=1)
         texts = [str(self.answers[index]) for index in chosen.tolist()]
-        return texts, {ANSWERS: chosen_answers(self.removal, chosen)}
+        return texts, {ANSWERS: chosen_answers(removal, chosen)}
 
 
 class Writing(AnsweringModel):
@@ -160,21 +166,22 @@ class Writing(AnsweringModel):
     def follows(self, with_truth: bool) -> tuple[Measure, ...]:
         return (LOG_PROBABILITY, *([ACCURACY] if with_truth else []))
 
-    def _followed(self, group: Group, found: Attribution, target: object,
+    def _followed(self, removal: Removal, group: Group, found: Attribution, target: object,
                   follows: Sequence[Measure]) -> tuple[Sequence[str], Mapping[str, Followed]]:
         seen = self.model.asking.log_probabilities(found.outputs, target)
         assert isinstance(target, Spans) and seen is not None
         texts = [words.text for words in group.batch.answers]
-        followed = {LOG_PROBABILITY.name: log_probabilities(self.removal, self.model.asking, target, seen)}
+        followed = {LOG_PROBABILITY.name: log_probabilities(removal, self.model.asking, target, seen)}
         if ACCURACY in follows:
-            followed[ANSWERS] = Followed(self._index(texts, seen), self._written)
+            followed[ANSWERS] = Followed(self._index(texts, seen), partial(self._written, removal, target))
         return texts, followed
 
-    def _written(self, reduced: Inputs, samples: Int[Tensor, " rows"]) -> Int[Tensor, " rows"]:
+    def _written(self, removal: Removal, target: Spans, reduced: Inputs,
+                 samples: Int[Tensor, " rows"]) -> Int[Tensor, " rows"]:
         """What is written anew of reduced inputs."""
         encoder = self.model.parts.answers
         assert encoder is not None
-        asked = {name: value for name, value in reduced.items() if name not in encoder.declared.names}
+        asked = removal.asked(reduced, target.at(samples.tolist()))
         found = [words.text for one in encoder.written(self.model.network, asked) for words in one.elements
                  if isinstance(words, Words)]
         return self._index(found, samples)
@@ -185,6 +192,19 @@ class Writing(AnsweringModel):
                 self._indices[text] = len(self._answers)
                 self._answers.append(text)
         return torch.tensor([self._indices[text] for text in texts], dtype=torch.long, device=like.device)
+
+
+def removal_of(group: Group) -> Removal:
+    """What can be removed of what runs together."""
+    network, family = group.model.network, group.model.family
+    pictures = [one for one in group.pictures if isinstance(one, PreparedPictures)]
+    if not pictures:
+        return Removal(network, family)
+    assert group.parts.texts is not None
+    questions = tuple(tuple(not token.special for token in words.tokens)
+                      for one in group.texts for words in one.elements if isinstance(words, Words))
+    padding = group.parts.texts.tokenizer.pad_token_id or 0
+    return PromptRemoval(network, family, questions, tuple(one.tilings[0] for one in pictures), padding)
 
 
 def answering_model(model: Model) -> AnsweringModel:

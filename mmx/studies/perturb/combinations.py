@@ -27,25 +27,24 @@ class Combinations:
         tokens_at_once: words and regions that one forward of reduced inputs takes at most.
     """
 
-    removal: Removal
     protocol: RemovalProtocol
     modalities: tuple[str, ...]
     signs: tuple[str, ...]
     tokens_at_once: int
 
-    def follow(self, inputs: Inputs, scores: Scores, followed: Mapping[str, Followed],
+    def follow(self, removal: Removal, inputs: Inputs, scores: Scores, followed: Mapping[str, Followed],
                seeds: Sequence[int]) -> dict[str, dict[Key, Tensor]]:
         """All that is followed, of every sample at every step, (samples, steps), of each combination.
 
         Args:
             seeds: of the ties among equal scores, one for each sample.
         """
-        parts = self.removal.parts(inputs)
+        parts = removal.parts(inputs)
         kept = self.kept(scores, parts, seeds)
         subsets, sizes = joined(kept, parts), [mask.shape[0] * mask.shape[1] for mask in kept.values()]
         found = {}
         for name, one in followed.items():
-            each = self._found(inputs, subsets, parts, one).split(sizes)
+            each = self._found(removal, inputs, subsets, parts, one).split(sizes)
             found[name] = {key: values.reshape(mask.shape[:2])
                            for (key, mask), values in zip(kept.items(), each, strict=True)}
         return found
@@ -62,13 +61,13 @@ class Combinations:
                                                                  parts, ties)
         return found
 
-    def _found(self, inputs: Inputs, subsets: Subsets, parts: Parts, followed: Followed) -> Tensor:
+    def _found(self, removal: Removal, inputs: Inputs, subsets: Subsets, parts: Parts, followed: Followed) -> Tensor:
         """What keeps everything is the captured forward itself."""
         reduced = torch.stack([(subsets.kept[modality] != mask[subsets.samples]).any(dim=1)
                                for modality, mask in parts.present.items()]).any(dim=0)
         found = followed.whole[subsets.samples]
         if reduced.any():
-            found[reduced] = run_subsets(self.removal, inputs, subsets[reduced], tokens_at_once=self.tokens_at_once,
+            found[reduced] = run_subsets(removal, inputs, subsets[reduced], tokens_at_once=self.tokens_at_once,
                                          read=followed.read)
         return found
 

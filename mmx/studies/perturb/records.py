@@ -61,7 +61,7 @@ class PerturbationTest:
             if rest:
                 yield from self._answered([samples[place] for place in rest], [seen[place] for place in rest])
             return
-        found = self.combinations.follow(batch.inputs, batch.scores, batch.followed, seeds)
+        found = self.combinations.follow(batch.removal, batch.inputs, batch.scores, batch.followed, seeds)
         steps = {name: {key: values.tolist() for key, values in by_key.items()} for name, by_key in found.items()}
         whole = {name: one.whole.tolist() for name, one in batch.followed.items()}
         for place, ((number, sample), one) in enumerate(zip(samples, seen, strict=True)):

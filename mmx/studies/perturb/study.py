@@ -98,8 +98,7 @@ def perturb(model: Model, data: str | Path | PlainRows | None = None, *, annotat
         seen = pictures_of(answering, found, kept_in)
         threads = fix_threads(world) if answering.on_cpu else None
         follows = answering.follows(found.has_truth)
-        combinations = Combinations(answering.removal, plan, removed, chosen_names("sign", signs, SIGNS),
-                                    tokens_at_once(model.network))
+        combinations = Combinations(plan, removed, chosen_names("sign", signs, SIGNS), tokens_at_once(model.network))
         test = PerturbationTest(answering, fitting, combinations, follows, seen, seed)
         size = batch_size or samples_at_once(model.network)
         parameters = {**_parameters(test, found), "left_out": {**left_out, **unreached},
@@ -124,7 +123,7 @@ def _parameters(test: PerturbationTest, data: VqaData) -> dict[str, Any]:
         "follows": [measure.name for measure in test.follows],
         "answers_sha256": test.model.answers_sha256,
         "methods": [method.name for method in test.methods], "modalities": list(plan.modalities),
-        "removes": plan.removal.things,
+        "removes": test.model.removal.things,
         "signs": list(plan.signs), "tokens_at_once": plan.tokens_at_once,
     }
 
