@@ -97,7 +97,8 @@ def perturb(
     """Follow a model's accuracy as words, regions or patches are removed in the order of their relevance.
 
     Of a model that writes its answers: the log-probability of its own answer, and, where --data or --annotations say
-    what is right, the accuracy of what it then writes.
+    what is right, the accuracy of what it then writes. Of a prompt the question's words are removed, and the patches
+    behind image tokens.
 
     Writes a line for each sample, summary.json, summary.csv and the curves (PNG and PDF) into --out; a run that was
     killed goes on with --resume, and 'torchrun --nproc-per-node N -m mmx perturb ...' shares the samples out. Example:

@@ -150,6 +150,30 @@ def test_without_all_of_it_there_is_a_blank_picture_and_no_question(model: Model
         assert curves["text"]["positive"]["log_probabilities"][1] == pytest.approx(expected, abs=3e-5)
 
 
+def test_an_answer_that_is_written_beside_its_prompt_stays_where_it_is(tiny_blip_2_t5: Path, tmp_path: Path) -> None:
+    """Prompts of two lengths together, which are padded in front."""
+    model, asked = loaded(tiny_blip_2_t5), [{**row, "answer": "red"} for row in rows()]
+    perturbed(model, asked, signs=["positive"], steps=[0, 1], out=tmp_path / "run")
+    for row in asked:
+        curves = records(tmp_path / "run")[row["id"]]["curves"]["relevance"]
+        explained = model.explain(row["image"], row["question"], target="all")
+        [item], left = explained, dict(model.encode(row["image"], row["question"]))
+        image = [item.log_probability, item.log_probability_without_picture]
+        assert curves["image"]["positive"]["log_probabilities"] == pytest.approx(image, abs=3e-5)
+        ids, written = left["input_ids"][0], left["decoder_input_ids"][0]
+        dropped = set(question_places(explained, ids, model.network.config.image_token_id))
+        stays = [place for place in range(len(ids)) if place not in dropped]
+        left |= {name: left[name][:, stays] for name in ("input_ids", "attention_mask")}
+        with torch.no_grad():
+            logs = model.network(**left).logits[0].log_softmax(-1)
+        expected = float(logs[range(len(written) - 1), written[1:]].sum())
+        curve = curves["text"]["positive"]
+        assert curve["log_probabilities"] == pytest.approx([item.log_probability, expected], abs=3e-5)
+        prompt = {name: value for name, value in left.items() if "decoder" not in name}
+        anew = model.network.generate(**prompt, do_sample=False, num_beams=1, max_new_tokens=32)[0]
+        assert curve["answers"][1] == model.tokenizer.decode(anew, skip_special_tokens=True).strip()
+
+
 @pytest.mark.parametrize("model", ["tiny_llava", "tiny_idefics3"], indirect=True)
 def test_a_batch_is_what_each_is_alone(model: Model, tmp_path: Path) -> None:
     """Prompts of two lengths, padded; and all that is followed, among it what is written anew."""

@@ -46,7 +46,8 @@ def perturb(model: Model, data: str | Path | PlainRows | None = None, *, annotat
     Under `torchrun`, the processes share the samples and all get the result.
 
     Args:
-        model: one that answers questions, about regions or about a picture's patches.
+        model: one that answers questions, about regions or about a picture's patches, or is asked them in a prompt: of
+            that the question's words go, and the patches behind image tokens, each in its own view.
         data: LXMERT's valid.json, VQA's questions, or a table of image, question and answer; or such rows themselves,
             [{"image": ..., "question": ..., "answer": ...}]. None draws scenes.
         annotations: the answers to VQA's official questions. A model that writes its answers needs none.
