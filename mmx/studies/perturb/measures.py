@@ -52,5 +52,5 @@ def panels_in(summary: Mapping[str, Any]) -> list[tuple[Measure, str, str, Mappi
 
 
 def in_unit(measure: Measure, value: float, signed: bool = False) -> str:
-    """A value or a difference of values in the measure's unit, without its name."""
-    return format(measure.factor * value, f"{'+' if signed else ''}.{measure.digits}f")
+    """A value or a difference of values in the measure's unit, without its name; nothing is "-0"."""
+    return format(measure.factor * value, f"{'+' if signed else ''}z.{measure.digits}f")
