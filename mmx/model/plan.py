@@ -8,7 +8,7 @@ from mmx.methods import Method
 from mmx.model.batching import Group, Job, groups_of
 from mmx.model.estimate import rehearse
 from mmx.model.model import Model
-from mmx.model.running import check_room
+from mmx.model.running import check_room, first_way
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ def plan(model: Model, batches: Sequence[Sequence[Job]], methods: Sequence[Metho
     foreseen = model.parts.pictures.foreseen_of
     groups = [group for batch in batches for _, group in groups_of(model.parts, batch, foreseen)]
     parts = [part for group in groups for part in _fitting(group, methods, max_memory)]
-    needs = [rehearse(part, methods, max_memory) for part in parts]
+    ways = [first_way(part, methods, max_memory) for part in parts]
+    needs = [rehearse(part, methods, most, **more) for part, (most, more) in zip(parts, ways, strict=True)]
     tokens: dict[str, int] = {}
     for need in needs:
         tokens |= {part: max(count, tokens.get(part, 0)) for part, count in need.tokens.items()}

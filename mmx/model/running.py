@@ -99,6 +99,12 @@ def _least(group: Group, kind: tuple, methods: Sequence[Method], more: Mapping[s
     return needs[key]
 
 
+def first_way(group: Group, methods: Sequence[Method], limit: int | None) -> tuple[int | None, Mapping[str, Any]]:
+    """How a group that has room runs: bytes that gradients may take, and what else is asked of the engine."""
+    kind = limit, *kind_of(group, methods)
+    return (None, {}) if limit is None else next(_ways(group, kind, methods, limit, None))
+
+
 def check_room(group: Group, methods: Sequence[Method], limit: int) -> bool:
     """Whether a group has room as it is. Raises MmxError for a single picture that has none in any way."""
     kind = limit, *kind_of(group, methods)

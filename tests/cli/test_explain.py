@@ -244,6 +244,10 @@ def test_a_dry_run_reads_no_weights_and_keeps_to_a_limit(mmx: Command, tiny_vit:
     part = told("--max-memory", str(whole["memory_bytes"] * 2 // 3))
     assert (whole["batch_size"], part["batch_size"]) == (4, 2)
     assert part["memory_bytes"] <= whole["memory_bytes"] * 2 // 3
+    most = int(re.search(r"takes ([\d.]+) KB", mmx("explain", picture, "--model", folder, "--dry-run",
+                                                  "--max-memory", "1KB").error)[1].replace(".", "")) * 1000
+    least = told("--max-memory", str(most + 1000))  # by layers that run again
+    assert (least["batch_size"], least["memory_bytes"] <= most + 1000) == (1, True)
     refused = mmx("explain", picture, "--model", folder, "--dry-run", "--max-memory", "1KB")
     assert (refused.code, refused.out) == (1, "")
     assert re.fullmatch(rf"{re.escape(str(picture))} takes [\d.]+ KB of memory on cpu beside the model, and "
