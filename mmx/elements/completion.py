@@ -48,8 +48,13 @@ class CompletionEncoder(WrittenEncoder):
         own = network.generation_config
         ends = own.eos_token_id if own.eos_token_id is not None else self.tokenizer.eos_token_id
         settings = GenerationConfig(do_sample=False, max_new_tokens=most or MOST_WRITTEN, eos_token_id=ends,
-                                    pad_token_id=self.tokenizer.pad_token_id, bos_token_id=own.bos_token_id)
-        found = network.generate(**inputs, generation_config=settings)[:, inputs["input_ids"].shape[1]:]
+                                    pad_token_id=self.tokenizer.pad_token_id, bos_token_id=own.bos_token_id,
+                                    decoder_start_token_id=own.decoder_start_token_id)
+        network.generation_config = settings  # transformers would fill it up from the checkpoint's
+        try:
+            found = network.generate(**inputs, generation_config=settings)[:, inputs["input_ids"].shape[1]:]
+        finally:
+            network.generation_config = own
         ends = set(ends if isinstance(ends, list | tuple) else [ends])
         answers = [ids[:next((place for place, one in enumerate(ids) if one in ends), len(ids))]
                    for ids in found.tolist()]

@@ -156,7 +156,7 @@ class WrittenChecks:
     def test_its_own_answer_is_the_one_that_the_class_generates(self, model: Model, asked: Inputs) -> None:
         """And its scores are those of a forward over what the class was asked and wrote."""
         found = model.explain(picture(SHOWN), QUESTION, target="all")
-        [ids] = model.network.generate(**asked, do_sample=False, max_new_tokens=32)
+        [ids] = model.network.generate(**asked, do_sample=False, max_new_tokens=32, repetition_penalty=1.0)
         start = asked["input_ids"].shape[1]
         ends = model.network.generation_config.eos_token_id
         stop = next((place for place in range(start, len(ids)) if ids[place] in torch.tensor(ends)), len(ids))

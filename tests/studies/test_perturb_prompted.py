@@ -21,6 +21,8 @@ STEPS = (0, 0.5, 1)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
+GREEDY = {"do_sample": False, "num_beams": 1, "repetition_penalty": 1.0, "max_new_tokens": 32}
+
 
 @pytest.fixture(autouse=True)
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +118,7 @@ def test_every_step_is_what_the_class_says_of_it(model: Model, without: Any, tmp
                 assert curve["log_probabilities"][step] == pytest.approx(expected, abs=3e-5)
                 prompt = {name: value[:, :-answer] if value.shape == (1, len(ids)) else value
                           for name, value in left.items()}
-                written = model.network.generate(**prompt, do_sample=False, num_beams=1, max_new_tokens=32
+                written = model.network.generate(**prompt, **GREEDY
                                                  )[0, len(ids) - answer:]
                 anew = model.tokenizer.decode(written, skip_special_tokens=True).strip()
                 assert curve["answers"][step] == anew
@@ -170,7 +172,7 @@ def test_an_answer_that_is_written_beside_its_prompt_stays_where_it_is(tiny_blip
         curve = curves["text"]["positive"]
         assert curve["log_probabilities"] == pytest.approx([item.log_probability, expected], abs=3e-5)
         prompt = {name: value for name, value in left.items() if "decoder" not in name}
-        anew = model.network.generate(**prompt, do_sample=False, num_beams=1, max_new_tokens=32)[0]
+        anew = model.network.generate(**prompt, **GREEDY)[0]
         assert curve["answers"][1] == model.tokenizer.decode(anew, skip_special_tokens=True).strip()
 
 
