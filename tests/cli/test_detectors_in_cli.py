@@ -56,7 +56,7 @@ def test_what_texts_say_is_a_table_of_boxes_with_words(find: Command, picture: P
     found = report(tmp_path)
     title, head, *rows, _ = outcome.out.splitlines()
     assert title == f"{picture}  {len(found['items'])} detections over 20 %"
-    assert head.split() == ["query", "text", "score", "box", "in", "pixels", "words"]
+    assert head.split() == ["query", "text", "score", "box", "in", "pixels", "border", "first", "token", "words"]
     assert found["asked"]["texts"] == ["a red cat", "dog"] and found["predictions"] == []
     for row, item in zip(rows, found["items"], strict=True):
         assert row.split()[0] == str(item["query"]) and f"  {item['label']} " in row

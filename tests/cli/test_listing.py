@@ -56,7 +56,7 @@ def test_models(mmx: Command) -> None:
     assert places == sorted(places, key=("shipped", "hub").index)
     assert all(entry["size_mb"] > 0 and entry["licence"] for entry in listed)
     named = [entry["name"] for entry in document["classes"]]
-    assert sorted(named) == sorted(one for _, family in all_families() for one in family.architectures)
+    assert sorted(named) == sorted({one for _, family in all_families() for one in family.architectures})
     of = {name: entry["name"] for entry in document["classes"] for name in entry["checkpoints"]}
     assert of == {entry["name"]: entry["architecture"] for entry in listed if entry["architecture"]}
 

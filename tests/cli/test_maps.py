@@ -38,9 +38,9 @@ def test_a_classifier_says_the_most_probable_classes_and_which_are_explained(
     written = report(tmp_path)
     best = written["predictions"][0]
     assert title.startswith(f"{picture}  {best['label']} ")
-    assert head.split() == ["class", "index", "softmax"]
+    assert head.split() == ["class", "index", "softmax", "border"]
     assert [row.split("  ")[1].strip() for row in rows] == [one["label"] for one in written["predictions"]]
-    assert sorted(row.split()[-4] for row in rows if row.endswith("explained")) == ["3", "4"]
+    assert sorted(row.partition(" explained ")[0].split()[-3] for row in rows if " explained " in row) == ["3", "4"]
     path = tmp_path / "out" / "scene.target-3_target-4.relevance.png"
     assert files.split(maxsplit=1) == ["wrote", f"{path} and .json"]
 
@@ -62,7 +62,7 @@ def test_texts_are_told_with_similarity_softmax_and_words(match: Command, pictur
     assert (outcome.code, outcome.err) == (0, "")
     title, head, *rows, _ = outcome.out.splitlines()
     assert title == f"{picture}  2 texts"
-    assert head.split() == ["text", "similarity", "softmax", "words"]
+    assert head.split() == ["text", "similarity", "softmax", "border", "first", "token", "words"]
     written = report(tmp_path)
     for row, one in zip(rows, written["items"], strict=True):
         assert row.strip().startswith(one["label"])

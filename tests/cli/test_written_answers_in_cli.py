@@ -23,7 +23,7 @@ def words_told(out: str) -> list[str]:
 def test_each_word_is_a_row(write: Command, picture: Path) -> None:
     out = write(picture).out
     assert words_told(out) == ["answer", "two", "red", "circles"]
-    assert "  word     softmax  words" in out and "every score is 0" not in out
+    assert "  word     softmax  without the picture  words" in out and "every score is 0" not in out
 
 
 def test_each_word_has_a_row_by_every_method(write: Command, picture: Path) -> None:

@@ -70,20 +70,22 @@ def test_no_target_at_all_is_no_item() -> None:
     assert (samples.tolist(), classes.tolist()) == ([], [])
 
 
-def config(model_type: str, *architectures: str) -> SimpleNamespace:
-    return SimpleNamespace(model_type=model_type, architectures=list(architectures) or None)
+def config(model_type: str, *architectures: str, **settings: object) -> SimpleNamespace:
+    return SimpleNamespace(model_type=model_type, architectures=list(architectures) or None, **settings)
 
 
 def test_a_family_is_found_by_the_class_that_a_config_names() -> None:
     for key, family in all_families():
         for architecture in family.architectures:
             # Whatever the type: classes of one type stand beside each other.
-            assert family_of(config("whatever", architecture), "it") == (key, family, architecture)
-            assert family_of_architecture(architecture) == (key, family)
+            named = config("whatever", architecture, **family.settings)
+            assert family_of(named, "it") == (key, family, architecture)
+            if not family.settings:
+                assert family_of_architecture(architecture) == (key, family)
 
 
 def test_each_class_has_one_family() -> None:
-    named = [one for _, family in all_families() for one in family.architectures]
+    named = [one for _, family in all_families() for one in family.architectures if not family.settings]
     assert len(named) == len(set(named))
     assert {"BlipForImageTextRetrieval", "CLIPModel", "DetrForObjectDetection", "Dinov2ForImageClassification",
             "Dinov2WithRegistersForImageClassification", "LxmertForQuestionAnswering", "SiglipModel",
