@@ -11,6 +11,8 @@ from PIL import Image
 from tiny import tiny_names
 from transformers import AutoConfig, AutoProcessor, BatchFeature, PreTrainedModel, ProcessorMixin
 
+pytestmark = pytest.mark.slow  # tests/families asks more of each
+
 QUESTION = "what color is the circle?"
 _QWEN = f"<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>{QUESTION}<|im_end|>\n<|im_start|>assistant\n"
 PROMPTS = {

@@ -30,8 +30,9 @@ def pages(checkpoints: dict[str, str], tmp_path_factory: pytest.TempPathFactory)
     return {str(count): f"file://{folder}/{count}.html" for count in (1, 2)}
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(("width", "height"), [(390, 844), (1440, 900)])
+@pytest.mark.parametrize(("scheme", "width", "height"), [
+    ("light", 390, 844), ("dark", 1440, 900), pytest.param("dark", 390, 844, marks=pytest.mark.slow),
+    pytest.param("light", 1440, 900, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("methods", ["1", "2"])
 def test_a_file_is_read_word_by_word(browser: Any, pages: dict[str, str], methods: str, width: int, height: int,
                                      scheme: str) -> None:
@@ -68,8 +69,9 @@ def test_a_printed_file_shows_every_word(browser: Any, pages: dict[str, str]) ->
     window.close()
 
 
-@pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("width", [390, 1440])
+@pytest.mark.parametrize(("dark", "width"), [
+    (False, 390), (True, 1440), pytest.param(True, 390, marks=pytest.mark.slow),
+    pytest.param(False, 1440, marks=pytest.mark.slow)])
 def test_the_page_is_read_word_by_word(open_page: Callable[..., Page], checkpoints: dict[str, str], width: int,
                                        dark: bool) -> None:
     page = open_page(width=width, dark=dark)

@@ -30,6 +30,8 @@ from mmx.families._tilings import Placed, Tiling, View, whole
 Size = tuple[int, int]
 Made = Mapping[str, Any]
 SIZES = ((200, 150), (150, 200), (150, 150), (310, 100), (90, 330), (17, 11), (640, 479), (64, 61), (401, 399))
+USUAL = SIZES[:1] + SIZES[3:6]
+EVERY = [size if size in USUAL else pytest.param(size, marks=pytest.mark.slow) for size in SIZES]
 PATCH = 8
 
 
@@ -223,7 +225,7 @@ def case(request: pytest.FixtureRequest) -> Case:
     return cases()[request.param]
 
 
-@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("size", EVERY, ids=str)
 def test_every_box_has_the_middle_of_what_is_seen_there(case: Case, size: Size) -> None:
     """Where grey grows evenly over a picture, how bright a patch or token is says where its middle lies."""
     check_middles(case, size)
@@ -243,7 +245,7 @@ def check_middles(case: Case, size: Size, off_px: float = 0.0) -> None:
             assert np.abs(seen - middles)[inside].max() < 0.75 * max(1, size[axis] / 255) + off_px
 
 
-@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("size", EVERY, ids=str)
 def test_a_bright_square_is_where_the_brightest_lie(case: Case, size: Size) -> None:
     tiling, random, found = case.tiling(size), np.random.default_rng(sum(size)), 0
     cells = boxes(tiling.patches)
@@ -264,7 +266,7 @@ def within(found: np.ndarray, place: np.ndarray, blur: np.ndarray | float = 0.0)
     return (found[:, :2] <= place + blur).all(axis=1) & (found[:, 2:] >= place - blur).all(axis=1)
 
 
-@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("size", EVERY, ids=str)
 def test_patches_become_tokens_as_in_the_model(case: Case, size: Size) -> None:
     made, tiling = case.made(Image.new("RGB", size)), case.tiling(size)
     shape, into = case._patches(made).shape, np.array(tiling.into)
@@ -288,7 +290,7 @@ def _check_interpolated(case: Case, patches: Tensor, size: Size, made: Made, int
         assert shares[into[number]] == shares.max() if into[number] >= 0 else not shares.any()
 
 
-@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("size", EVERY, ids=str)
 def test_all_are_placed_once_but_ends_of_lines_and_padding(case: Case, size: Size) -> None:
     tiling, made = case.tiling(size), case.made(Image.new("RGB", size))
     patches, _ = case.seen(Image.new("RGB", size, "white"))
