@@ -47,7 +47,7 @@ def test_a_rehearsal_takes_on_paper_what_explaining_takes(request: pytest.Fixtur
     [group] = groups(model, ASKED[name])
     with Counting() as counted:
         found = group.attributed(chosen, None)
-        group.without_picture(found)
+        group.without_picture()
     need = rehearse(on_paper, chosen)
     assert need.bytes == counted.peak > 0
     # By LRP a rehearsal goes into some attentions that a backward leaves out, since nothing flows into them.

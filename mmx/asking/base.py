@@ -166,6 +166,11 @@ class Asking(ABC):
         """Of each item of `target`, in nats, where the model writes it; None of a kind that writes nothing."""
         return None
 
+    @property
+    def writes(self) -> bool:
+        """Whether the model writes what it says, so that it has log-probabilities."""
+        return False
+
     @abstractmethod
     def answer(self, outputs: Outputs, chosen: Chosen, batch: Batch, picture: int) -> Answer:
         """What the model says of one picture of a batch."""

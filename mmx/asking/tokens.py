@@ -50,6 +50,10 @@ class Spans:
 class TokensAsked(Asking):
     noun: ClassVar = "word"
 
+    @property
+    def writes(self) -> bool:
+        return True
+
     def settled(self, asked: Asked) -> Asked:
         return replace(asked, targets=tuple(dict.fromkeys(asked.targets)))
 

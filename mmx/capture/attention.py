@@ -141,13 +141,23 @@ REHEARSED: ContextVar[Inside | None] = ContextVar("REHEARSED", default=None)
 """Set while a call is rehearsed, where an operation takes long however small it is: many blocks are fewer there."""
 
 
-def row_blocks(rows: int, numbers_a_row: int, device: torch.device) -> Iterator[slice]:
-    """All rows of a map, as many at a time as suit the device, however many items there are."""
-    step, inside = max(1, (_CPU_BLOCK if device.type == "cpu" else _GPU_BLOCK) // numbers_a_row), REHEARSED.get()
-    times = 1 if inside is None else max(1, rows // step // _REHEARSED_BLOCKS)
-    for start in range(0, rows, step * times):
+def row_blocks(rows: int, numbers_a_row: int, device: torch.device, times: int = 1) -> Iterator[slice]:
+    """All rows of a map, as many at a time as suit the device, or `times` as many, however many items there are."""
+    step = times * _rows_at_once(numbers_a_row, device)
+    return (slice(start, min(rows, start + step)) for start in range(0, rows, step))
+
+
+def passing_blocks(rows: int, numbers_a_row: int, device: torch.device) -> Iterator[slice]:
+    """The same where nothing of the size of a block is kept: in a rehearsal larger ones, that count as these."""
+    alone = REHEARSED.get() is None
+    times = 1 if alone else max(1, rows // _rows_at_once(numbers_a_row, device) // _REHEARSED_BLOCKS)
+    for block in row_blocks(rows, numbers_a_row, device, times):
         with made_larger(times):
-            yield slice(start, min(rows, start + step * times))
+            yield block
+
+
+def _rows_at_once(numbers_a_row: int, device: torch.device) -> int:
+    return max(1, (_CPU_BLOCK if device.type == "cpu" else _GPU_BLOCK) // numbers_a_row)
 
 
 @contextmanager

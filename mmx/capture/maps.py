@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mmx.arrays import Bool, Float, Int, Shaped
-from mmx.capture.attention import Mixed, attention_rows, of_all_heads, row_blocks
+from mmx.capture.attention import Mixed, attention_rows, of_all_heads, passing_blocks
 from mmx.capture.choice import Places
 from mmx.capture.lrp_rules import safe_divide
 from mmx.capture.windows import Windows
@@ -86,7 +86,7 @@ class AttentionMap:
         """All rows, some at a time: how many does not depend on how many items there are."""
         _, heads, rows, cols = self.shape
         shared = _Shared(self)
-        for at in row_blocks(rows, heads * cols, self.device):
+        for at in passing_blocks(rows, heads * cols, self.device):
             yield Block(self, at, shared, min(cols, at.stop) if self._mixed.causal else cols)
 
     def gradient_sums(self) -> Float[Tensor, "items heads"]:

@@ -243,13 +243,13 @@ class Group:
         scores = {name: {part: rows.cpu().numpy() for part, rows in by_part.items()}
                   for name, by_part in found.scores.items()}
         blind = {method.name for method in methods if method.needs and not method.knows_target}
-        told = self.without_picture(found)
+        told = self.without_picture()
         blank = None if told is None else told.tolist()
         return [self._of_job(place, found, scores, blank, warnings, blind) for place in range(len(self.jobs))]
 
-    def without_picture(self, found: Attribution) -> Float[Tensor, " items"] | None:
+    def without_picture(self) -> Float[Tensor, " items"] | None:
         """The log-probability of each item that the model wrote where the pictures are blank."""
-        return without_picture(self.model, self.inputs, found.outputs, self.model.asking.target(self.batch))
+        return without_picture(self.model, self.inputs, self.model.asking.target(self.batch))
 
     def _of_job(self, place: int, found: Attribution, scores: Mapping[str, Mapping[str, np.ndarray]],
                 blank: Sequence[float] | None, warnings: tuple[str, ...],

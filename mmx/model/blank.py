@@ -4,23 +4,18 @@ import torch
 from torch import Tensor
 
 from mmx.arrays import Float
-from mmx.capture import Outputs
 from mmx.engine import Described
 from mmx.families.base import Family, Pixels
 from mmx.wiring import Inputs
 
 
-def without_picture(model: Described, inputs: Inputs, outputs: Outputs,
-                    target: object) -> Float[Tensor, " items"] | None:
+def without_picture(model: Described, inputs: Inputs, target: object) -> Float[Tensor, " items"] | None:
     """The log-probability of each item of `target` where the pictures are blank, the same before it, in nats.
 
     One forward of the whole batch. None of a model that writes nothing, and then nothing is run.
-
-    Args:
-        outputs: of `inputs`.
     """
     asking = model.asking
-    if asking.log_probabilities(outputs, target) is None:
+    if not asking.writes:
         return None
     with torch.no_grad():
         return asking.log_probabilities(model.run(blank(model.family, inputs), target), target)

@@ -46,7 +46,7 @@ def rehearse(group: Group, methods: Sequence[Method], max_memory: int | None = N
                     for one in group.pictures for name in [_largest(one)]]
         run = Group(group.parts, jobs, pictures)
         found = run.attributed(methods, max_memory, **more)
-        run.without_picture(found)
+        run.without_picture()
     first = next(iter(found.scores.values()))
     return Need(counted.peak, tuple(counted.work), {part: scores.shape[1] for part, scores in first.items()},
                 len(found.chosen.samples))
