@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mmx.capture import Capture
+    from mmx.families.base import Family
 
 Rows = dict[tuple[str, str], "Tensor"]
 """(readout stream, stream that is read) → raw relevance, (items, tokens of the latter)."""
 
-Need = Literal["attention", "gradient", "lrp"]
+Need = Literal["attention", "gradient", "lrp", "attn-lrp", "cp-lrp", "states", "layer scores", "further passes"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,10 @@ class Method:
     Attributes:
         name: mmx's name; `aliases` holds the reference's.
         summary: what it does, in a line.
-        needs: what it reads of each attention map.
+        needs: what it reads: each attention map, the score's gradient there, its LRP relevance; relevance of embeddings
+            by another rule set; the states of tokens and the gradient there; scores of each layer; further passes.
+        signed: a score below zero is evidence against.
+        why_not: why it is not defined on a family with this schedule, as the end of a sentence; "" where it is.
         differs_across_streams_from: the method that this one equals where no stream attends to another.
         last_only: it reads only the last map of each pair of streams, so a backward may stop there.
         source: paper and equation.
@@ -48,11 +52,13 @@ class Method:
     departs: str = ""
     last_only: bool = False
     differs_across_streams_from: str = ""
+    signed: bool = False
+    why_not: Callable[[Family, Schedule], str] = lambda family, schedule: ""
 
     @property
     def knows_target(self) -> bool:
         """Whether its scores depend on what is explained, and not on what is attended to alone."""
-        return "gradient" in self.needs or "lrp" in self.needs
+        return any(need != "attention" for need in self.needs)
 
     def sites(self, need: str, schedule: Schedule, readout_streams: Iterable[str]) -> tuple[Site, ...]:
         """The sites whose attention, gradient or LRP relevance this method reads."""
