@@ -114,10 +114,11 @@ def attribute(
     """
     family, schedule = model.family, model.schedule(start_layers or {})
     gradient_sites, lrp_sites = (_sites(methods, need, schedule, family) for need in ("gradient", "lrp"))
+    states = any("states" in method.needs for method in methods)
     rules = RuleMode(family.reference.conserve_in_linear) if lrp_sites else None
     passed = run_forward(model.network, schedule, family.roots, lambda: model.run(inputs, target),
-                         in_graph=bool(gradient_sites or lrp_sites), rules=rules, checkpoint=checkpoint,
-                         inputs=inputs)
+                         in_graph=bool(gradient_sites or lrp_sites or states), rules=rules, checkpoint=checkpoint,
+                         states=states, inputs=inputs)
     chosen = model.asking.choose(passed.outputs, target)
     sizes = passed.sizes
     valid = valid_tokens(family, family.completed(inputs), passed.outputs, sizes) if ignore_padding else {}
@@ -165,7 +166,7 @@ class _Work:
             self.passed, self.schedule, chosen, read, valid=self.valid, seeds=self.seeds,
             gradient_sites=_sites(methods, "gradient", self.schedule, family),
             lrp_sites=_sites(methods, "lrp", self.schedule, family), reference=family.reference, keep=self.keep,
-            last=last)
+            last=last, states=any("states" in method.needs for method in methods))
         found = {method.name: self._handed_out(method, captured, chosen) for method in methods}
         self._check_finite(found)
         return found

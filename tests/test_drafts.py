@@ -92,7 +92,7 @@ def test_regions_and_modules_that_are_called_twice_are_seen(small: Callable[...,
     assert '("visual_attention.att.dropout", "image", "text", 1)' in text
     assert "These belong into one step" in text
     assert 'Classes(noun="answer", count="num_qa_labels")' in text and "found.question_answering_score" in text
-    assert 'roots=("lxmert.embeddings", "lxmert.encoder.visn_fc")' in text
+    assert 'roots={"text": "lxmert.embeddings", "image": "lxmert.encoder.visn_fc"}' in text
 
 
 def test_maps_that_a_class_gives_away_only_where_it_is_asked_for_them_are_seen(small: Callable[..., None]) -> None:

@@ -19,7 +19,7 @@ FAMILY = Family(
     inputs=(Pixels(),),
     schedule=lambda config: tuple(
         layers("pvt.encoder.block.0.{}.attention.self.dropout", "image", config.depths[0])),
-    roots=("pvt.encoder.patch_embeddings.0",),
+    roots={"image": "pvt.encoder.patch_embeddings.0"},
     tokens={"image": (Part("cls", 1), Part("image"))},
     reads=(Read("image"),),
 )

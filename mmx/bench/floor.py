@@ -23,7 +23,7 @@ def floor(subject: Subject, mixing: Mixing = "SDPA", *, batched: bool = True) ->
     found = []
     backwards = subject.backwards(outputs)
     for number, one in enumerate(backwards):
-        reached = [roots[name] for name in one.roots or roots]
+        reached = [roots[stream] for stream in one.streams or roots]
         last = number == len(backwards) - 1
         if batched and len(one.turns) > 1:
             found.append([*torch.autograd.grad(one.scores, reached, one.turns, is_grads_batched=True,
@@ -58,23 +58,23 @@ def _mixing(network: nn.Module, how: Mixing) -> AbstractContextManager[None]:
 
 @contextmanager
 def _roots(subject: Subject) -> Iterator[dict[str, Tensor]]:
-    """Where the graph starts, by the family's own names: gradients flow no further down."""
+    """Where the graph starts, by stream: gradients flow no further down."""
     found: dict[str, Tensor] = {}
 
-    def starting(root: str, argument: str) -> Callable[..., None]:
+    def starting(stream: str, argument: str) -> Callable[..., None]:
         def hook(_module: nn.Module, _inputs: tuple, seen: Any) -> None:
-            found[root] = (seen[argument] if argument else seen).requires_grad_()
+            found[stream] = (seen[argument] if argument else seen).requires_grad_()
 
         return hook
 
     hooks = []
-    for root in subject.model.family.roots:
+    for stream, root in subject.model.family.roots.items():
         name, _, argument = root.partition(":")
         module = subject.model.network.get_submodule(name)
         if argument:
-            hooks.append(module.register_forward_pre_hook(starting(root, argument), with_kwargs=True))
+            hooks.append(module.register_forward_pre_hook(starting(stream, argument), with_kwargs=True))
         else:
-            hooks.append(module.register_forward_hook(starting(root, "")))
+            hooks.append(module.register_forward_hook(starting(stream, "")))
     try:
         yield found
     finally:

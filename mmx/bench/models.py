@@ -39,7 +39,7 @@ DECODER = Family(
     score=Classes(noun="answer"),
     inputs=(Text(names=("input_ids",)),),
     schedule=lambda config: tuple(layers("model.layers.{}.self_attn", "text", config.num_hidden_layers)),
-    roots=("model.embed_tokens",),
+    roots={"text": "model.embed_tokens"},
     reads=(Read("text", row=-1),),
     outputs=lambda found, network, inputs: {"logits": found.logits[:, -1]},
     arguments={"use_cache": False, "logits_to_keep": 1},
@@ -129,11 +129,10 @@ def _pairs(name: str, network: CLIPModel | SiglipModel, inputs: dict[str, Tensor
     """The towers meet in the score alone: one gradient of each text at the image, and one of all texts at themselves.
     """
     model = described(network)
-    image_root, text_root = model.family.roots
 
     def backwards(outputs: Outputs) -> list[Backward]:
         scores = outputs["logits"][0]
-        return [Backward.each(scores, image_root), Backward.together(scores, text_root)]
+        return [Backward.each(scores, "image"), Backward.together(scores, "text")]
 
     return Subject(name, model, inputs, tokens, backwards=backwards, start_layers={"image": 0, "text": 0})
 

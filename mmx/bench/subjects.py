@@ -22,22 +22,22 @@ class Backward:
 
     Attributes:
         turns: a row for each gradient: scores of different samples share one, those of one sample have each their own.
-        roots: by the family's names; none are all of them.
+        streams: at whose roots; none are all of them.
     """
 
     scores: Float[Tensor, " scores"]
     turns: Float[Tensor, "turns scores"]
-    roots: Sequence[str] = ()
+    streams: Sequence[str] = ()
 
     @classmethod
-    def together(cls, scores: Float[Tensor, " scores"], *roots: str) -> "Backward":
+    def together(cls, scores: Float[Tensor, " scores"], *streams: str) -> "Backward":
         """Of scores of different samples."""
-        return cls(scores, torch.ones_like(scores)[None], roots)
+        return cls(scores, torch.ones_like(scores)[None], streams)
 
     @classmethod
-    def each(cls, scores: Float[Tensor, " scores"], *roots: str) -> "Backward":
+    def each(cls, scores: Float[Tensor, " scores"], *streams: str) -> "Backward":
         """Of scores of one sample."""
-        return cls(scores, torch.eye(len(scores), dtype=scores.dtype, device=scores.device), roots)
+        return cls(scores, torch.eye(len(scores), dtype=scores.dtype, device=scores.device), streams)
 
 
 def predicted(outputs: Outputs) -> list[Backward]:

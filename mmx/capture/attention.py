@@ -16,6 +16,7 @@ from torch.nn.functional import pad
 from torch.overrides import TorchFunctionMode
 
 from mmx.arrays import Float, Shaped
+from mmx.capture.choice import Places
 from mmx.capture.windows import Windows
 
 MATMULS = frozenset({torch.matmul, Tensor.matmul, Tensor.__matmul__, torch.bmm, Tensor.bmm})
@@ -98,6 +99,16 @@ class Mixed:
     def in_graph(self) -> tuple[Tensor, ...]:
         """The same as it is in the graph: of every call."""
         return self.outputs or (self.reached,)
+
+    def of_items(self, gradients: list[Tensor], places: Places,
+                 batched: bool) -> Float[Tensor, "_items heads _rows _any"]:
+        """The gradient of each item, of that of each turn where several were `batched`; of each window by itself."""
+        gradient = gradients[0] if len(gradients) == 1 else joined_calls(gradients, self.shape[2])
+        within = places.within(self.windows)
+        if batched:
+            return gradient[places.turn_index.repeat_interleave(self.windows.count if self.windows else 1),
+                            within.index]
+        return gradient if within.are_all(len(gradient)) else gradient[within.index]
 
 
 def mixed_by_sdpa(output: Tensor, query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None,

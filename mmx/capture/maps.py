@@ -104,13 +104,13 @@ class AttentionMap:
     def keys(self) -> Float[Tensor, "#items heads cols _width"] | None:
         """Of a map that is made of them."""
         key = self._mixed.key
-        return None if key is None else _full(of_all_heads(self._places.take(key), self.shape[1]))
+        return None if key is None else full(of_all_heads(self._places.take(key), self.shape[1]))
 
     def values(self) -> Float[Tensor, "#items heads cols _width"] | None:
         """Of tokens that count; None where they are not known."""
         if self._mixed.value is None:
             return None
-        values = _full(of_all_heads(self._places.take(self._mixed.value), self.shape[1]))
+        values = full(of_all_heads(self._places.take(self._mixed.value), self.shape[1]))
         return values if self._valid_cols is None else values * self._valid_cols[:, None, :, None]
 
     def attention_at(self, rows: "Rows", shared: "_Shared", cols: int) -> Float[Tensor, "#items heads _rows {cols}"]:
@@ -150,7 +150,7 @@ class AttentionMap:
     def _full_rows(self, reached: Float[Tensor, "items heads rows _any"],
                    rows: "Rows") -> Float[Tensor, "items heads _rows _any"]:
         """Some rows of what reached the output, zero where they do not count."""
-        found = _full(_rows_of(reached, rows))
+        found = full(_rows_of(reached, rows))
         return found if self._valid_rows is None else found * _rows_of(self._valid_rows[:, None, :, None], rows)
 
     def _times_values(self, reached: Float[Tensor, "items heads _rows _any"], shared: "_Shared",
@@ -162,8 +162,8 @@ class AttentionMap:
     def _taken(self, values: Tensor, rows: "Rows") -> Tensor:
         """Rows of what belongs to entries, for each item."""
         if isinstance(rows, slice):
-            return _full(self._places.take(values[:, :, rows]))
-        return _full(values[self._places.index, :, rows].unsqueeze(2))
+            return full(self._places.take(values[:, :, rows]))
+        return full(values[self._places.index, :, rows].unsqueeze(2))
 
     def _last(self, rows: "Rows") -> Tensor | int | None:
         """The last column that each of some rows may look at, or that of the first of them."""
@@ -229,5 +229,6 @@ def _rows_of(values: Shaped[Tensor, "#items heads rows any"], rows: Rows) -> Sha
     return values.expand(len(rows), *values.shape[1:])[items, :, rows].unsqueeze(2)
 
 
-def _full(values: Tensor) -> Tensor:
+def full(values: Tensor) -> Tensor:
+    """In float32 at least."""
     return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values

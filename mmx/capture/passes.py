@@ -3,18 +3,20 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, fields, replace
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from mmx.arrays import Bool, Float, Int, Matrix, Shaped
-from mmx.capture.attention import Mixed, joined_calls
+from mmx.capture.attention import Mixed
 from mmx.capture.choice import Chosen, Places, Readout
 from mmx.capture.folding import Fold, Folded
 from mmx.capture.lrp import RuleMode
-from mmx.capture.maps import AttentionMap
+from mmx.capture.maps import AttentionMap, full
 from mmx.capture.matrices import FirstRows, Shares, Windowed
 from mmx.capture.recording import recording, tokens_of
+from mmx.capture.states import At, State, TokenStates, states_of
 from mmx.errors import CaptureError
 from mmx.reference import Reference
 from mmx.schedule import Link, Schedule, Site, links_of, sites_of
@@ -35,6 +37,8 @@ class Capture:
         reference: where the reference treats this family otherwise.
         keep: what is folded is made once and kept.
         links: the matrix of each.
+        embeddings: the states of each stream's tokens where the graph begins, where they were asked for.
+        layers: the states behind the layer of each site of a stream that no other runs through, the same.
     """
 
     schedule: Schedule
@@ -46,6 +50,8 @@ class Capture:
     reference: Reference = field(default_factory=Reference)
     keep: bool = True
     links: Mapping[Link, Shares] = field(default_factory=dict)
+    embeddings: Mapping[str, TokenStates] = field(default_factory=dict)
+    layers: Mapping[Site, TokenStates] = field(default_factory=dict)
     _folded: dict[tuple[Site, Fold], Matrix] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -89,6 +95,7 @@ class ForwardPass:
     outputs: Outputs
     rules: RuleMode | None
     links: Mapping[Link, Int[Tensor, "_entries _cols"]] = field(default_factory=dict)
+    states: Mapping[At, State] = field(default_factory=dict)
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -98,30 +105,36 @@ class ForwardPass:
                          for stream, size in tokens_of(site, found)}
 
 
-def run_forward(network: nn.Module, schedule: Schedule, graph_roots: Sequence[str], forward: Callable[[], Outputs], *,
-                in_graph: bool, rules: RuleMode | None, checkpoint: bool = False,
+def run_forward(network: nn.Module, schedule: Schedule, roots: Mapping[str, str], forward: Callable[[], Outputs], *,
+                in_graph: bool, rules: RuleMode | None, checkpoint: bool = False, states: bool = False,
                 inputs: Mapping[str, Tensor] | None = None) -> ForwardPass:
     """Runs the model once and checks every map; with `rules`, so that LRP can follow.
 
     Args:
         checkpoint: layers run again in every backward, for less memory; not with `rules`, which keep what they need.
+        states: the states of tokens are kept, at the roots and behind each layer.
         inputs: what windows and links are told by.
     """
     with (torch.set_grad_enabled(in_graph), rules or nullcontext(),
-          recording(network, schedule, graph_roots, checkpoint=checkpoint and in_graph and rules is None) as record):
+          recording(network, schedule, roots, checkpoint=checkpoint and in_graph and rules is None,
+                    keeps_layers=states) as record):
         outputs = forward()
     given = inputs or {}
     windows = {site: site.windows(network, given) for site in sites_of(schedule) if site.windows is not None}
     mixed = record.of_sites(schedule, windows)
     device = next(iter(mixed.values())).reached.device
-    return ForwardPass(mixed, outputs, rules,
-                       {link: link.into(network, given).to(device, non_blocking=True) for link in links_of(schedule)})
+    passed = ForwardPass(mixed, outputs, rules, {link: link.into(network, given).to(device, non_blocking=True)
+                                                 for link in links_of(schedule)})
+    if not states:
+        return passed
+    return replace(passed, states=states_of(network, schedule, record.kept, passed.sizes,
+                                            {site: one.windows for site, one in mixed.items()}))
 
 
 def capture_items(passed: ForwardPass, schedule: Schedule, chosen: Chosen, readouts: tuple[Readout, ...], *,
                   gradient_sites: Sequence[Site], lrp_sites: Sequence[Site],
                   valid: Mapping[str, Bool[Tensor, "_batch _tokens"]], seeds: Sequence[int], reference: Reference,
-                  keep: bool = True, last: bool = False) -> Capture:
+                  keep: bool = True, last: bool = False, states: bool = False) -> Capture:
     """Backward once by the LRP rules if LRP relevance is asked for, and once if a gradient is.
 
     Args:
@@ -131,12 +144,14 @@ def capture_items(passed: ForwardPass, schedule: Schedule, chosen: Chosen, reado
         seeds: a number for each sample, which the random control is drawn from.
         keep: whether what methods fold is kept.
         last: no other backward follows, so that the graph is let go as it is gone through.
+        states: whether the gradient at the states of tokens is asked for.
     """
     lrp: dict[Site, Tensor] = {}
     if passed.rules is not None and lrp_sites:
         with passed.rules.following_relevance():
             lrp = gradients(chosen, {site: passed.mixed[site] for site in lrp_sites})
-    gradient = gradients(chosen, {site: passed.mixed[site] for site in gradient_sites}, last=last)
+    wanted: dict[Site | At, Mixed | State] = {site: passed.mixed[site] for site in gradient_sites}
+    gradient = gradients(chosen, wanted | (dict(passed.states) if states else {}), last=last)
     sizes, samples = passed.sizes, chosen.samples
     kept = {stream: torch.ones(len(samples), size, dtype=torch.bool, device=samples.device)
             for stream, size in sizes.items()}
@@ -152,8 +167,24 @@ def capture_items(passed: ForwardPass, schedule: Schedule, chosen: Chosen, reado
                                   gradient.get(site), lrp.get(site), valid_rows, valid_cols)
     links = {link: Shares(into if len(into) == 1 else into[chosen.entries_of(link.rows)], sizes[link.rows],
                           next(iter(maps.values())).dtype) for link, into in passed.links.items()}
+    at_roots, layers = _token_states(passed.states, chosen, gradient) if states else ({}, {})
     return Capture(schedule, readouts, sizes, kept | padded, maps, [seeds[i] for i in chosen.places.numbers], reference,
-                   keep, links)
+                   keep, links, at_roots, layers)
+
+
+def _token_states(states: Mapping[At, State], chosen: Chosen, gradient: Mapping[Site | At, Tensor],
+                  ) -> tuple[dict[str, TokenStates], dict[Site, TokenStates]]:
+    """Of each item, at the roots by stream and behind layers by site; float32 at least."""
+    at_roots: dict[str, TokenStates] = {}
+    layers: dict[Site, TokenStates] = {}
+    for at, state in states.items():
+        value, reached = chosen.places_of(at.rows).take(state.tokens(state.value.detach())), gradient.get(at)
+        found = TokenStates(full(value), None if reached is None else full(reached))
+        if at.site is None:
+            at_roots[at.rows] = found
+        else:
+            layers[at.site] = found
+    return at_roots, layers
 
 
 def _outside_the_graph(mixed: Mixed) -> Mixed:
@@ -162,53 +193,70 @@ def _outside_the_graph(mixed: Mixed) -> Mixed:
                                          if isinstance(value, Tensor)})
 
 
-def gradients(chosen: Chosen, mixed: Mapping[Site, Mixed], *, last: bool = False,
-              ) -> dict[Site, Float[Tensor, "items _heads _rows _any"]]:
-    """d score / d output of the attention of every item, without the sites that have no path.
+class Reached(Protocol):
+    """What the score is differentiated by."""
+
+    @property
+    def in_graph(self) -> tuple[Tensor, ...]:
+        """As it is in the graph: of every call."""
+        ...
+
+    def of_items(self, gradients: list[Tensor], places: Places, batched: bool) -> Tensor:
+        """The gradient of each item, of that of each turn where several were `batched`."""
+        ...
+
+
+class Placed(Protocol):
+    """Where that is: in which stream, and whether a path must lead from there to the score."""
+
+    @property
+    def rows(self) -> str: ...
+
+    @property
+    def reaches_target(self) -> bool: ...
+
+
+P = TypeVar("P", bound=Placed)
+
+
+def gradients(chosen: Chosen, reached: Mapping[P, Reached], *, last: bool = False) -> dict[P, Tensor]:
+    """d score / d output of the attention of every item, or d score / d states, without those that have no path.
 
     Args:
         chosen: the explained scores.
-        mixed: in the graph of the scores. Where the output of an attention is not known, its map stands for it.
+        reached: in the graph of the scores. Where the output of an attention is not known, its map stands for it.
         last: no other backward follows.
 
     Raises:
         CaptureError: a map that should reach the target has no gradient; the message names its module.
     """
-    by_site: dict[Site, Tensor] = {}
-    groups = [{site: one for site, one in mixed.items() if site.rows in streams}
-              for streams in [{site.rows for site in mixed}.difference(chosen.entries),
+    found: dict[P, Tensor] = {}
+    groups = [{place: one for place, one in reached.items() if place.rows in streams}
+              for streams in [{place.rows for place in reached}.difference(chosen.entries),
                               *({stream} for stream in chosen.entries)]]
     groups = [group for group in groups if group]
     for number, group in enumerate(groups):
         places = chosen.places_of(next(iter(group)).rows)
-        by_site |= _gradients_of_one_batch(chosen.scores, places, group,
-                                           keep_graph=not last or number < len(groups) - 1)
-    for site in mixed:
-        if site.reaches_target and site not in by_site:
-            raise CaptureError(f"No gradient reaches the attention map of {site.module} (call {site.call + 1}).",
+        found |= _gradients_of_one_batch(chosen.scores, places, group,
+                                         keep_graph=not last or number < len(groups) - 1)
+    for place in reached:
+        if place.reaches_target and place not in found and isinstance(place, Site):
+            raise CaptureError(f"No gradient reaches the attention map of {place.module} (call {place.call + 1}).",
                                "It is computed but not used, or the graph does not start before it.")
-    return by_site
+    return found
 
 
-def _gradients_of_one_batch(scores: Float[Tensor, " items"], places: Places, mixed: Mapping[Site, Mixed], *,
-                            keep_graph: bool) -> dict[Site, Float[Tensor, "_items _heads _rows _any"]]:
+def _gradients_of_one_batch(scores: Float[Tensor, " items"], places: Places, reached: Mapping[P, Reached], *,
+                            keep_graph: bool) -> dict[P, Tensor]:
     """One backward for all items whose entries differ; items of one entry take turns in a batched one."""
     count = max(places.turns) + 1
     weights = torch.ones_like(scores)
     if count > 1:
         weights = (places.turn_index == torch.arange(count, device=scores.device)[:, None]).to(scores.dtype)
-    inside = {site: one.in_graph for site, one in mixed.items() if one.in_graph[0].requires_grad}
+    inside = {place: one.in_graph for place, one in reached.items() if one.in_graph[0].requires_grad}
     each = iter(torch.autograd.grad(scores, [one for several in inside.values() for one in several], weights,
                                     is_grads_batched=count > 1, allow_unused=True,
                                     retain_graph=keep_graph) if inside else ())
-    found = {site: [next(each) for _ in several] for site, several in inside.items()}
-
-    def of_items(site: Site, gradient: Tensor) -> Tensor:
-        windows = mixed[site].windows
-        within = places.within(windows)
-        if count > 1:
-            return gradient[places.turn_index.repeat_interleave(windows.count if windows else 1), within.index]
-        return gradient if within.are_all(len(gradient)) else gradient[within.index]
-
-    return {site: of_items(site, gradients[0] if len(gradients) == 1 else joined_calls(gradients, mixed[site].shape[2]))
-            for site, gradients in found.items() if gradients[0] is not None}
+    found = {place: [next(each) for _ in several] for place, several in inside.items()}
+    return {place: reached[place].of_items(gradients, places, count > 1)
+            for place, gradients in found.items() if gradients[0] is not None}

@@ -19,6 +19,8 @@ from torch.utils.hooks import RemovableHandle
 
 from mmx.arrays import Bool, Float, Int, Shaped
 from mmx.capture.attention import SDPA, Mixed, Watching, in_windows_of_their_own
+from mmx.capture.modules import layers_around, submodule
+from mmx.capture.states import Alter, Kept, beginning, keeping_layers
 from mmx.capture.windows import Windows
 from mmx.errors import CaptureError
 from mmx.schedule import Schedule, Site, sites_of
@@ -30,9 +32,10 @@ _ROW_SUM_TOLERANCE = {torch.float64: 1e-5, torch.float32: 1e-4, torch.float16: 2
 
 
 class Recording:
-    """The attentions of one forward, by module and call."""
+    """The attentions of one forward, by module and call, and the states of tokens that were asked for."""
 
     def __init__(self) -> None:
+        self.kept = Kept()
         self._found: dict[str, list[Mixed | object]] = defaultdict(list)
         self._inside: list[tuple[str, int]] = []
         self._waited: dict[int, tuple[str, int]] = {}
@@ -130,22 +133,26 @@ def _check_row_sums(found: dict[Site, Mixed]) -> None:
 
 
 @contextmanager
-def recording(network: nn.Module, schedule: Schedule, graph_roots: Sequence[str], *,
-              checkpoint: bool = False) -> Iterator[Recording]:
+def recording(network: nn.Module, schedule: Schedule, roots: Mapping[str, str], *, checkpoint: bool = False,
+              keeps_layers: bool = False, alter: Alter | None = None) -> Iterator[Recording]:
     """Records every site of the forwards inside; hooks, training mode and parameters are as before afterwards.
 
     Args:
+        roots: by stream, where the graph begins.
         checkpoint: layers keep no more than what they are given, and run again in a backward.
+        keeps_layers: the states that leave the layers are kept.
+        alter: what goes on in the place of the embeddings at the roots.
     """
     record, handles = Recording(), []
-    sites = {name: _submodule(network, name) for name in {site.module: None for site in sites_of(schedule)}}
-    layers = _layers_around(network, sites) if checkpoint else []
+    sites = {name: submodule(network, name) for name in {site.module: None for site in sites_of(schedule)}}
+    around = layers_around(network, sites).values() if checkpoint else ()
+    layers = [network.get_submodule(layer) for layer in dict.fromkeys(around)]
     try:
         for name, module in sites.items():
             handles += record.hooks(module, name)
-        handles += [_start_graph_at(network, name) for name in graph_roots]
         with (_explained(network, sites.values()), _checkpointed(network, layers, sites.values()),
-              record.watching()):
+              beginning(network, roots, record.kept, alter),
+              keeping_layers(network, schedule, record.kept) if keeps_layers else nullcontext(), record.watching()):
             yield record
     finally:
         for handle in handles:
@@ -194,18 +201,6 @@ def mixing_by_sdpa(network: nn.Module, attentions: Iterable[nn.Module]) -> Itera
             del module.forward
             if own is not None:
                 module.forward = own
-
-
-def _layers_around(network: nn.Module, sites: Iterable[str]) -> list[nn.Module]:
-    """The layers that attentions are in: the innermost that has a number for a name."""
-    found = {}
-    for name in sites:
-        parts = _found_name(network, name).split(".")
-        numbers = [place for place, part in enumerate(parts) if part.isdecimal()]
-        if numbers:
-            layer = ".".join(parts[:numbers[-1] + 1])
-            found[layer] = network.get_submodule(layer)
-    return list(found.values())
 
 
 @contextmanager
@@ -269,42 +264,6 @@ def attention_of_heads(module: nn.MultiheadAttention, query: Float[Tensor, "... 
     return mixed if module.batch_first else mixed.transpose(0, 1), None
 
 
-def _submodule(network: nn.Module, name: str) -> nn.Module:
-    """The module of this name, or of the first that is there of "name|older name"."""
-    return network.get_submodule(_found_name(network, name))
-
-
-def _found_name(network: nn.Module, name: str) -> str:
-    for one in name.split("|"):
-        try:
-            network.get_submodule(one)
-        except AttributeError:
-            continue
-        return one
-    raise CaptureError(f"{type(network).__name__} has no module {name.replace('|', ' or ')}.",
-                       "The checkpoint is not of the family that its config names.")
-
-
-def _start_graph_at(network: nn.Module, name: str) -> RemovableHandle:
-    """At the (first) output of a module, "module", or at what it is given under a name, "module:argument"."""
-    module, _, argument = name.partition(":")
-    if not argument:
-        return _submodule(network, module).register_forward_hook(
-            lambda _module, _inputs, output: _start_graph(output if isinstance(output, Tensor) else output[0]))
-
-    def start(_module: nn.Module, _args: tuple, given: dict) -> None:
-        if argument not in given:
-            raise CaptureError(f"{module} was not given {argument} by name, so the graph cannot start there.")
-        _start_graph(given[argument])
-
-    return _submodule(network, module).register_forward_pre_hook(start, with_kwargs=True)
-
-
-def _start_graph(values: Tensor) -> None:
-    if torch.is_grad_enabled() and not values.requires_grad:
-        values.requires_grad_()
-
-
 @contextmanager
 def silenced_calls(network: nn.Module, modules: Sequence[str], call: int,
                    silent: Bool[Tensor, " batch"]) -> Iterator[None]:
@@ -320,7 +279,7 @@ def silenced_calls(network: nn.Module, modules: Sequence[str], call: int,
 
         return hook
 
-    handles = [_submodule(network, name).register_forward_hook(silencing(name)) for name in modules]
+    handles = [submodule(network, name).register_forward_hook(silencing(name)) for name in modules]
     try:
         yield
     finally:

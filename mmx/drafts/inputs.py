@@ -136,7 +136,9 @@ def _at(path: str) -> list[str]:
 
 
 def in_python(value: object) -> str:
-    """A name or number, or a tuple of them, as mmx writes them."""
+    """A name or number, or a tuple or dict of them, as mmx writes them."""
     if isinstance(value, tuple):
         return f"({', '.join(map(in_python, value))}{',' * (len(value) == 1)})"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{in_python(key)}: {in_python(one)}' for key, one in value.items())}}}"
     return f'"{value}"' if isinstance(value, str) else str(value)

@@ -9,16 +9,16 @@ from mmx.drafts.streams import Streams
 from mmx.drafts.trial import Seen, Trial, layer_around
 
 
-def roots(trial: Trial) -> tuple[str, ...]:
-    """Of each stream where its first layer begins; "" where that is nothing that a module gave or was given."""
-    found: dict[str, None] = {}
+def roots(trial: Trial, streams: Streams) -> dict[str, str]:
+    """By stream, where its first layer begins; "" where that is nothing that a module gave or was given."""
+    found: dict[str, str] = {}
     begun: set[int] = set()
     for one in trial.seen:
         layer = layer_around(one.module)
         if one.rows not in begun and layer is not None:
             begun.add(one.rows)
-            found[trial.root_of(layer) or ""] = None
-    return tuple(found)
+            found[streams.names[one.rows]] = trial.root_of(layer) or ""
+    return found
 
 
 def schedule(trial: Trial, built: Built, streams: Streams) -> Iterator[str]:

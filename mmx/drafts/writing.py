@@ -71,8 +71,8 @@ def _body(name: str, built: Built, given: Tried, trial: Trial, streams: Streams)
     yield f"    score={score}"
     yield from _several("inputs", _inputs(given, score))
     yield from _several("schedule", schedule(trial, built, streams), "lambda config: (")
-    begins = roots(trial)
-    asked = f'{TODO}where does it begin that is ""? At a "module" or "module:argument"' * ("" in begins)
+    begins = roots(trial, streams)
+    asked = f'{TODO}where does it begin that is ""? At a "module" or "module:argument"' * ("" in begins.values())
     yield f"    roots={in_python(begins)},{asked}".replace('", "', '",\n           "' if len(begins) > 2 else '", "')
     if streams.parts:
         parts = ", ".join(f'"{stream}": ({", ".join(_part(*one) for one in several)})'

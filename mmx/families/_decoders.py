@@ -39,7 +39,7 @@ def decoder(architecture: str, model_type: str, inputs: tuple[Input, ...], tower
         inputs=inputs,
         schedule=lambda config: tuple(
             layers(module + ".layers.{}.self_attn", "text", config.text_config.num_hidden_layers)),
-        roots=(f"{module}:inputs_embeds",),
+        roots={"text": f"{module}:inputs_embeds"},
         tokens=TOKENS,
         reads=READS,
         outputs=outputs,
@@ -96,7 +96,7 @@ def tower_of_tiles(tiles: Callable[[Any, Tensors], int], token_of: Callable[[Any
 
     return Tower(
         schedule=lambda config: tuple(layers(f"{module}.{attention}", "image", read(config), windows=windows)),
-        roots=(embeddings,), into=of_tokens(into), tokens=(Part("image", size=patches), Part("cls")))
+        root=embeddings, into=of_tokens(into), tokens=(Part("image", size=patches), Part("cls")))
 
 
 def layers_read(config: Any) -> int:

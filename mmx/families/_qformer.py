@@ -66,7 +66,7 @@ def families(architecture: str, model_type: str, root: str, form: str, caption: 
         more: inputs that the Q-Former reads beside the picture.
     """
     pixels, prompt, completion = asked(_patches, form, caption, captioned="{question}")
-    roots = "vision_model.embeddings", root
+    roots = {"image": "vision_model.embeddings", "query": root}
     tokens = _SEEN | {"query": (Part("query"), *(Part(one.part, one.names[0]) for one in more))}
     one = Family(
         architectures=(architecture,), model_type=model_type, score=ANSWERS, inputs=(pixels, prompt, *more, completion),
@@ -74,6 +74,6 @@ def families(architecture: str, model_type: str, root: str, form: str, caption: 
     return one, Family(
         architectures=(architecture,), settings={"is_encoder_decoder": True}, score=Tokens(),
         inputs=(pixels, prompt, *more, Written(config="text_config", start="decoder_start_token_id")),
-        schedule=_beside, roots=(*roots, "language_model.decoder.embed_tokens"), tokens=tokens,
+        schedule=_beside, roots={**roots, "answer": "language_model.decoder.embed_tokens"}, tokens=tokens,
         reads=(Read("answer", row=None),), checkpoints=beside,
         outputs=lambda found, network, inputs: {"logits": found.logits, "ids": inputs["decoder_input_ids"]})

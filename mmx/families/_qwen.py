@@ -43,4 +43,4 @@ def family(architecture: str, model_type: str, *checkpoints: Checkpoint,
            tower: Callable[[Any], Schedule] = whole_pictures) -> Family:
     """One of them. `tower`: the sites of its tower."""
     return decoder(architecture, model_type, asked(merged_blocks),
-                   Tower(schedule=tower, roots=("model.visual.patch_embed",), into=of_tokens(_token_of)), *checkpoints)
+                   Tower(schedule=tower, root="model.visual.patch_embed", into=of_tokens(_token_of)), *checkpoints)

@@ -35,7 +35,7 @@ FAMILY = Family(
         *layers("vision_model.encoder.layers.{}.attention", "image", config.vision_config.num_hidden_layers),
         (Site("vision_model.head", "probe", "image", layer_of="image"),),
         *layers("text_model.encoder.layers.{}.attention", "text", config.text_config.num_hidden_layers)),
-    roots=("vision_model.embeddings", "text_model.embeddings"),
+    roots={"image": "vision_model.embeddings", "text": "text_model.embeddings"},
     reads=(Read("probe"), Read("text", lambda inputs, outputs: outputs["ends"])),
     start_layers={"image": 0, "text": 0},
     outputs=_outputs,

@@ -17,7 +17,7 @@ FAMILY = Family(
         *layers("vision_model.encoder.layers.{}.self_attn", "image", config.vision_config.num_hidden_layers),
         *layers(f"{_TEXT}.layers.{{0}}.attention.self|{_TEXT}.layer.{{0}}.attention.self", "text",
                 config.text_config.num_hidden_layers)),
-    roots=("vision_model.pre_layrnorm", "text_model.roberta.embeddings"),
+    roots={"image": "vision_model.pre_layrnorm", "text": "text_model.roberta.embeddings"},
     tokens={"image": (Part("cls", 1), Part("image"))},
     reads=(Read("image"), Read("text")),
     start_layers={"image": -1, "text": -1},

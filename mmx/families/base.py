@@ -94,13 +94,13 @@ class Tower:
 
     Attributes:
         schedule: its sites; a picture in tiles is one stream whose tiles are windows.
-        roots: as of `Family`.
+        root: as of `Family`.
         into: the token of the language model's stream that each of its tokens becomes a part of; see `Link`.
         tokens: the parts of its stream.
     """
 
     schedule: Callable[[Any], Schedule]
-    roots: tuple[str, ...]
+    root: str
     into: Told
     tokens: tuple[Part, ...] = (Part("image"),)
 
@@ -122,7 +122,8 @@ class Family:
         score: what is explained.
         inputs: what is asked with, and how that becomes the forward's arguments.
         schedule: the attention sites of a model with this config, in order.
-        roots: modules at whose output the gradient starts, or "module:argument".
+        roots: by stream, the module at whose output the gradient starts, or "module:argument": what it gives are the
+            embeddings of the stream's tokens.
         reads: the rows that explain a score.
         tokens: what the tokens of a stream are, in order; a stream that is absent is one part of its own name.
         tower: of a language model that is shown pictures, what its image tokens come out of.
@@ -142,7 +143,7 @@ class Family:
     score: Score
     inputs: tuple[Input, ...]
     schedule: Callable[[Any], Schedule]
-    roots: tuple[str, ...]
+    roots: Mapping[str, str]
     reads: tuple[Read, ...]
     tokens: Mapping[str, tuple[Part, ...]] = field(default_factory=dict)
     model_type: str = ""
@@ -189,7 +190,8 @@ class Family:
         joint = tuple(replace(part, name="image tokens") if part.name == "image" else part
                       for part in self.parts(stream))
         link = Link(stream, "image", tower.into, normalized=level == TOWER_NORMALIZED)
-        return replace(self, roots=tower.roots, tokens={**self.tokens, stream: joint, "image": tower.tokens},
+        return replace(self, roots={**self.roots, "image": tower.root},
+                       tokens={**self.tokens, stream: joint, "image": tower.tokens},
                        schedule=lambda config: (*tower.schedule(config), link, *self.schedule(config)))
 
     def fits(self, config: Any) -> bool:

@@ -22,7 +22,7 @@ def _family(architecture: str, model_type: str, model: str, checkpoint: Checkpoi
         score=Classes(),
         inputs=(Pixels(any_size=True),),
         schedule=lambda config: tuple(layers(sites, "image", config.num_hidden_layers)),
-        roots=(f"{model}.embeddings",),
+        roots={"image": f"{model}.embeddings"},
         tokens={"image": (Part("cls", 1), Part("image"))},
         reads=(Read("image", weights=_read, omits_identity=True),),
         start_layers={"image": 0},

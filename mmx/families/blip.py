@@ -30,7 +30,7 @@ _RETRIEVAL = Family(
     inputs=(Pixels(config="vision_config", resized_by="interpolate_pos_encoding"),
             Text(ask="texts", names=("input_ids", "attention_mask"), config="text_config")),
     schedule=_seen,
-    roots=("vision_model.embeddings", "text_encoder.embeddings"),
+    roots={"image": "vision_model.embeddings", "text": "text_encoder.embeddings"},
     tokens={"image": (Part("cls", 1), Part("image"))},
     reads=(Read("text"),),
     outputs=lambda found, network, inputs: {"logits": found.itm_score},
@@ -48,7 +48,7 @@ _VQA = Family(
             Written(config="text_config", end="sep_token_id")),
     schedule=lambda config: (
         *_seen(config), *_reading("text_decoder.bert", "answer", "text", config.text_config.num_hidden_layers)),
-    roots=("vision_model.embeddings", "text_encoder.embeddings", "text_decoder.bert.embeddings"),
+    roots={**_RETRIEVAL.roots, "answer": "text_decoder.bert.embeddings"},
     tokens=_RETRIEVAL.tokens,
     reads=(Read("answer", row=None),),
     output_of="text_decoder",

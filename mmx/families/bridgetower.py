@@ -41,7 +41,7 @@ FAMILY = Family(
     inputs=(Pixels(config="vision_config"),
             Text(ask="texts", names=("input_ids", "attention_mask"), config="text_config", first_position=2)),
     schedule=_schedule,
-    roots=(f"{_MODEL}.text_model.embeddings", f"{_MODEL}.vision_model.visual.ln_pre"),
+    roots={"text": f"{_MODEL}.text_model.embeddings", "image": f"{_MODEL}.vision_model.visual.ln_pre"},
     tokens={"image": (Part("cls", 1), Part("image"))},
     reads=(Read("text", share=0.5), Read("image", share=0.5)),
     checkpoints=(Checkpoint("BridgeTower/bridgetower-base-itm-mlm", "photographs (web captions)", 1305, "MIT"),),

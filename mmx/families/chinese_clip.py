@@ -13,7 +13,7 @@ FAMILY = Family(
     schedule=lambda config: (
         *layers("vision_model.encoder.layers.{}.self_attn", "image", config.vision_config.num_hidden_layers),
         *layers("text_model.encoder.layer.{}.attention.self", "text", config.text_config.num_hidden_layers)),
-    roots=("vision_model.pre_layrnorm", "text_model.embeddings"),
+    roots={"image": "vision_model.pre_layrnorm", "text": "text_model.embeddings"},
     tokens={"image": (Part("cls", 1), Part("image"))},
     reads=(Read("image"), Read("text")),
     start_layers={"image": -1, "text": -1},

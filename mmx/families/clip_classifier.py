@@ -11,7 +11,7 @@ FAMILY = Family(
     inputs=(Pixels(config="vision_config", resized_by="interpolate_pos_encoding"),),
     schedule=lambda config: tuple(
         layers("vision_model.encoder.layers.{}.self_attn", "image", config.vision_config.num_hidden_layers)),
-    roots=("vision_model.pre_layrnorm",),
+    roots={"image": "vision_model.pre_layrnorm"},
     tokens={"image": (Part("cls", 1), Part("image"))},
     reads=(Read("image", weights={"image": 1.0}, omits_identity=True),),
     start_layers={"image": 0},

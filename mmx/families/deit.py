@@ -17,7 +17,7 @@ def _family(architecture: str, read: Read, *checkpoints: Checkpoint) -> Family:
         score=Classes(),
         inputs=(Pixels(resized_by="interpolate_pos_encoding"),),
         schedule=lambda config: tuple(layers(_SITES, "image", config.num_hidden_layers)),
-        roots=("deit.embeddings",),
+        roots={"image": "deit.embeddings"},
         tokens={"image": (Part("cls", 1), Part("distillation", 1), Part("image"))},
         reads=(read,),
         start_layers={"image": 0},

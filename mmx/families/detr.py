@@ -28,7 +28,7 @@ FAMILY = Family(
     score=Queries(),
     inputs=(Pixels(takes_mask=True, any_size=True, cells="cells"),),
     schedule=lambda config: encoder_decoder(config, "model"),
-    roots=("model.input_projection", "model.decoder:inputs_embeds"),
+    roots={"image": "model.input_projection", "query": "model.decoder:inputs_embeds"},
     reads=(Read("query", row=None),),
     outputs=lambda found, network, inputs: {"logits": found.logits, "boxes": found.pred_boxes,
                                             "cells": found.encoder_last_hidden_state[:, :, 0]},

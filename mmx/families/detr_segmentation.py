@@ -29,7 +29,7 @@ FAMILY = replace(
     architectures=("DetrForSegmentation",),
     model_type="",
     schedule=lambda config: encoder_decoder(config, "detr.model"),
-    roots=tuple(f"detr.{root}" for root in DETR.roots),
+    roots={stream: f"detr.{root}" for stream, root in DETR.roots.items()},
     around=_without_masks,
     checkpoints=(
         Checkpoint("facebook/detr-resnet-50-panoptic", "photographs (COCO panoptic)", 172, "Apache-2.0"),),

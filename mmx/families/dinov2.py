@@ -15,7 +15,7 @@ def _family(architecture: str, model: str, published: str, *registers: Part) -> 
         schedule=lambda config: tuple(
             layers(f"{model}.encoder.layer.{{0}}.attention.attention|{model}.encoder.layer.{{0}}.attention", "image",
                    config.num_hidden_layers)),
-        roots=(f"{model}.embeddings",),
+        roots={"image": f"{model}.embeddings"},
         tokens={"image": (Part("cls", 1), *registers, Part("image"))},
         reads=(Read("image", weights={"cls": 0.5, "image": 0.5}),),
         start_layers={"image": 0},

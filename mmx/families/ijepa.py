@@ -10,7 +10,7 @@ FAMILY = Family(
     schedule=lambda config: tuple(
         layers("ijepa.layers.{0}.attention|ijepa.encoder.layer.{0}.attention.attention", "image",
                config.num_hidden_layers)),
-    roots=("ijepa.embeddings",),
+    roots={"image": "ijepa.embeddings"},
     reads=(Read("image", weights={"image": 1.0}, omits_identity=True),),
     start_layers={"image": 0},
 )

@@ -36,7 +36,7 @@ FAMILY = Family(
     score=Classes(noun="answer", count="num_qa_labels"),
     inputs=(Text(), Regions("visual_feats", "visual_attention_mask", "visual_feat_dim", boxes="visual_pos")),
     schedule=_schedule,
-    roots=("lxmert.embeddings", "lxmert.encoder.visn_fc"),
+    roots={"text": "lxmert.embeddings", "image": "lxmert.encoder.visn_fc"},
     reads=(Read("text", omits_itself=True),),
     outputs=lambda found, network, inputs: {"logits": found.question_answering_score},
     # `transformers` fails where there is no region at all. Then text←image attention adds nothing, as in the reference,

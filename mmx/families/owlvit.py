@@ -36,7 +36,7 @@ def _family(architecture: str, model: str, *checkpoints: Checkpoint) -> Family:
                     config.vision_config.num_hidden_layers),
             *layers(f"{model}.text_model.encoder.layers.{{}}.self_attn", "text",
                     config.text_config.num_hidden_layers)),
-        roots=(f"{model}.vision_model.pre_layernorm", f"{model}.text_model.embeddings"),
+        roots={"image": f"{model}.vision_model.pre_layernorm", "text": f"{model}.text_model.embeddings"},
         tokens={"image": (Part("cls", 1), Part("image"))},
         reads=(Read("image", row=None, part="image", weights={"cls": 0.5}, omits_identity=True),
                Read("text", lambda inputs, outputs: outputs["ends"])),

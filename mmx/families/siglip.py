@@ -20,7 +20,7 @@ FAMILY = Family(
         *layers("vision_model.encoder.layers.{}.self_attn", "image", config.vision_config.num_hidden_layers),
         (Site("vision_model.head.attention", "probe", "image", layer_of="image"),),
         *layers("text_model.encoder.layers.{}.self_attn", "text", config.text_config.num_hidden_layers)),
-    roots=("vision_model.embeddings", "text_model.embeddings"),
+    roots={"image": "vision_model.embeddings", "text": "text_model.embeddings"},
     reads=(Read("probe"), Read("text", row=-1)),
     start_layers={"image": 0, "text": 0},
     outputs=lambda found, network, inputs: {"logits": found.logits_per_image, "scale": network.logit_scale.exp(),

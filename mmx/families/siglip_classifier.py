@@ -15,7 +15,7 @@ def _family(architecture: str, pixels: Pixels) -> Family:
         inputs=(pixels,),
         schedule=lambda config: tuple(
             layers("vision_model.encoder.layers.{}.self_attn", "image", config.vision_config.num_hidden_layers)),
-        roots=("vision_model.embeddings",),
+        roots={"image": "vision_model.embeddings"},
         reads=(Read("image", weights={"image": 1.0}, omits_identity=True),),
         start_layers={"image": 0},
     )

@@ -60,7 +60,7 @@ def _family(version: str, model: str, *published: tuple[str, float]) -> Family:
         score=Classes(),
         inputs=(Pixels(any_size=True, shrinks=False, pads=True),),
         schedule=lambda config: tuple(_schedule(model, config)),
-        roots=(f"{model}.embeddings",),
+        roots={"image": f"{model}.embeddings"},
         reads=(Read("top", weights={"top": 1.0}, omits_identity=True),),
         start_layers={"image": 0},
         around=_as_found,

@@ -44,7 +44,7 @@ def _family(architecture: str, score: Classes | Matches, asked: Literal["questio
         inputs=(Text(ask=asked), Pixels(takes_mask=True, any_size=True)),
         schedule=lambda config: tuple(
             layers("vilt.encoder.layer.{}.attention.attention.dropout", "joint", config.num_hidden_layers)),
-        roots=("vilt.embeddings",),
+        roots={"joint": "vilt.embeddings"},
         tokens={"joint": (Part("text", "input_ids"), Part("image_cls", 1), Part("image"))},
         reads=(Read("joint"),),
         around=_in_order,

@@ -19,7 +19,7 @@ FAMILY = Family(
                             constants={"visual_token_type_ids": 0})),
     schedule=lambda config: tuple(
         layers("visual_bert.encoder.layer.{}.attention.self.dropout", "joint", config.num_hidden_layers)),
-    roots=("visual_bert.embeddings",),
+    roots={"joint": "visual_bert.embeddings"},
     tokens={"joint": (Part("text", "input_ids"), Part("image"))},
     reads=(Read("joint", lambda inputs, outputs: inputs["attention_mask"].sum(dim=1) - 2, omits_itself=True),),
     completed=lambda inputs: {"attention_mask": inputs["input_ids"].new_ones(inputs["input_ids"].shape), **inputs},

@@ -13,7 +13,7 @@ FAMILY = Family(
     score=Classes(),
     inputs=(Pixels(resized_by="interpolate_pos_encoding"),),
     schedule=lambda config: tuple(layers("vit.layers.{}.attention", "image", config.num_hidden_layers)),
-    roots=("vit.embeddings",),
+    roots={"image": "vit.embeddings"},
     tokens={"image": (Part("cls", 1), Part("image"))},
     reads=(Read("image"),),
     start_layers={"image": 0},

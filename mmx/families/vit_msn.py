@@ -10,7 +10,7 @@ FAMILY = Family(
     schedule=lambda config: tuple(
         layers("vit.layers.{0}.attention|vit.encoder.layer.{0}.attention.attention", "image",
                config.num_hidden_layers)),
-    roots=("vit.embeddings",),
+    roots={"image": "vit.embeddings"},
     tokens={"image": (Part("cls", 1), Part("image"))},
     reads=(Read("image"),),
     start_layers={"image": 0},

@@ -14,7 +14,7 @@ FAMILY = Family(
     inputs=(Pixels(any_size=True),),
     schedule=lambda config: tuple(layers("vit.encoder.layer.{}.attention.attention", "image",
                                          config.num_hidden_layers)),
-    roots=("vit.embeddings",),
+    roots={"image": "vit.embeddings"},
     tokens={"image": (Part("cls", 1), Part("image"), Part("query", "num_detection_tokens"))},
     reads=(Read("image", row=None, part="query"),),
     start_layers={"image": 0},

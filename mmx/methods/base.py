@@ -15,12 +15,28 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mmx.capture import Capture
-    from mmx.families.base import Family
 
 Rows = dict[tuple[str, str], "Tensor"]
 """(readout stream, stream that is read) → raw relevance, (items, tokens of the latter)."""
 
 Need = Literal["attention", "gradient", "lrp", "attn-lrp", "cp-lrp", "states", "layer scores", "further passes"]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What is known of a model before it runs.
+
+    Attributes:
+        schedule: its attention, in order.
+        roots: the streams whose embeddings are known.
+        reads: the streams whose rows explain a score.
+        writes: whether its answers are its own words.
+    """
+
+    schedule: Schedule
+    roots: frozenset[str]
+    reads: tuple[str, ...]
+    writes: bool
 
 
 @dataclass(frozen=True)
@@ -33,7 +49,7 @@ class Method:
         needs: what it reads: each attention map, the score's gradient there, its LRP relevance; relevance of embeddings
             by another rule set; the states of tokens and the gradient there; scores of each layer; further passes.
         signed: a score below zero is evidence against.
-        why_not: why it is not defined on a family with this schedule, as the end of a sentence; "" where it is.
+        why_not: why it is not defined on such a model, as the end of a sentence; "" where it is.
         differs_across_streams_from: the method that this one equals where no stream attends to another.
         last_only: it reads only the last map of each pair of streams, so a backward may stop there.
         source: paper and equation.
@@ -53,7 +69,7 @@ class Method:
     last_only: bool = False
     differs_across_streams_from: str = ""
     signed: bool = False
-    why_not: Callable[[Family, Schedule], str] = lambda family, schedule: ""
+    why_not: Callable[[Layout], str] = lambda layout: ""
 
     @property
     def knows_target(self) -> bool:

@@ -94,8 +94,8 @@ def captured(way: str, mask: str, groups: int, samples: list[int], keep: bool, p
     rules = RuleMode() if checkpoint is None else None
     x = torch.randn(3, TOKENS, WIDTH, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     schedule: Schedule = tuple((Site(SITE[way].format(i), "text", "text"),) for i in range(LAYERS))
-    passed = run_forward(network, schedule, ("start",), lambda: {"logits": network(x)}, in_graph=True, rules=rules,
-                         checkpoint=bool(checkpoint))
+    passed = run_forward(network, schedule, {"text": "start"}, lambda: {"logits": network(x)}, in_graph=True,
+                         rules=rules, checkpoint=bool(checkpoint))
     items = torch.tensor(samples)
     chosen = Chosen(passed.outputs["logits"][items, torch.arange(len(items)) % 5], items)
     sites = [site for [site] in schedule]
@@ -158,7 +158,7 @@ def test_calls_of_one_module_are_told_apart() -> None:
     network = Network(WAYS[0], "none", HEADS)
     mix, x = network.layers[0].mix, torch.randn(2, TOKENS, WIDTH, dtype=torch.float64)
     schedule: Schedule = tuple((Site("layers.0.mix", one, one, call),) for call, one in enumerate(("first", "second")))
-    passed = run_forward(network, schedule, (), lambda: {"logits": mix(x)[0] + mix(x[:, :4])[0].sum()}, in_graph=False,
+    passed = run_forward(network, schedule, {}, lambda: {"logits": mix(x)[0] + mix(x[:, :4])[0].sum()}, in_graph=False,
                          rules=None)
     assert passed.sizes == {"first": TOKENS, "second": 4}
 
@@ -210,7 +210,7 @@ def test_checkpointed_layers_are_as_they_were_afterwards() -> None:
 def test_how_far_a_map_is_from_what_was_mixed_is_seen(mask: str) -> None:
     network = Network(WAYS[0], mask, 2)
     schedule: Schedule = ((Site("layers.0.mix", "text", "text"),),)
-    passed = run_forward(network, schedule, (), lambda: {"logits": network(torch.randn(2, TOKENS, WIDTH).double())},
+    passed = run_forward(network, schedule, {}, lambda: {"logits": network(torch.randn(2, TOKENS, WIDTH).double())},
                          in_graph=False, rules=None)
     [mixed] = passed.mixed.values()
     assert mixed.departure() < 1e-12

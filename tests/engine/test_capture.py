@@ -233,11 +233,11 @@ def test_a_module_that_has_none_of_its_names_is_named_by_all(model: Model, batch
 
 
 def test_a_root_of_the_graph_that_is_not_there_is_named(model: Model, batches: Batches) -> None:
-    assert "no module lxmert.roots" in refusal(model, batches.alone(0), told(model, roots=("lxmert.roots",)))
+    assert "no module lxmert.roots" in refusal(model, batches.alone(0), told(model, roots={"text": "lxmert.roots"}))
 
 
 def test_an_argument_that_a_root_is_not_given_by_name_is_named(model: Model, batches: Batches) -> None:
-    message = refusal(model, batches.alone(0), told(model, roots=("lxmert.encoder:lang_feats", *FAMILY.roots)))
+    message = refusal(model, batches.alone(0), told(model, roots={**FAMILY.roots, "text": "lxmert.encoder:lang_feats"}))
     assert "lxmert.encoder was not given lang_feats by name, so the graph cannot start there" in message
 
 
@@ -249,7 +249,7 @@ def test_a_map_that_should_reach_the_target_and_does_not_is_named(model: Model, 
 
 
 def test_a_graph_that_starts_behind_a_map_is_an_error_that_names_it(model: Model, batches: Batches) -> None:
-    late = told(model, roots=("lxmert.encoder.layer.0.output", "lxmert.encoder.visn_fc"))
+    late = told(model, roots={**FAMILY.roots, "text": "lxmert.encoder.layer.0.output"})
     with pytest.raises(CaptureError, match=r"lxmert\.encoder\.layer\.0\.attention"):
         captured(model, batches.alone(0), described=late)
 

@@ -48,7 +48,7 @@ class Network(nn.Module):
 def ran(looking: int) -> dict[str, int]:
     schedule: Schedule = ((Site("across", "query", "image", first_rows=True),), (Site("own", "query", "query"),))
     network = Network()
-    return run_forward(network, schedule, (), lambda: network(looking), in_graph=False, rules=None).sizes
+    return run_forward(network, schedule, {}, lambda: network(looking), in_graph=False, rules=None).sizes
 
 
 def test_the_stream_has_as_many_tokens_as_its_other_maps_say() -> None:

@@ -84,7 +84,7 @@ def ran(way: str, rules: RuleMode | None = None) -> tuple[Schedule, ForwardPass]
           for i in range(3)),
         Link("coarse", "fine", lambda _network, given: given["into"]), (Site(name.format(3), "coarse", "coarse"),))
     x = torch.randn(3, SIZE, WIDTH, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    return schedule, run_forward(network, schedule, ("start",), lambda: {"logits": network(x)}, in_graph=True,
+    return schedule, run_forward(network, schedule, {"fine": "start"}, lambda: {"logits": network(x)}, in_graph=True,
                                  rules=rules, inputs={"windows": (ROLLED, WHOLE, ROLLED), "into": INTO})
 
 
@@ -206,7 +206,7 @@ def test_windows_that_are_not_the_models_are_refused(tokens: Tensor, said: str) 
     network = Network(WAYS[0])
     site = Site("layers.0.mix", "fine", "fine", windows=lambda *_: tokens)
     with pytest.raises(CaptureError, match=said):
-        run_forward(network, ((site,),), (), lambda: {"logits": network(torch.randn(3, SIZE, WIDTH).double())},
+        run_forward(network, ((site,),), {}, lambda: {"logits": network(torch.randn(3, SIZE, WIDTH).double())},
                     in_graph=False, rules=None)
 
 

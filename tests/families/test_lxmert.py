@@ -53,7 +53,7 @@ def test_the_usual_lxmert_has_34_maps_of_which_32_reach_the_answer() -> None:
 def test_every_site_and_root_is_a_module_of_the_model(model: Model) -> None:
     names = dict(model.network.named_modules())
     assert {site.module for site in sites_of(FAMILY.schedule(model.network.config))} <= names.keys()
-    assert set(FAMILY.roots) <= names.keys()
+    assert set(FAMILY.roots.values()) <= names.keys()
 
 
 def regions(count: int, fill: float = 1.0) -> RegionSet:
