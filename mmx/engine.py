@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,10 +11,10 @@ from transformers import PreTrainedModel
 
 from mmx.arrays import Bool, Float, Int
 from mmx.asking import Asking
-from mmx.capture import Capture, Chosen, ForwardPass, Outputs, Places, capture_items, run_forward
+from mmx.capture import Again, Capture, Chosen, ForwardPass, Outputs, Places, capture_items, run_forward
 from mmx.capture.lrp import MissingRuleError, RuleMode
 from mmx.devices import free_memory
-from mmx.errors import CaptureError, UsageError
+from mmx.errors import CaptureError, UndefinedError, UsageError
 from mmx.families.base import LEVELS, TOKEN_UNITS, TOKENS, Family, Tokens
 from mmx.methods.base import Method
 from mmx.schedule import Schedule, Site
@@ -23,6 +24,8 @@ from mmx.wiring import Inputs, handed_out, readouts, run, schedule_from, valid_t
 _COPIES = 3
 # On the CPU a backward of several large targets at once is slower than one after another: it misses every cache.
 _CPU_BYTES = 2**28
+# What a layer makes on its way, beside what leaves it.
+_COPIES_OF_STATES = 12
 
 Scores = dict[str, dict[str, Float[Tensor, "items _tokens"]]]
 """method name → stream → scores"""
@@ -114,11 +117,11 @@ def attribute(
     """
     family, schedule = model.family, model.schedule(start_layers or {})
     gradient_sites, lrp_sites = (_sites(methods, need, schedule, family) for need in ("gradient", "lrp"))
-    states = any("states" in method.needs for method in methods)
+    states = _any_needs(methods, "states", "further passes")
     rules = RuleMode(family.reference.conserve_in_linear) if lrp_sites else None
     passed = run_forward(model.network, schedule, family.roots, lambda: model.run(inputs, target),
-                         in_graph=bool(gradient_sites or lrp_sites or states), rules=rules, checkpoint=checkpoint,
-                         states=states, inputs=inputs)
+                         in_graph=bool(gradient_sites or lrp_sites or _any_needs(methods, "states")), rules=rules,
+                         checkpoint=checkpoint, states=states, inputs=inputs)
     chosen = model.asking.choose(passed.outputs, target)
     sizes = passed.sizes
     valid = valid_tokens(family, family.completed(inputs), passed.outputs, sizes) if ignore_padding else {}
@@ -129,7 +132,8 @@ def attribute(
     a_turn = _bytes_a_turn(passed, (*gradient_sites, *lrp_sites)) + (folded if keep else 0)
     chunks = _chunks(chosen.places, a_turn, allowed)
     explained = [chosen] if len(chunks) == 1 else [chosen[items] for items in chunks]
-    work = _Work(model, inputs, passed, schedule, _padded_streams(valid), seeds, sizes, keep)
+    work = _Work(model, inputs, passed, schedule, _padded_streams(valid), seeds, sizes, keep,
+                 model.asking.arguments(inputs, target), allowed)
     parts: list[Scores] = []
     left_out: dict[str, str] = {}
     for number, some in enumerate(explained, 1):
@@ -142,6 +146,10 @@ def attribute(
             if not methods:
                 raise
             parts.append(work.scores(some, methods, last))
+    left_out |= work.left_out
+    methods = [method for method in methods if method.name not in left_out]
+    if not methods:
+        raise CaptureError(next(iter(left_out.values())))
     return Attribution({method.name: _joined([part[method.name] for part in parts], chunks) for method in methods},
                        {name: value.detach() for name, value in passed.outputs.items()}, chosen, left_out)
 
@@ -158,6 +166,9 @@ class _Work:
     seeds: Sequence[int]
     sizes: Mapping[str, int]
     keep: bool
+    arguments: Mapping[str, Any]
+    allowed: int
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def scores(self, chosen: Chosen, methods: Sequence[Method], last: bool) -> Scores:
         family, config = self.model.family, self.model.network.config
@@ -166,10 +177,26 @@ class _Work:
             self.passed, self.schedule, chosen, read, valid=self.valid, seeds=self.seeds,
             gradient_sites=_sites(methods, "gradient", self.schedule, family),
             lrp_sites=_sites(methods, "lrp", self.schedule, family), reference=family.reference, keep=self.keep,
-            last=last, states=any("states" in method.needs for method in methods))
-        found = {method.name: self._handed_out(method, captured, chosen) for method in methods}
+            last=last, states=_any_needs(methods, "states"))
+        if _any_needs(methods, "further passes"):
+            captured = replace(captured, again=self._again(chosen))
+        found: Scores = {}
+        for method in methods:
+            try:
+                found[method.name] = self._handed_out(method, captured, chosen)
+            except UndefinedError as error:
+                self.left_out[method.name] = error.message
         self._check_finite(found)
         return found
+
+    def _again(self, chosen: Chosen) -> Again:
+        model, inputs = self.model, self.inputs
+        states = {at.rows: state for at, state in self.passed.states.items() if at.site is None}
+        a_run = _COPIES_OF_STATES * sum(one.value.numel() * one.value.element_size()
+                                        for one in self.passed.states.values())
+        return Again(model.network, model.family.roots, lambda given: run(model.network, model.family, given,
+                                                                         self.arguments),
+                     model.asking.parted, inputs, states, chosen, max(1, self.allowed // max(1, a_run)))
 
     def _check_finite(self, found: Scores) -> None:
         """Read from the device once for all of them."""
@@ -186,6 +213,10 @@ class _Work:
         if not found:
             raise CaptureError(f"{method.name} gives no scores for {self.model.asking.subject.name}.")
         return found
+
+
+def _any_needs(methods: Sequence[Method], *needs: str) -> bool:
+    return any(need in needs for method in methods for need in method.needs)
 
 
 def _all_true(several: Sequence[Bool[Tensor, "..."]]) -> list[bool]:

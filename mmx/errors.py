@@ -73,6 +73,10 @@ class CaptureError(MmxError):
     """A captured attention map is not what its site promises."""
 
 
+class UndefinedError(CaptureError):
+    """A method is not defined on a model, or on what it was asked."""
+
+
 class OutputError(MmxError):
     """A result cannot be written."""
 

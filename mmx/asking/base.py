@@ -162,6 +162,12 @@ class Asking(ABC):
             UsageError: it is no target of this kind, or of another length than the batch.
         """
 
+    def parted(self, outputs: Outputs, copies: int) -> list[Outputs]:
+        """Of a batch that ran several times at once, the outputs of each time."""
+        several = {name: values.chunk(copies) if values.dim() else (values,) * copies
+                   for name, values in outputs.items()}
+        return [{name: values[place] for name, values in several.items()} for place in range(copies)]
+
     def log_probabilities(self, outputs: Outputs, target: object) -> Float[Tensor, " items"] | None:
         """Of each item of `target`, in nats, where the model writes it; None of a kind that writes nothing."""
         return None

@@ -42,9 +42,8 @@ class ClassesAsked(Asking):
         return Each([one.targets or (None,) for one in batch.asked])
 
     def choose(self, outputs: Outputs, target: object) -> Chosen:
-        logits = outputs["logits"]
-        samples, classes = choose_classes(logits, target)
-        return Chosen(logits[samples, classes], samples, targets=classes)
+        samples, classes = choose_classes(outputs["logits"], target)
+        return Chosen.by(lambda found: found["logits"][samples, classes], outputs, samples, targets=classes)
 
     def answer(self, outputs: Outputs, chosen: Chosen, batch: Batch, picture: int) -> Answer:
         [sample] = batch.samples[picture]

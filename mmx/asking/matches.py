@@ -23,9 +23,8 @@ class MatchesAsked(Asking):
 
     def choose(self, outputs: Outputs, target: object) -> Chosen:
         """`target`: a class of the head, or several, as of classes; None is the predicted one."""
-        logits = outputs["logits"]
-        samples, classes = choose_classes(logits, target)
-        return Chosen(logits[samples, classes], samples, targets=classes)
+        samples, classes = choose_classes(outputs["logits"], target)
+        return Chosen.by(lambda found: found["logits"][samples, classes], outputs, samples, targets=classes)
 
     def answer(self, outputs: Outputs, chosen: Chosen, batch: Batch, picture: int) -> Answer:
         asked, samples = batch.asked[picture], list(batch.samples[picture])

@@ -27,6 +27,11 @@ class PairsAsked(Asking):
     def texts_of(self, asked: Asked) -> tuple[str | None, ...]:
         return (None,)
 
+    def parted(self, outputs: Outputs, copies: int) -> list[Outputs]:
+        """Each time's pictures with that time's texts."""
+        return [{**part, "logits": part["logits"].chunk(copies, dim=1)[place]}
+                for place, part in enumerate(super().parted(outputs, copies))]
+
     def target(self, batch: Batch) -> object:
         return [(picture, batch.places(picture)[number]) for picture, asked in enumerate(batch.asked)
                 for number in explained_texts(asked)]
@@ -41,7 +46,8 @@ class PairsAsked(Asking):
             pairs = [target] if isinstance(target, tuple) else target
             _check(pairs, *logits.shape)
             images, texts = torch.tensor(pairs, device=logits.device).unbind(1)
-        return Chosen(logits[images, texts], images, entries={"text": texts}, targets=texts)
+        return Chosen.by(lambda found: found["logits"][images, texts], outputs, images, entries={"text": texts},
+                         targets=texts)
 
     def answer(self, outputs: Outputs, chosen: Chosen, batch: Batch, picture: int) -> Answer:
         asked = batch.asked[picture]

@@ -93,7 +93,8 @@ class QueriesAsked(Asking):
                 found.append((own, torch.where(named == _PREDICTED, best[sample, own], named)))
         queries, classes = (torch.cat(several) for several in zip(*found, strict=True))
         samples = torch.cat([torch.full_like(own, sample) for sample, (own, _) in enumerate(found)])
-        return Chosen(logits[samples, queries, classes], samples, positions=queries, targets=classes)
+        return Chosen.by(lambda found: class_logits(found["logits"], self.unit)[samples, queries, classes], outputs,
+                         samples, positions=queries, targets=classes)
 
     def answer(self, outputs: Outputs, chosen: Chosen, batch: Batch, picture: int) -> Answer:
         assert chosen.positions is not None and chosen.targets is not None

@@ -89,11 +89,21 @@ class TokensAsked(Asking):
         whole answer, or behind a prompt the last token.
         """
         logits, ids = outputs["logits"], outputs["ids"]
-        batch, length = ids.shape
-        items, first = self._items(target, batch, length), self._first(outputs, target)
+        items = self._items(target, *ids.shape)
+        samples, starts, stops = torch.tensor(items, dtype=torch.long, device=ids.device).reshape(-1, 3).unbind(1)
+        weights = None
+        if any(stop - start > 1 for _, start, stop in items):
+            places = torch.arange(ids.shape[1], device=ids.device)
+            weights = ((places >= starts[:, None] - 1) & (places < stops[:, None] - 1)).to(logits.dtype)
+        return Chosen.by(lambda found: self._scores(found, target), outputs, samples, positions=starts - 1,
+                         targets=starts, weights=weights)
+
+    def _scores(self, outputs: Outputs, target: object) -> Float[Tensor, " items"]:
+        ids = outputs["ids"]
+        items, first = self._items(target, *ids.shape), self._first(outputs, target)
         samples, starts, stops = torch.tensor(items, dtype=torch.long, device=ids.device).reshape(-1, 3).unbind(1)
         alone = [stop - start == 1 and self.score.unit == "logit" for _, start, stop in items]
-        before, next_ids = _each_token(logits, ids, first)
+        before, next_ids = _each_token(outputs["logits"], ids, first)
         scores = before[samples, starts - 1 - first].gather(1, next_ids[samples, starts - 1 - first, None]).squeeze(1)
         if not all(alone):
             summed = _summed(_logs(before, next_ids)[samples], starts - 1 - first, stops - 1 - first)
@@ -102,11 +112,7 @@ class TokensAsked(Asking):
             rivals = torch.tensor([-1 if one is None else one for one in target.rivals], device=ids.device)[samples]
             theirs = before[samples, starts - 1 - first].gather(1, rivals.clamp(min=0).unsqueeze(1)).squeeze(1)
             scores = torch.where(rivals < 0, scores, scores - theirs)
-        weights = None
-        if any(stop - start > 1 for _, start, stop in items):
-            places = torch.arange(length, device=ids.device)
-            weights = ((places >= starts[:, None] - 1) & (places < stops[:, None] - 1)).to(logits.dtype)
-        return Chosen(scores, samples, positions=starts - 1, targets=starts, weights=weights)
+        return scores
 
     def log_probabilities(self, outputs: Outputs, target: object) -> Float[Tensor, " items"]:
         """Summed over the tokens of each; none is over 0, whatever is rounded."""

@@ -1,9 +1,10 @@
 """What is explained, and which rows explain it."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -52,6 +53,10 @@ class Places:
         return values[self.index[:1]] if len(set(self.numbers)) == 1 else values[self.index]
 
 
+Outputs = Mapping[str, Shaped[Tensor, "_batch ..."]]
+"""What a forward gives: "logits", and what else a family reads."""
+
+
 @dataclass(frozen=True)
 class Chosen:
     """What is explained. An item is one (sample, target).
@@ -61,6 +66,7 @@ class Chosen:
         samples: the sample that each belongs to.
         positions: where in the readout's stream each is read; None where that follows from the inputs.
         weights: of several rows that are read in the place of the one at its position, (items, rows).
+        score_of: the scores of the same items in the outputs of another forward of the batch.
         entries: of a stream whose batch is not the samples' (CLIP's texts), which entry each item is.
         targets: which class, answer or text is explained.
     """
@@ -71,13 +77,21 @@ class Chosen:
     entries: Mapping[str, Int[Tensor, " items"]] = field(default_factory=dict)
     targets: Int[Tensor, " items"] | None = None
     weights: Float[Tensor, "items _rows"] | None = None
+    score_of: Callable[[Outputs], Float[Tensor, " items"]] | None = None
+
+    @classmethod
+    def by(cls, score_of: Callable[[Outputs], Float[Tensor, " items"]], outputs: Outputs,
+           samples: Int[Tensor, " items"], **more: Any) -> "Chosen":
+        """Scored in these outputs."""
+        return cls(score_of(outputs), samples, score_of=score_of, **more)
 
     def __getitem__(self, items: Int[Tensor, " fewer"]) -> "Chosen":
         return Chosen(self.scores[items], self.samples[items],
                       None if self.positions is None else self.positions[items],
                       {stream: entries[items] for stream, entries in self.entries.items()},
                       None if self.targets is None else self.targets[items],
-                      None if self.weights is None else self.weights[items])
+                      None if self.weights is None else self.weights[items],
+                      None if self.score_of is None else partial(_some, self.score_of, items))
 
     @cached_property
     def places(self) -> Places:
@@ -95,6 +109,11 @@ class Chosen:
     def entries_of(self, stream: str) -> Int[Tensor, " items"]:
         """Where in the batch of a stream's maps each item is."""
         return self.entries.get(stream, self.samples)
+
+
+def _some(score_of: Callable[[Outputs], Float[Tensor, " items"]], items: Int[Tensor, " fewer"],
+          outputs: Outputs) -> Float[Tensor, " fewer"]:
+    return score_of(outputs)[items]
 
 
 @dataclass(frozen=True)

@@ -3,26 +3,23 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, fields, replace
-from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from mmx.arrays import Bool, Float, Int, Matrix, Shaped
+from mmx.arrays import Bool, Float, Int, Matrix
+from mmx.capture.again import Again
 from mmx.capture.attention import Mixed
-from mmx.capture.choice import Chosen, Places, Readout
+from mmx.capture.backwards import gradients
+from mmx.capture.choice import Chosen, Outputs, Readout
 from mmx.capture.folding import Fold, Folded
 from mmx.capture.lrp import RuleMode
 from mmx.capture.maps import AttentionMap, full
 from mmx.capture.matrices import FirstRows, Shares, Windowed
 from mmx.capture.recording import recording, tokens_of
 from mmx.capture.states import At, State, TokenStates, states_of
-from mmx.errors import CaptureError
 from mmx.reference import Reference
 from mmx.schedule import Link, Schedule, Site, links_of, sites_of
-
-Outputs = Mapping[str, Shaped[Tensor, "_batch ..."]]
-"""What a forward gives: "logits", and what else a family reads."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +36,7 @@ class Capture:
         links: the matrix of each.
         embeddings: the states of each stream's tokens where the graph begins, where they were asked for.
         layers: the states behind the layer of each site of a stream that no other runs through, the same.
+        again: the forward, to be run again, where that was asked for.
     """
 
     schedule: Schedule
@@ -52,6 +50,7 @@ class Capture:
     links: Mapping[Link, Shares] = field(default_factory=dict)
     embeddings: Mapping[str, TokenStates] = field(default_factory=dict)
     layers: Mapping[Site, TokenStates] = field(default_factory=dict)
+    again: Again | None = None
     _folded: dict[tuple[Site, Fold], Matrix] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -191,72 +190,3 @@ def _outside_the_graph(mixed: Mixed) -> Mixed:
     values = {one.name: getattr(mixed, one.name) for one in fields(mixed)}
     return replace(mixed, outputs=(), **{name: value.detach() for name, value in values.items()
                                          if isinstance(value, Tensor)})
-
-
-class Reached(Protocol):
-    """What the score is differentiated by."""
-
-    @property
-    def in_graph(self) -> tuple[Tensor, ...]:
-        """As it is in the graph: of every call."""
-        ...
-
-    def of_items(self, gradients: list[Tensor], places: Places, batched: bool) -> Tensor:
-        """The gradient of each item, of that of each turn where several were `batched`."""
-        ...
-
-
-class Placed(Protocol):
-    """Where that is: in which stream, and whether a path must lead from there to the score."""
-
-    @property
-    def rows(self) -> str: ...
-
-    @property
-    def reaches_target(self) -> bool: ...
-
-
-P = TypeVar("P", bound=Placed)
-
-
-def gradients(chosen: Chosen, reached: Mapping[P, Reached], *, last: bool = False) -> dict[P, Tensor]:
-    """d score / d output of the attention of every item, or d score / d states, without those that have no path.
-
-    Args:
-        chosen: the explained scores.
-        reached: in the graph of the scores. Where the output of an attention is not known, its map stands for it.
-        last: no other backward follows.
-
-    Raises:
-        CaptureError: a map that should reach the target has no gradient; the message names its module.
-    """
-    found: dict[P, Tensor] = {}
-    groups = [{place: one for place, one in reached.items() if place.rows in streams}
-              for streams in [{place.rows for place in reached}.difference(chosen.entries),
-                              *({stream} for stream in chosen.entries)]]
-    groups = [group for group in groups if group]
-    for number, group in enumerate(groups):
-        places = chosen.places_of(next(iter(group)).rows)
-        found |= _gradients_of_one_batch(chosen.scores, places, group,
-                                         keep_graph=not last or number < len(groups) - 1)
-    for place in reached:
-        if place.reaches_target and place not in found and isinstance(place, Site):
-            raise CaptureError(f"No gradient reaches the attention map of {place.module} (call {place.call + 1}).",
-                               "It is computed but not used, or the graph does not start before it.")
-    return found
-
-
-def _gradients_of_one_batch(scores: Float[Tensor, " items"], places: Places, reached: Mapping[P, Reached], *,
-                            keep_graph: bool) -> dict[P, Tensor]:
-    """One backward for all items whose entries differ; items of one entry take turns in a batched one."""
-    count = max(places.turns) + 1
-    weights = torch.ones_like(scores)
-    if count > 1:
-        weights = (places.turn_index == torch.arange(count, device=scores.device)[:, None]).to(scores.dtype)
-    inside = {place: one.in_graph for place, one in reached.items() if one.in_graph[0].requires_grad}
-    each = iter(torch.autograd.grad(scores, [one for several in inside.values() for one in several], weights,
-                                    is_grads_batched=count > 1, allow_unused=True,
-                                    retain_graph=keep_graph) if inside else ())
-    found = {place: [next(each) for _ in several] for place, several in inside.items()}
-    return {place: reached[place].of_items(gradients, places, count > 1)
-            for place, gradients in found.items() if gradients[0] is not None}

@@ -150,7 +150,7 @@ def recording(network: nn.Module, schedule: Schedule, roots: Mapping[str, str], 
     try:
         for name, module in sites.items():
             handles += record.hooks(module, name)
-        with (_explained(network, sites.values()), _checkpointed(network, layers, sites.values()),
+        with (explained(network, sites.values()), _checkpointed(network, layers, sites.values()),
               beginning(network, roots, record.kept, alter),
               keeping_layers(network, schedule, record.kept) if keeps_layers else nullcontext(), record.watching()):
             yield record
@@ -160,7 +160,7 @@ def recording(network: nn.Module, schedule: Schedule, roots: Mapping[str, str], 
 
 
 @contextmanager
-def _explained(network: nn.Module, attentions: Iterable[nn.Module]) -> Iterator[None]:
+def explained(network: nn.Module, attentions: Iterable[nn.Module]) -> Iterator[None]:
     """Inside, nothing is random, parameters have no part in the graph, and attentions mix by SDPA where they can."""
     training = [module for module in network.modules() if module.training]
     unfrozen = [parameter for parameter in network.parameters() if parameter.requires_grad]
@@ -209,7 +209,7 @@ def _checkpointed(network: nn.Module, layers: Sequence[nn.Module], attentions: I
     attentions, before = list(attentions), [(layer, vars(layer).get("forward")) for layer in layers]
 
     def again() -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
-        return nullcontext(), _Anew(lambda: _explained(network, attentions))
+        return nullcontext(), _Anew(lambda: explained(network, attentions))
 
     try:
         for layer in layers:

@@ -39,6 +39,11 @@ class Layout:
     writes: bool
 
 
+def everywhere(layout: Layout) -> str:
+    """Why a method is not defined that is defined on all models."""
+    return ""
+
+
 @dataclass(frozen=True)
 class Method:
     """One way to score tokens.
@@ -69,7 +74,7 @@ class Method:
     last_only: bool = False
     differs_across_streams_from: str = ""
     signed: bool = False
-    why_not: Callable[[Layout], str] = lambda layout: ""
+    why_not: Callable[[Layout], str] = everywhere
 
     @property
     def knows_target(self) -> bool:
