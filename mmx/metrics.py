@@ -1,4 +1,8 @@
-"""Evaluation numbers as pure functions: arrays in, numbers out."""
+"""Evaluation numbers as pure functions: arrays in, numbers out.
+
+Where scores may be below zero, as those of signed methods, pointing and rank take them as they are, the most positive
+first: no relevance is more than evidence against. Mass counts what is positive alone.
+"""
 
 from dataclasses import dataclass
 
@@ -64,6 +68,7 @@ def pointing_hit(boxes_xyxy_px: Shaped[np.ndarray, "n 4"], scores: Shaped[np.nda
                  mask: Bool[np.ndarray, "height width"]) -> float:
     """Pointing game (Zhang et al. 2016): 1 if the centre of the best scored box lies on the mask, else 0.
 
+    The best is the most positive, and where all are below zero the one nearest to it.
     Equally scored best boxes share the point, so that an explanation without relevance scores like chance.
     """
     on_mask = centres_on_mask(boxes_xyxy_px, mask)
@@ -87,7 +92,7 @@ def at_centres(boxes_xyxy_px: Shaped[np.ndarray, "n 4"],
 def relevance_map(boxes_xyxy_px: Shaped[np.ndarray, "n 4"], scores: Shaped[np.ndarray, " n"],
                   size: tuple[int, int],
                   grids: Int[np.ndarray, " n"] | None = None) -> Float[np.ndarray, "height width"]:
-    """Pixels carry the highest positive score of the boxes over them; `size` is height and width.
+    """Pixels carry the highest score of the boxes over them, beside them all 0; `size` is height and width.
 
     Args:
         grids: the number of the grid that each box is a patch of, where several grids lie over one another: then pixels
@@ -99,12 +104,12 @@ def relevance_map(boxes_xyxy_px: Shaped[np.ndarray, "n 4"], scores: Shaped[np.nd
 
 
 def _painted(boxes_xyxy_px: np.ndarray, scores: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The highest of a grid's scores, or of regions', over each pixel."""
-    painted = np.zeros(size)
+    """The highest of a grid's scores, or of regions', over each pixel; 0 where there is none."""
+    painted = np.full(size, -np.inf)
     for (left, top, right, bottom), score in zip(boxes_xyxy_px.round().astype(int), scores, strict=True):
         window = painted[max(top, 0):bottom, max(left, 0):right]
-        np.maximum(window, max(score, 0), out=window)
-    return painted
+        np.maximum(window, score, out=window)
+    return np.where(np.isneginf(painted), 0.0, painted)
 
 
 def relevance_mass(relevance: Float[np.ndarray, "height width"], mask: Bool[np.ndarray, "height width"]) -> float:
@@ -117,7 +122,8 @@ def relevance_mass(relevance: Float[np.ndarray, "height width"], mask: Bool[np.n
 def relevance_rank(relevance: Float[np.ndarray, "height width"], mask: Bool[np.ndarray, "height width"]) -> float:
     """Of the K most relevant pixels, K being the mask's size, the share on the mask (ibid., eq. 3).
 
-    Pixels of equal relevance at the cut count by their share of the places that are left.
+    By their values as they are, those below zero last. Pixels of equal relevance at the cut count by their share of
+    the places that are left.
     """
     wanted = int(mask.sum())
     if wanted == 0:

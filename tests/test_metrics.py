@@ -46,10 +46,27 @@ def test_centres_at_the_very_edge_are_inside() -> None:
     assert centres_on_mask(np.array([[20, 10, 20, 10], [0, 0, 0, 0]], dtype=float), LEFT_HALF).tolist() == [False, True]
 
 
-def test_relevance_map_takes_the_highest_positive_score() -> None:
+def test_relevance_map_takes_the_highest_score_and_keeps_its_sign() -> None:
     painted = relevance_map(np.array([[0, 0, 2, 2], [1, 1, 3, 3], [0, 0, 1, 1]], dtype=float),
                             np.array([0.5, 2.0, -1.0]), (3, 3))
     assert painted.tolist() == [[0.5, 0.5, 0], [0.5, 2, 2], [0, 2, 2]]
+    below = relevance_map(np.array([[0, 0, 2, 2], [1, 1, 3, 3]], dtype=float), np.array([-0.5, -2.0]), (3, 4))
+    assert below.tolist() == [[-0.5, -0.5, 0, 0], [-0.5, -0.5, -2, 0], [0, -2, -2, 0]]
+
+
+def test_evidence_against_is_the_last_in_rank_behind_no_evidence_and_no_part_of_mass() -> None:
+    """Of four quarters 2, 0, -1 and -3, on masks of two of them: pixels in the order of their values."""
+    relevance = np.repeat([[2.0, 0.0, -1.0, -3.0]], 3, axis=0)
+    for columns, rank, mass in (((0, 1), 1.0, 1.0), ((0, 2), 0.5, 1.0), ((1, 2), 0.5, 0.0), ((2, 3), 0.0, 0.0)):
+        mask = np.isin(np.arange(4), columns) & np.ones((3, 1), dtype=bool)
+        assert (relevance_rank(relevance, mask), relevance_mass(relevance, mask)) == (rank, mass)
+
+
+def test_scores_below_zero_cancel_those_of_other_grids_before_the_mass() -> None:
+    boxes = np.array([[0, 0, 2, 1], [0, 0, 1, 1], [1, 0, 2, 1]], dtype=float)
+    painted = relevance_map(boxes, np.array([-1.0, 3.0, 0.5]), (1, 2), np.array([0, 1, 1]))
+    assert painted.tolist() == [[2.0, -0.5]]
+    assert relevance_mass(painted, np.array([[True, False]])) == 1.0
 
 
 def test_relevance_map_cuts_boxes_to_the_picture() -> None:

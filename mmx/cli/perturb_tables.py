@@ -39,6 +39,8 @@ def print_perturbation(summary: Mapping[str, Any], out: Path, as_json: bool) -> 
     means = " or ".join(f"mean {measure.title} in {measure.unit}" for measure in followed_in(parameters))
     print_result(Text(f"\nAUC: area under the curve over the share removed, as {means}. In brackets 95 % bootstrap "
                       "intervals, paired for differences.", "dim"))
+    for note in summary.get("notes", ()):
+        print_result(Text(note, "dim"))
     print_result(Text.assemble(("wrote ", "dim"), f"{shown_path(out)}/summary.json and .csv, curves.png and .pdf"))
 
 

@@ -99,6 +99,8 @@ def _print_tables(summary: dict) -> None:
         "\nHigher is better; in brackets 95 % bootstrap intervals, paired for differences. pointing: the most "
         "relevant region lies on the object. mass: share of the relevance on it. rank: share of its pixels among "
         "the most relevant ones.")
+    for note in summary["notes"]:
+        print_result(Text(note))
 
 
 def _share(estimate: dict, signed: bool = False) -> str:

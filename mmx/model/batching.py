@@ -243,9 +243,10 @@ class Group:
         scores = {name: {part: rows.cpu().numpy() for part, rows in by_part.items()}
                   for name, by_part in found.scores.items()}
         blind = {method.name for method in methods if method.needs and not method.knows_target}
+        signed = {method.name for method in methods if method.signed}
         told = self.without_picture()
         blank = None if told is None else told.tolist()
-        return [self._of_job(place, found, scores, blank, warnings, blind) for place in range(len(self.jobs))]
+        return [self._of_job(place, found, scores, blank, warnings, blind, signed) for place in range(len(self.jobs))]
 
     def without_picture(self) -> Float[Tensor, " items"] | None:
         """The log-probability of each item that the model wrote where the pictures are blank."""
@@ -253,7 +254,7 @@ class Group:
 
     def _of_job(self, place: int, found: Attribution, scores: Mapping[str, Mapping[str, np.ndarray]],
                 blank: Sequence[float] | None, warnings: tuple[str, ...],
-                blind: Collection[str]) -> list[Explanation]:
+                blind: Collection[str], signed: Collection[str]) -> list[Explanation]:
         job, answer = self.jobs[place], self.parts.model.asking.answer(found.outputs, found.chosen, self.batch, place)
         items = [(index, item if blank is None else replace(item, log_probability_without_picture=blank[index]))
                  for index, item in answer.items]
@@ -273,7 +274,7 @@ class Group:
             tuple(_with_scores(item, by_part, index, shared, own[number:number + 1])
                   for number, (index, item) in enumerate(items)),
             answer.predictions, answer.others, found.left_out, versions(),
-            (*notes, _BLIND.format(name)) if name in blind and answer.items else notes)
+            (*notes, _BLIND.format(name)) if name in blind and answer.items else notes, name in signed)
             for name, by_part in scores.items()]
 
     def _text(self, place: int, number: int, outputs: Outputs) -> Located:

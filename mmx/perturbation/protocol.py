@@ -89,7 +89,8 @@ def kept_by_step(scores: Float[Tensor, "_batch _tokens"], modality: str, sign: s
                  ties: Float[Tensor, "_batch _tokens"] | None = None) -> Bool[Tensor, "batch steps tokens"]:
     """What is kept at each step.
 
-    "positive" removes the most relevant first, "negative" the least relevant. The reference scales scores to [0, 1]
+    "positive" removes the most relevant first, "negative" the least relevant, by scores as they are: where some are
+    below zero, evidence against goes last in the one and first in the other. The reference scales scores to [0, 1]
     before, which keeps their order.
 
     Args:

@@ -36,6 +36,7 @@ class Explanation:
         left_out: methods that were asked for too and cannot run on this model, each with the reason.
         versions: of Python and of the packages that it depends on, by name.
         notes: what a reader must know.
+        signed: scores below zero are evidence against what is explained, as its method has it.
     """
 
     model: ModelInfo
@@ -49,6 +50,7 @@ class Explanation:
     left_out: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    signed: bool = False
 
     # What draws results fills these in: name → function of the explanation.
     drawn_by: ClassVar[dict[str, Callable[..., Any]]] = {}
@@ -139,6 +141,7 @@ class Explanation:
             "schema_version": SCHEMA_VERSION,
             "model": asdict(self.model),
             "method": self.method,
+            "signed": self.signed,
             "images": [documents.picture_to_dict(one) for one in self.pictures],
             "question": self.asked.question,
             "asked": self.asked.to_dict(),
@@ -192,7 +195,8 @@ class Explanation:
             documents.read_elements(document["elements"]), tuple(map(documents.read_item, document["items"])),
             tuple(Prediction(**one) for one in document["predictions"]),
             tuple(map(documents.read_item, document["others"])),
-            dict(document["left_out"]), dict(document["versions"]), tuple(document["notes"]))
+            dict(document["left_out"]), dict(document["versions"]), tuple(document["notes"]),
+            document.get("signed", False))
         for item in (*found.items, *found.others):
             found.blocks(item)
         known = (found.elements, *(item.elements for item in (*found.items, *found.others)))

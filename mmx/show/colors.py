@@ -1,8 +1,8 @@
 """Raw scores become display strengths and colours here, and nowhere else.
 
-A strength is in [0, 1], or in [-1, 1] if some score of its stream is negative. Zero leaves its ground as it is: what
-lies under relevance turns pale, and is tinted the more the stronger it is. Maps, regions, words and legends go through
-the same blend, `Colors.over`.
+A strength is in [0, 1], or in [-1, 1] if some score of its stream is negative, or its method may speak against. Zero
+leaves its ground as it is: what lies under relevance turns pale, and is tinted the more the stronger it is. Maps,
+regions, words and legends go through the same blend, `Colors.over`.
 """
 
 from dataclasses import dataclass
@@ -140,8 +140,8 @@ class Shades:
         return self.colors.low * self.largest, self.largest
 
 
-def shades_of(scores: np.ndarray, dtype: str = "float64", look: Look | None = None) -> Shades:
-    """Scales one stream by its largest absolute score; centred on zero if any score is negative.
+def shades_of(scores: np.ndarray, dtype: str = "float64", look: Look | None = None, signed: bool = False) -> Shades:
+    """Scales one stream by its largest absolute score; centred on zero if it is `signed` or any score is negative.
 
     Args:
         dtype: of the model, which says below what size a score is noise.
@@ -152,7 +152,7 @@ def shades_of(scores: np.ndarray, dtype: str = "float64", look: Look | None = No
     scores, look = np.asarray(scores, dtype=np.float64), look or Look()
     if not np.isfinite(scores).all():
         raise ValueError("Scores to be drawn must be finite.")
-    largest, signed = float(np.abs(scores).max(initial=0.0)), bool((scores < 0).any())
+    largest, signed = float(np.abs(scores).max(initial=0.0)), signed or bool((scores < 0).any())
     negligible = 0 < largest < _NOISE.get(dtype, 0)
     colors = Colors(look.cmap or (DIVERGING if signed else SEQUENTIAL), signed,
                     _ALPHA if look.alpha is None else look.alpha)

@@ -243,6 +243,7 @@ def _small_print(explanations: Sequence[Explanation], rows: Sequence[Row]) -> tu
     told = [wording.most_probable(first), wording.units_told(first),
             f"{wording.listed(scaled).capitalize()} are each scaled to their own largest score: compare where, "
             "not how much." if scaled else "",
+            wording.speaks_against(explanations) if scaled else "",
             "The model sees no more than what is inside the frame." if is_cut else "",
             "Where patches lie over one another, their relevance is added, each spread evenly over its patch."
             if any(isinstance(layer, Map) and len(layer.grids) > 1 for layer in _layers(rows)) else "",

@@ -62,12 +62,14 @@ class View:
 class Text:
     """A text whose words stand on their colours; shades (words,).
 
-    `explained` are the places of the words that all of it is about, where they are words of it.
+    `explained` are the places of the words that all of it is about, where they are words of it. In a `signed` one a
+    score below zero is evidence against.
     """
 
     words: tuple[Word, ...]
     shades: Shades
     explained: range = range(0)
+    signed: bool = False
 
     def says(self, text: str) -> bool:
         """Whether it is this text, but for white space."""
@@ -76,7 +78,7 @@ class Text:
     def until(self, explained: range) -> "Text":
         """The same up to the words that are explained: what is written later had no part in them."""
         shades = replace(self.shades, strengths=self.shades.strengths[:explained.stop])
-        return Text(self.words[:explained.stop], shades, explained)
+        return replace(self, words=self.words[:explained.stop], shades=shades, explained=explained)
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ def item_panel(explanation: Explanation, index: int, look: Look) -> Panel:
                 and not shades_of(block.scores, explanation.model.dtype).negligible]
     shows_label = any(isinstance(block.element, Words) and block.element.text == item.label for block in blocks)
     return Panel(numbered(explanation, index, named=not shows_label), views,
-                 _up_to_its_words(_texts(blocks, explanation.model.dtype, look), explanation, item), scales,
+                 _up_to_its_words(_texts(blocks, explanation, look), explanation, item), scales,
                  f"strongest: {'; '.join(rankings)}" if rankings else "",
                  "" if is_same_for_all(explanation) else wording.need_of_picture(item), chip(item, index))
 
@@ -151,8 +153,12 @@ def word_panel(explanation: Explanation, index: int, look: Look) -> Panel:
 
 
 def strongest_words(texts: Sequence[Text], with_scores: bool = False) -> str:
-    """ "strongest words: ball, red", without marks; empty where no word has relevance."""
-    words = [word for text in texts for word in text.words if any(map(str.isalnum, word.text))]
+    """ "strongest words: ball, red", without marks; empty where no word has relevance.
+
+    Where no sign is seen, those that speak against are left out.
+    """
+    words = [word for text in texts for word in text.words if any(map(str.isalnum, word.text))
+             and (with_scores or word.score > 0 or not text.signed)]
     best = wording.ranked(np.array([word.score for word in words]))
     told = [f"{words[place].text} {wording.number(words[place].score)}" if with_scores else words[place].text
             for place in best]
@@ -235,7 +241,7 @@ def _views(explanation: Explanation, item: Item, blocks: Sequence[Block],
     views, scales = [], []
     for kind, label, layers_of_group in ((Patches, "relevance", _maps), (Regions, "relevance of regions", _outlines)):
         for group in by_stream_of(blocks, kind):
-            layers, whole = layers_of_group(group, explanation.model.dtype, look)
+            layers, whole = layers_of_group(group, explanation, look)
             for picture in dict.fromkeys(picture for picture, _ in layers):
                 over = tuple(layer for place, layer in layers if place == picture and layer.shades.strengths.size)
                 views.append(View(picture, over, (*frames(explanation, picture), *(() if picture else box)), alt))
@@ -245,29 +251,32 @@ def _views(explanation: Explanation, item: Item, blocks: Sequence[Block],
     return tuple(views), tuple(scales)
 
 
-def _maps(blocks: Sequence[Block], dtype: str, look: Look) -> tuple[list[tuple[int, Map]], Shades]:
+def _maps(blocks: Sequence[Block], explanation: Explanation, look: Look) -> tuple[list[tuple[int, Map]], Shades]:
     """A map for each picture, by its place, and the shades of them all."""
     pictures = dict.fromkeys(block.element.picture for block in blocks if isinstance(block.element, Patches))
     grids = [grids_of(blocks, picture) for picture in pictures]
-    whole, shades = _on_one_scale([together(several) for several in grids], dtype, look)
+    whole, shades = _on_one_scale([together(several) for several in grids], explanation, look)
     scale = whole.largest if whole.strengths.any() else np.inf
     return [(picture, Map(shade, tuple((values / scale, box) for values, box in several), look.cells))
             for picture, several, shade in zip(pictures, grids, shades, strict=True)], whole
 
 
-def _outlines(blocks: Sequence[Block], dtype: str, look: Look) -> tuple[list[tuple[int, Outlines]], Shades]:
+def _outlines(blocks: Sequence[Block], explanation: Explanation,
+              look: Look) -> tuple[list[tuple[int, Outlines]], Shades]:
     """Outlines of each block, with its picture's place, and the shades of them all."""
-    whole, shades = _on_one_scale([block.scores for block in blocks], dtype, look)
+    whole, shades = _on_one_scale([block.scores for block in blocks], explanation, look)
     return [(block.element.picture, Outlines(shade, block.element.regions))
             for block, shade in zip(blocks, shades, strict=True) if isinstance(block.element, Regions)], whole
 
 
-def _texts(blocks: Sequence[Block], dtype: str, look: Look) -> tuple[Text, ...]:
+def _texts(blocks: Sequence[Block], explanation: Explanation, look: Look) -> tuple[Text, ...]:
     texts = []
     for group in by_stream_of(blocks, Words):
         words = [tuple(wording.words_of(block)) for block in group]
-        _, shades = _on_one_scale([np.array([word.score for word in one]) for one in words], dtype, look)
-        texts += [Text(one, shade) for one, shade in zip(words, shades, strict=True) if one]
+        scores = [np.array([word.score for word in one]) for one in words]
+        _, shades = _on_one_scale(scores, explanation, look)
+        texts += [Text(one, shade, signed=explanation.signed)
+                  for one, shade in zip(words, shades, strict=True) if one]
     return tuple(texts)
 
 
@@ -280,8 +289,8 @@ def _up_to_its_words(texts: tuple[Text, ...], explanation: Explanation, item: It
     return (*texts[:place], texts[place].until(covered(texts[place].words, answer, item.span)), *texts[place + 1:])
 
 
-def _on_one_scale(parts: Sequence[np.ndarray], dtype: str, look: Look) -> tuple[Shades, list[Shades]]:
+def _on_one_scale(parts: Sequence[np.ndarray], explanation: Explanation, look: Look) -> tuple[Shades, list[Shades]]:
     """Shades of all parts together, and of each, scaled by the largest score of them all."""
-    whole = shades_of(np.concatenate(parts), dtype, look)
+    whole = shades_of(np.concatenate(parts), explanation.model.dtype, look, explanation.signed)
     ends = np.cumsum([len(part) for part in parts])[:-1]
     return whole, [replace(whole, strengths=part) for part in np.split(whole.strengths, ends)]

@@ -1,6 +1,7 @@
 """Results in words, for figures, pages and terminals alike. A score is told by its unit, never by a kind of model."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -203,7 +204,7 @@ def top_words(explanation: Explanation, item: Item, with_scores: bool = True) ->
     Of several streams of words, those that have none with relevance are left out where another has.
     """
     by_stream: dict[str, list[Word]] = {}
-    for block in explanation.blocks(item):
+    for block in _ranked_blocks(explanation, item, with_scores):
         if isinstance(block.element, Words):
             by_stream.setdefault(block.stream, []).extend(words_of(block))
     found = {stream: words for stream, words in by_stream.items() if any(word.score for word in words)} or by_stream
@@ -219,7 +220,7 @@ def _best_words(words: Sequence[Word], with_scores: bool) -> str:
 def top_regions(explanation: Explanation, item: Item, with_scores: bool = True) -> str:
     """ "1 cat 0.51, 2 upper left 0.2", numbered as on the picture; else as `top_words`."""
     told = [region_ranking(block.element, block.scores, explanation.pictures[block.element.picture].size, with_scores)
-            for block in explanation.blocks(item) if isinstance(block.element, Regions)]
+            for block in _ranked_blocks(explanation, item, with_scores) if isinstance(block.element, Regions)]
     return "; ".join(told)
 
 
@@ -232,7 +233,7 @@ def region_ranking(regions: Regions, scores: np.ndarray, size: tuple[int, int], 
 
 def top_patch(explanation: Explanation, item: Item) -> str:
     """Where on the picture the most relevant patch lies: "upper left"; empty where no patches were explained."""
-    grids = [block for block in explanation.blocks(item) if isinstance(block.element, Patches)]
+    grids = [block for block in _ranked_blocks(explanation, item) if isinstance(block.element, Patches)]
     if not grids:
         return ""
     found = [(float(score), box, explanation.pictures[picture].size)
@@ -240,6 +241,23 @@ def top_patch(explanation: Explanation, item: Item) -> str:
              for score, box in zip(together(grids_of(group, picture)), boxes_of(group, picture), strict=True)]
     best = ranked(np.array([score for score, _, _ in found]))
     return place(*found[best[0]][1:]) if best else _told([], False)
+
+
+def _ranked_blocks(explanation: Explanation, item: Item, signs_are_told: bool = False) -> tuple[Block, ...]:
+    """Without what speaks against, of a signed method, where a reader would take it for the other."""
+    blocks = explanation.blocks(item)
+    if not explanation.signed or signs_are_told:
+        return blocks
+    return tuple(replace(block, scores=block.scores.clip(min=0)) for block in blocks)
+
+
+def speaks_against(explanations: Sequence[Explanation]) -> str:
+    """That scores below zero are evidence against what is explained; empty where no method's are."""
+    signed = [one.method for one in explanations if one.signed]
+    if not signed:
+        return ""
+    whose = "" if len(explanations) == 1 else f" of {listed(signed)}"
+    return f"Colours{whose} are centred on zero: scores below it are evidence against what is explained."
 
 
 def region_name(region: Region, size: tuple[int, int]) -> str:

@@ -8,9 +8,10 @@ from mmx.errors import CaptureError
 from mmx.methods import Method, left_out_notes
 from mmx.model import Model
 from mmx.model.batching import seed_of, versions
+from mmx.show.wording import listed
 from mmx.studies.reporting import Reporter
 
-__all__ = ["Model", "able_methods", "fitting_methods", "identity_of", "seed_of", "versions"]
+__all__ = ["Model", "able_methods", "fitting_methods", "identity_of", "seed_of", "signed_notes", "versions"]
 
 
 def identity_of(model: Model) -> dict[str, Any]:
@@ -30,6 +31,16 @@ def fitting_methods(model: Model, names: Sequence[str], reporter: Reporter,
     for note in notes:
         reporter.line("note", note)
     return able_methods(model, methods, reporter)
+
+
+def signed_notes(methods: Sequence[Method], treated: str) -> list[str]:
+    """What a reader must know of figures where methods that may speak against are among them; nothing where none is.
+
+    Args:
+        treated: what becomes of their scores below zero.
+    """
+    signed = [method.name for method in methods if method.signed]
+    return [f"Scores below zero are evidence against, of {listed(signed)}: {treated}."] if signed else []
 
 
 def able_methods(model: Model, methods: Sequence[Method], reporter: Reporter

@@ -6,9 +6,11 @@ from typing import Any, ClassVar
 from mmx.results import SCHEMA_VERSION
 from mmx.studies.exam.asking import exam_of
 from mmx.studies.exam.scores import ExamScores
-from mmx.studies.models import Model, fitting_methods, identity_of
+from mmx.studies.models import Model, fitting_methods, identity_of, signed_notes
 from mmx.studies.reporting import Reporter, reporter_of
 from mmx.studies.result import Study
+
+_SIGNED = "pointing and rank take scores as they are, the most positive first; mass counts the positive ones alone"
 
 
 class ExamStudy(Study):
@@ -70,4 +72,4 @@ def evaluate(model: Model, *, methods: Sequence[str] = ("all",), scenes: int = 2
                 scores.add(verdict)
             advance(len(numbers))
     return ExamStudy({"schema_version": SCHEMA_VERSION, **identity_of(model), "first_scene": first_scene,
-                      **scores.summary(), "left_out": left_out})
+                      **scores.summary(), "left_out": left_out, "notes": signed_notes(fitting, _SIGNED)})

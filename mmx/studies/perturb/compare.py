@@ -117,7 +117,8 @@ def _compared(runs: Sequence[Finished]) -> dict[str, Any]:
                      run.curves[place].keys)
         values = np.concatenate([run.curves[place].values for run in runs], axis=1)
         found |= replace(one, keys=keys, values=values).summary(first.summary["samples"]["divided_by"])
-    return {**found, "warning": first.summary["warning"], "parameters": first.compared}
+    notes = dict.fromkeys(note for run in runs for note in run.summary.get("notes", ()))
+    return {**found, "warning": first.summary["warning"], "notes": [*notes], "parameters": first.compared}
 
 
 def _label(run: Finished, method: str, runs: Sequence[Finished]) -> str:

@@ -9,7 +9,7 @@ from mmx.perturbation.memory import samples_at_once, tokens_at_once
 from mmx.perturbation.protocol import MODALITIES, SIGNS, chosen_names, protocol_named
 from mmx.results import SCHEMA_VERSION
 from mmx.studies.folders import path_of, study_folder
-from mmx.studies.models import Model, fitting_methods, identity_of
+from mmx.studies.models import Model, fitting_methods, identity_of, signed_notes
 from mmx.studies.perturb.answering import answering_model
 from mmx.studies.perturb.combinations import Combinations
 from mmx.studies.perturb.curves import Curves, fault_of
@@ -29,6 +29,8 @@ from mmx.studies.world import fix_threads, joined_world
 __all__ = ["PerturbationStudy", "perturb"]
 
 _CONTROL = "random"
+_SIGNED = ("things are removed in the order of the scores as they are, evidence against last where the most relevant "
+           "go first (positive), and first where the least relevant do (negative)")
 
 
 def perturb(model: Model, data: str | Path | PlainRows | None = None, *, annotations: str | Path | None = None,
@@ -111,7 +113,8 @@ def perturb(model: Model, data: str | Path | PlainRows | None = None, *, annotat
         groups = [numbered[start:start + size] for start in range(0, len(numbered), size)]
         go_through(run, groups, test.records, failed, reporter, EarlyWarning(model.info.name, reporter))
         return finished(PerturbationStudy, folder, world,
-                        lambda: _summed_up(Run(folder, world, fault), parameters, found))
+                        lambda: _summed_up(Run(folder, world, fault), parameters, found,
+                                           signed_notes(fitting, _SIGNED)))
 
 
 def _parameters(test: PerturbationTest, data: VqaData) -> dict[str, Any]:
@@ -129,7 +132,7 @@ def _parameters(test: PerturbationTest, data: VqaData) -> dict[str, Any]:
     }
 
 
-def _summed_up(run: Run, parameters: Mapping[str, Any], data: VqaData) -> PerturbationStudy:
+def _summed_up(run: Run, parameters: Mapping[str, Any], data: VqaData, notes: Sequence[str]) -> PerturbationStudy:
     failures = [{"sample": one["sample"], "error": one["error"]} for one in run.records(failed=True)]
     evaluated = len(run.done)
     if not evaluated:
@@ -142,5 +145,5 @@ def _summed_up(run: Run, parameters: Mapping[str, Any], data: VqaData) -> Pertur
         found |= Curves.read(run, parameters, measure).summary(divisor)
     found["warning"] = (accuracy_warning(parameters["model"]["name"], found["accuracy"], evaluated)
                         if ACCURACY in follows else None)
-    found |= {"failures": failures, "parameters": dict(parameters)}
+    found |= {"notes": [*notes], "failures": failures, "parameters": dict(parameters)}
     return PerturbationStudy(found, curves_file(found))
