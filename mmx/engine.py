@@ -12,7 +12,8 @@ from transformers import PreTrainedModel
 from mmx.arrays import Bool, Float, Int
 from mmx.asking import Asking
 from mmx.capture import Again, Capture, Chosen, ForwardPass, Outputs, Places, capture_items, run_forward
-from mmx.capture.lrp import MissingRuleError, RuleMode
+from mmx.capture.lrp import RuleMode
+from mmx.capture.lrp_sets import MissingRuleError
 from mmx.devices import free_memory
 from mmx.errors import CaptureError, UndefinedError, UsageError
 from mmx.families.base import LEVELS, TOKEN_UNITS, TOKENS, Family, Tokens
@@ -118,7 +119,7 @@ def attribute(
     family, schedule = model.family, model.schedule(start_layers or {})
     gradient_sites, lrp_sites = (_sites(methods, need, schedule, family) for need in ("gradient", "lrp"))
     states = _any_needs(methods, "states", "further passes")
-    rules = RuleMode(family.reference.conserve_in_linear) if lrp_sites else None
+    rules = RuleMode(conserve_in_linear=family.reference.conserve_in_linear) if lrp_sites else None
     passed = run_forward(model.network, schedule, family.roots, lambda: model.run(inputs, target),
                          in_graph=bool(gradient_sites or lrp_sites or _any_needs(methods, "states")), rules=rules,
                          checkpoint=checkpoint, states=states, inputs=inputs)

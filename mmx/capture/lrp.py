@@ -1,92 +1,104 @@
 """Layer-wise relevance propagation on an unmodified model, without a second copy of it.
 
-Inside a `RuleMode` every differentiable function of a forward keeps its value and its gradient, and gains a
-relevance rule; which of the two a backward follows is switched by `RuleMode.relevance`. So one forward serves both.
+Inside a `RuleMode` every differentiable function of a forward keeps its value and its gradient, and gains the relevance
+rules of some sets; which set a backward follows, or none, is switched. So one forward serves all of them.
 LRP is reported to be patented for commercial use; mmx's default method does not use it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
-from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode, resolve_name
+from torch.overrides import TorchFunctionMode
 
-from mmx.capture.attention import MATMULS, SDPA, mixed_by_sdpa
-from mmx.capture.lrp_rules import (
-    add_rule,
-    attention_rule,
-    conserved,
-    linear_rule,
-    matmul_rule,
-    matrix_rule,
-    safe_divide,
-)
-from mmx.errors import CaptureError
+from mmx.capture.lrp_chefer import CHEFER
+from mmx.capture.lrp_gradient import ATTN_LRP, CP_LRP
+from mmx.capture.lrp_sets import Known, Rule, Ruled, Shares, is_active
 
-Rule = Callable[[Tensor, Tensor], tuple[Tensor | None, ...]]
-"""(relevance of the output, the output) → relevance of each input."""
-
-
-class MissingRuleError(CaptureError):
-    """Relevance meets a function that has no rule."""
+RULE_SETS = {one.name: one for one in (CHEFER, ATTN_LRP, CP_LRP)}
 
 
 class RuleMode(TorchFunctionMode):
-    """Gives each function of the forwards inside its relevance rule.
+    """Gives each function of the forwards inside its relevance rules.
 
     Where relevance meets a function that has none, following it is a MissingRuleError that names the function.
+
+    Args:
+        names: of the rule sets.
+        conserve_in_linear: see `Reference`; in the reference's own set.
+
+    Attributes:
+        followed: the rule set that backwards follow; None for the plain gradient.
     """
 
-    def __init__(self, conserve_in_linear: bool = False) -> None:
+    def __init__(self, names: Collection[str] = (CHEFER.name,), *, conserve_in_linear: bool = False) -> None:
         super().__init__()
-        self.relevance = False
-        self.conserve_in_linear = conserve_in_linear
-        self._inverse = WeakValueDictionary[int, Tensor]()  # the graph knows this mode: no leak
-
-    def only_scales(self, value: Tensor) -> bool:
-        """Whether it is one over something, by which what is multiplied is divided."""
-        return self._inverse.get(id(value)) is value
+        self.followed: str | None = None
+        self._sets = tuple(RULE_SETS[name] for name in names)
+        self._plain = frozenset.intersection(*(one.plain for one in self._sets))
+        self._ruled = frozenset[Callable]().union(*(one.rules for one in self._sets))
+        self._known = Known(conserve_in_linear)
 
     @contextmanager
-    def following_relevance(self) -> Iterator[None]:
-        """Backwards inside follow the relevance rules; outside, the plain gradient."""
-        self.relevance = True
+    def following(self, name: str) -> Iterator[None]:
+        """Backwards inside follow the rules of this set; outside, the plain gradient."""
+        self.followed = name
         try:
             yield
         finally:
-            self.relevance = False
+            self.followed = None
 
     def __torch_function__(self, func: Callable, types: tuple, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
-        output = func(*args, **kwargs)
-        if func in _SHAPING:
-            return output
-        if isinstance(output, Tensor):
-            ruled = self._ruled(func, output, args, kwargs)
-            if func in _INVERSE:
-                self._inverse[id(ruled)] = ruled
-            return ruled
-        if isinstance(output, (tuple, list)) and any(_is_active(one) for one in output):
-            return type(output)(self._ruled(func, one, args, kwargs) for one in output)
+        if func in self._plain:
+            output = func(*args, **kwargs)
+        elif func in self._ruled and torch.is_grad_enabled() and any(map(is_active, (*args, *kwargs.values()))):
+            output = self._by_rules(func, args, kwargs)
+        else:
+            output = func(*args, **kwargs)
+            if _any_active(output):
+                output = self._applied(self._treatments(func, args, kwargs), output)
+        if is_active(output):
+            self._known.note(func, args, output)
         return output
 
-    def _ruled(self, func: Callable, output: Any, args: tuple, kwargs: dict) -> Any:
-        if not _is_active(output):
+    def _treatments(self, func: Callable, args: tuple, kwargs: dict) -> dict[str, Ruled | Shares | None]:
+        return {one.name: one.treatment(func, self._known, args, kwargs) for one in self._sets}
+
+    def _by_rules(self, func: Callable, args: tuple, kwargs: dict) -> Any:
+        found = self._treatments(func, args, kwargs)
+        shares = {name: one.of for name, one in found.items() if isinstance(one, Shares)}
+        given: dict[int | str, Any] = {**dict(enumerate(args)), **kwargs}
+        for key in {key for of in shares.values() for key in of}:
+            if is_active(given[key]):
+                parts = {name: of[key] for name, of in shares.items() if key in of}
+                given[key] = _Shared.apply(self, parts, given[key])
+        output = func(*(given[i] for i in range(len(args))), **{name: given[name] for name in kwargs})
+        return self._applied(found, output)
+
+    def _applied(self, found: Mapping[str, Ruled | Shares | None], output: Any) -> Any:
+        rules = {name: one for name, one in found.items() if isinstance(one, Ruled)}
+        if not rules:
             return output
-        inputs, rule = _RULES.get(func, _unknown)(self, args, kwargs)
-        named = rule or _refuse(resolve_name(func) or str(func))
-        return _Ruled.apply(self, named, output, *inputs)
+        if isinstance(output, (tuple, list)):
+            return type(output)([self._applied(found, one) for one in output])
+        if not is_active(output):
+            return output
+        return _Ruled.apply(self, rules, output, *(one for ruled in rules.values() for one in ruled.inputs))
 
 
 class _Ruled(torch.autograd.Function):
-    """The output itself; backward goes on to the plain gradient, or by the rule to the inputs."""
+    """The output itself; backward goes on to the plain gradient, or by the rule of a set to its inputs."""
 
     @staticmethod
-    def forward(ctx: Any, mode: RuleMode, rule: Rule, output: Tensor, *inputs: Tensor) -> Tensor:
-        ctx.mode, ctx.rule, ctx.count = mode, rule, len(inputs)
+    def forward(ctx: Any, mode: RuleMode, rules: Mapping[str, Ruled], output: Tensor, *inputs: Tensor) -> Tensor:
+        ctx.mode, ctx.rules = mode, {}
+        ctx.count = 0
+        for name, one in rules.items():
+            ctx.rules[name] = (one.rule, ctx.count)
+            ctx.count += len(one.inputs)
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(output)
         return output.detach()  # no view of it: models may write into what they made themselves
@@ -95,170 +107,30 @@ class _Ruled(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Tensor | None) -> tuple:
         """A branch that nothing flows into, such as a divisor, needs no rule."""
         [received] = grad_outputs
-        if received is None or not ctx.mode.relevance:
+        rule: Rule
+        rule, before = ctx.rules.get(ctx.mode.followed, (None, 0))
+        if received is None or rule is None:
             return (None, None, received, *(None,) * ctx.count)
         (output,) = ctx.saved_tensors
-        return (None, None, None, *ctx.rule(received, output))
+        found = rule(received, output)
+        return (None, None, None, *(None,) * before, *found, *(None,) * (ctx.count - before - len(found)))
 
 
-Found = tuple[tuple[Tensor, ...], Rule | None]
+class _Shared(torch.autograd.Function):
+    """The argument itself, of whose gradient a set may have a part, or nothing."""
+
+    @staticmethod
+    def forward(ctx: Any, mode: RuleMode, parts: Mapping[str, float], value: Tensor) -> Tensor:
+        ctx.mode, ctx.parts = mode, parts
+        ctx.set_materialize_grads(False)
+        return value.detach()
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor | None) -> tuple:
+        [received] = grad_outputs
+        part = ctx.parts.get(ctx.mode.followed, 1.0)
+        return None, None, None if received is None or part == 0 else received * part if part != 1 else received
 
 
-def _linear(mode: RuleMode, args: tuple, kwargs: dict) -> Found:
-    x, weight = args[:2]
-    bias = args[2] if len(args) > 2 else kwargs.get("bias")
-
-    def rule(relevance: Tensor, output: Tensor) -> tuple[Tensor]:
-        product = output if bias is None else output - bias
-        found = linear_rule(relevance, product, x, weight)
-        return (conserved(found, relevance) if mode.conserve_in_linear else found,)
-
-    return (x,), rule
-
-
-def _identity(mode: RuleMode, args: tuple, kwargs: dict) -> Found:
-    return (args[0] if args else kwargs["input"],), lambda relevance, output: (relevance,)
-
-
-def _product(mode: RuleMode, args: tuple, kwargs: dict) -> Found:
-    """Elementwise: half to each of two activations, as in `matmul_rule`; all to an activation that is scaled.
-
-    So x · sigmoid(1.702 x), which is CLIP's GELU, passes relevance on unchanged, as every activation function does; and
-    so does x · 1/√(mean of x²), an RMS norm, which is a quotient.
-    """
-    a, b = args[:2]
-    if _is_active(a) and _is_active(b) and mode.only_scales(a) != mode.only_scales(b):
-        return _quotient(mode, (b, a) if mode.only_scales(a) else (a, b), {})
-    if _is_active(a) and _is_active(b):
-        return (a, b), lambda relevance, output: tuple((relevance / 2).sum_to_size(one.shape) for one in (a, b))
-    active = a if _is_active(a) else b
-    return (active,), lambda relevance, output: (relevance.expand_as(active),)
-
-
-def _quotient(mode: RuleMode, args: tuple, kwargs: dict) -> Found:
-    """All to the numerator: what divides only scales, as the deviation in a layer norm does."""
-    active = args[0] if _is_active(args[0]) else args[1]
-    return (active,), lambda relevance, output: (relevance.expand_as(active),)
-
-
-def _add(mode: RuleMode, args: tuple, kwargs: dict) -> Found:
-    a, b = args[:2]
-    if _is_active(a) and _is_active(b):
-        return (a, b), lambda relevance, output: add_rule(relevance, output, a, b)
-    active = a if _is_active(a) else b
-    return (active,), lambda relevance, output: (relevance,)
-
-
-def _matmul(mode: RuleMode, args: tuple, kwargs: dict) -> Found:
-    """Of two activations half to each; of one and a constant matrix as in a linear layer, which that is."""
-    a, b = args[:2]
-    if _is_active(a) and _is_active(b):
-        return (a, b), lambda relevance, output: matmul_rule(relevance, output, a, b)
-    active, constant = (a, b) if _is_active(a) else (b, a)
-    if min(a.dim(), b.dim()) < 2:
-        return (active,), _refuse("the product of a vector and a constant matrix")
-
-    def rule(relevance: Tensor, output: Tensor) -> tuple[Tensor]:
-        found = (matrix_rule(relevance, output, active, constant) if active is a else
-                 matrix_rule(relevance.mT, output.mT, active.mT, constant.mT).mT)
-        return (conserved(found, relevance) if mode.conserve_in_linear else found,)
-
-    return (active,), rule
-
-
-def _einsum(mode: RuleMode, args: tuple, kwargs: dict) -> Found:
-    """Of two activations where it is the product of one and the other's transpose, as "...pd,...qd->...pq" is."""
-    equation, *factors = args
-    given, _, result = equation.replace(" ", "").partition("->")
-    of_a, _, of_b = given.partition(",")
-    same_axes = len(result) > 1 and of_a[:-1] == result[:-1] and of_b == f"{result[:-2]}{result[-1]}{of_a[-1]}"
-    if not (same_axes and all(map(_is_active, factors))):
-        return tuple(one for one in factors if _is_active(one)), _refuse(f"torch.einsum('{equation}') of such factors")
-    a, b = factors
-
-    def rule(relevance: Tensor, output: Tensor) -> tuple[Tensor, Tensor]:
-        to_a, to_b = matmul_rule(relevance, output, a, b.mT)
-        return to_a, to_b.mT
-
-    return (a, b), rule
-
-
-def _attention(mode: RuleMode, args: tuple, kwargs: dict) -> Found:
-    """The map and the values have half each, and of the map's half the queries and keys again half each."""
-    given = [args[i] if len(args) > i else kwargs[name] for i, name in enumerate(("query", "key", "value"))]
-    active = [_is_active(one) for one in given]
-    if not active[2]:
-        return tuple(one for one in given if _is_active(one)), _refuse("an attention to constant values")
-
-    def rule(relevance: Tensor, output: Tensor) -> tuple[Tensor | None, ...]:
-        found = attention_rule(relevance, mixed_by_sdpa(output, *args, **kwargs), has_query=active[0],
-                               has_key=active[1])
-        return tuple(one for one, is_active in zip(found, active, strict=True) if is_active)
-
-    return tuple(one for one, is_active in zip(given, active, strict=True) if is_active), rule
-
-
-def _total(mode: RuleMode, args: tuple, kwargs: dict) -> Found:
-    """A sum or a mean: to each summand its share by value."""
-    x = args[0] if args else kwargs["input"]
-    dims = args[1] if len(args) > 1 else kwargs.get("dim")
-
-    def rule(relevance: Tensor, output: Tensor) -> tuple[Tensor]:
-        total = x.sum(dim=dims, keepdim=True)
-        return (x * safe_divide(relevance.reshape(total.shape), total),)
-
-    return (x,), rule
-
-
-def _pooled(mode: RuleMode, args: tuple, kwargs: dict) -> Found:
-    """A mean over the last axis, where one number is left of it."""
-    x, size = args[:2]
-    if size not in (1, (1,), [1]):
-        return (x,), None
-    return _total(mode, (x, -1), {})
-
-
-def _is_active(value: Any) -> bool:
-    return isinstance(value, Tensor) and value.requires_grad
-
-
-def _unknown(mode: RuleMode, args: tuple, kwargs: dict) -> Found:
-    given = [one for value in (*args, *kwargs.values())
-             for one in (value if isinstance(value, (tuple, list)) else (value,))]
-    return tuple(one for one in given if _is_active(one)), None
-
-
-def _refuse(what: str) -> Rule:
-    def rule(relevance: Tensor, output: Tensor) -> tuple[Tensor | None, ...]:
-        raise MissingRuleError(f"There is no relevance rule for {what}.",
-                               "Methods that need LRP do not apply to this model.")
-
-    return rule
-
-
-_F = torch.nn.functional
-_RULES: dict[Callable, Callable[[RuleMode, tuple, dict], Found]] = {
-    _F.linear: _linear,
-    SDPA: _attention,
-    **dict.fromkeys(MATMULS, _matmul),
-    torch.einsum: _einsum,
-    **dict.fromkeys((torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__), _add),
-    **dict.fromkeys((torch.sum, Tensor.sum, torch.mean, Tensor.mean), _total),
-    _F.adaptive_avg_pool1d: _pooled,
-    **dict.fromkeys((torch.mul, Tensor.mul, Tensor.__mul__, Tensor.__rmul__), _product),
-    **dict.fromkeys((torch.div, Tensor.div, Tensor.__truediv__), _quotient),
-    **dict.fromkeys((_F.softmax, torch.softmax, Tensor.softmax, _F.layer_norm, torch.layer_norm, _F.dropout, _F.gelu,
-                     _F.relu, torch.relu, Tensor.relu, _F.elu, torch.tanh, Tensor.tanh, _F.silu, torch.sigmoid,
-                     Tensor.sigmoid, _F.normalize), _identity),
-}
-_INVERSE = {torch.rsqrt, Tensor.rsqrt, torch.reciprocal, Tensor.reciprocal}
-# Moving values about is linear with ones and zeros: the plain backward is the rule.
-_SHAPING = {
-    Tensor.view, Tensor.reshape, torch.reshape, Tensor.permute, torch.permute, Tensor.transpose, torch.transpose,
-    Tensor.contiguous, Tensor.__getitem__, Tensor.expand, Tensor.unsqueeze, torch.unsqueeze, Tensor.squeeze,
-    torch.squeeze, Tensor.flatten, torch.flatten, Tensor.clone, Tensor.to, Tensor.float, Tensor.double, torch.cat,
-    Tensor.view_as, Tensor.chunk, torch.chunk, Tensor.split, torch.split, Tensor.unbind, torch.unbind,
-    Tensor.requires_grad_, Tensor.index_select, torch.index_select, torch.gather, Tensor.gather, Tensor.type, Tensor.t,
-    torch.t, _F.pad, torch.roll, Tensor.roll, torch.where, Tensor.where, torch.masked_fill, Tensor.masked_fill,
-    torch.broadcast_to, Tensor.broadcast_to, *(getattr(Tensor, name).__get__ for name in ("T", "mT")),
-}
+def _any_active(output: Any) -> bool:
+    return is_active(output) or (isinstance(output, (tuple, list)) and any(map(is_active, output)))

@@ -147,7 +147,7 @@ def capture_items(passed: ForwardPass, schedule: Schedule, chosen: Chosen, reado
     """
     lrp: dict[Site, Tensor] = {}
     if passed.rules is not None and lrp_sites:
-        with passed.rules.following_relevance():
+        with passed.rules.following("lrp"):
             lrp = gradients(chosen, {site: passed.mixed[site] for site in lrp_sites})
     wanted: dict[Site | At, Mixed | State] = {site: passed.mixed[site] for site in gradient_sites}
     gradient = gradients(chosen, wanted | (dict(passed.states) if states else {}), last=last)

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 
 from mmx.arrays import Shaped
 from mmx.asking import Asking, Subject, asking_of
-from mmx.capture.lrp import MissingRuleError
+from mmx.capture.lrp_sets import MissingRuleError
 from mmx.checkpoints import loading
 from mmx.elements import Context, Encoder, Given, beside_of, encoder_of
 from mmx.elements.labels import Labels

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import mmx
-from mmx.capture import lrp
+from mmx.capture import lrp_chefer as lrp
 from mmx.capture.lrp import RuleMode
 
 # Every division by a sum adds 1e-9 to it, which the calculation here leaves out; the sums are of order 1.
@@ -63,7 +63,7 @@ def by_mode(layers: tuple[nn.Linear, nn.Linear], x: Tensor, mode: RuleMode) -> T
     x = x.clone().requires_grad_()
     with mode:
         output = layers[1](layers[0](x).relu())
-    with mode.following_relevance():
+    with mode.following("lrp"):
         return torch.autograd.grad(output.sum(), x)[0]
 
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mmx.capture.lrp import RuleMode, add_rule, conserved, linear_rule, matmul_rule
+from mmx.capture.lrp import RuleMode
+from mmx.capture.lrp_rules import add_rule, conserved, linear_rule, matmul_rule
 from mmx.errors import CaptureError
 
 
@@ -107,7 +108,7 @@ def test_one_forward_serves_gradient_and_relevance(block: Block) -> None:
     with RuleMode() as mode:
         output = block(x)
     (gradient,) = torch.autograd.grad(output[:, 0].sum(), x, retain_graph=True)
-    with mode.following_relevance():
+    with mode.following("lrp"):
         (relevance,) = torch.autograd.grad(output[:, 0].sum(), x, retain_graph=True)
     (again,) = torch.autograd.grad(output[:, 0].sum(), x)
     assert torch.equal(gradient, again)
@@ -118,7 +119,7 @@ def test_relevance_of_several_targets_at_once_equals_one_by_one(block: Block) ->
     x = double(1, 3, 6).requires_grad_()
     with RuleMode() as mode:
         output = block(x)[0, 0]
-    mode.relevance = True
+    mode.followed = "lrp"
     (together,) = torch.autograd.grad(output, x, torch.eye(6, dtype=torch.float64), is_grads_batched=True,
                                       retain_graph=True)
     for index in range(6):
@@ -138,7 +139,7 @@ def test_a_function_without_a_rule_is_an_error_that_names_it(name: str, run) -> 
     with RuleMode() as mode:
         output = run(x)
     torch.autograd.grad(output.sum(), x, retain_graph=True)
-    with pytest.raises(CaptureError, match=name), mode.following_relevance():
+    with pytest.raises(CaptureError, match=name), mode.following("lrp"):
         torch.autograd.grad(output.sum(), x)
 
 
@@ -156,7 +157,7 @@ def test_products_and_quotients_keep_relevance(run) -> None:
         output = run(x)
     plain = torch.autograd.grad(run(x), x, relevance)[0]
     torch.testing.assert_close(torch.autograd.grad(output, x, relevance, retain_graph=True)[0], plain)
-    with mode.following_relevance():
+    with mode.following("lrp"):
         (found,) = torch.autograd.grad(output, x, relevance)
     assert found.sum().item() == pytest.approx(relevance.sum().item())
 
@@ -165,7 +166,7 @@ def test_a_product_gives_half_to_each_factor_and_a_quotient_all_above() -> None:
     a, b, relevance = double(2, 3, 4).requires_grad_(), double(2, 1, 4).requires_grad_(), double(2, 3, 4)
     with RuleMode() as mode:
         product, quotient = a * b, a / b
-    with mode.following_relevance():
+    with mode.following("lrp"):
         to_a, to_b = torch.autograd.grad(product, (a, b), relevance)
         above, below = torch.autograd.grad(quotient, (a, b), relevance, allow_unused=True)
     torch.testing.assert_close(to_a, relevance / 2)
@@ -187,7 +188,7 @@ def test_what_is_inverted_and_not_multiplied_has_no_rule() -> None:
     x = double(2, 3).requires_grad_()
     with RuleMode() as mode:
         output = x.rsqrt() + x
-    with pytest.raises(CaptureError, match="rsqrt"), mode.following_relevance():
+    with pytest.raises(CaptureError, match="rsqrt"), mode.following("lrp"):
         torch.autograd.grad(output.sum(), x)
 
 
@@ -199,7 +200,7 @@ def followed(run: Callable[[Tensor], Tensor], x: Tensor, relevance: Tensor, **mo
     assert torch.equal(output, run(x))
     torch.testing.assert_close(torch.autograd.grad(output, x, relevance, retain_graph=True),
                                torch.autograd.grad(run(x), x, relevance))
-    with rules.following_relevance():
+    with rules.following("lrp"):
         return torch.autograd.grad(output, x, relevance)[0]
 
 
@@ -268,7 +269,7 @@ def test_an_einsum_is_the_product_that_it_writes_of_several_targets_too() -> Non
     x = x.requires_grad_()
     with RuleMode() as mode:
         output = torch.einsum("bpd,bqd->bpq", x, 2 * x[:, :3])
-    with mode.following_relevance():
+    with mode.following("lrp"):
         (both,) = torch.autograd.grad(output, x, torch.stack([relevance, 2 * relevance]), is_grads_batched=True)
     torch.testing.assert_close(2 * both[0], both[1])
 
@@ -303,7 +304,7 @@ def test_a_model_may_write_into_what_it_made(block: Block) -> None:
     torch.testing.assert_close(boxes, plain)
     torch.testing.assert_close(torch.autograd.grad(boxes.sum(), x, retain_graph=True),
                                torch.autograd.grad(plain.sum(), x))
-    with mode.following_relevance():
+    with mode.following("lrp"):
         assert torch.autograd.grad(output.sum(), x, retain_graph=True)[0].any()
         with pytest.raises(CaptureError, match="add_"):
             torch.autograd.grad(boxes.sum(), x)
@@ -314,7 +315,7 @@ def test_a_function_without_a_rule_beside_the_path_does_no_harm(block: Block) ->
     with RuleMode() as mode:
         output = block(x)
         output.exp()
-    with mode.following_relevance():
+    with mode.following("lrp"):
         assert torch.autograd.grad(output.sum(), x)[0].isfinite().all()
 
 
