@@ -37,8 +37,9 @@ page: setup ## open the demo page on this machine
 tour: setup ## run the notebook, and store what its cells show
 	$(BIN)/python tests/tour.py
 
-table: setup ## write anew what README and docs say of families
+table: setup ## write anew what README and docs say of families and methods
 	PYTHONPATH=. $(BIN)/python tests/family_table.py
+	PYTHONPATH=. $(BIN)/python tests/method_table.py
 
 quick: setup ## run the tests that say most in a minute
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q $(QUICK) $(addprefix --deselect=,$(NOT_QUICK))

@@ -1,4 +1,4 @@
-"""What the shell offers after Tab: names of methods, of checkpoints, and of what a checkpoint knows."""
+"""What the shell offers after Tab: names of methods and groups, of checkpoints, and of what a checkpoint knows."""
 
 import json
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ import typer
 
 def complete_method(incomplete: str) -> list[str]:
     """The last of several names between commas."""
-    from mmx.methods import method_names
+    from mmx.methods import GROUPS, method_names
 
     before, comma, last = incomplete.rpartition(",")
-    return [f"{before}{comma}{name}" for name in (*method_names(), "all") if name.startswith(last)]
+    return [f"{before}{comma}{name}" for name in (*method_names(), *GROUPS) if name.startswith(last)]
 
 
 def complete_model(incomplete: str) -> list[str]:

@@ -15,6 +15,7 @@ from mmx.errors import MmxError
 from mmx.images import open_together
 from mmx.methods import Method
 from mmx.model import Job, Model
+from mmx.model.fitting import told_cost
 from mmx.model.plan import Plan, in_seconds, plan
 from mmx.model.running import in_bytes
 from mmx.results import SCHEMA_VERSION, Asked
@@ -72,7 +73,7 @@ def _rows(model: Model, requests: Sequence[Request], methods: Sequence[Method], 
         f"{found.items} {'item' if found.items == 1 else 'items'} each"
     return {"model": f"{model.info.name}, {model.info.architecture} in {model.info.dtype} on {model.info.device}",
             "asked": f"{count} {'picture' if count == 1 else 'pictures'}, {items}, {found.at_once} at once at most",
-            "methods": ", ".join(one.name for one in methods),
+            "methods": ", ".join(one.name if one.shares_passes else told_cost(one) for one in methods),
             "tokens": ", ".join(f"{part} {number}" for part, number in found.tokens.items()),
             "memory": f"{in_bytes(found.memory)} beside the model's {in_bytes(found.weights)}"
                       + ("" if free is None else f"; {in_bytes(free)} are free"),

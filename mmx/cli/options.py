@@ -13,7 +13,8 @@ def methods_option(default: str, panel: str = ASKED) -> Any:
     """`-m a -m b` and `-m a,b` are the same."""
     return typer.Option(
         "--method", "-m", metavar="NAME", callback=_parted, autocompletion=complete_method, rich_help_panel=panel,
-        help=f"Method by name, see 'mmx methods'; several as 'a,b' or one by one; 'all' for all of them ({default}).")
+        help="Method by name, see 'mmx methods'; several as 'a,b' or one by one; 'paper' for those that the paper "
+        f"compares, 'fast' for those that share one backward, 'all' for all that fit the model ({default}).")
 
 
 def model_option(help: str) -> Any:

@@ -45,7 +45,7 @@ Overwrite = Annotated[bool, typer.Option(
 @shapes_app.command(cls=Command)
 def evaluate(
     model: ModelName = None,
-    method: Annotated[list[str] | None, methods_option("default: all")] = None,
+    method: Annotated[list[str] | None, methods_option("default: paper")] = None,
     scenes: Annotated[int, typer.Option(
         "--scenes", metavar="N", rich_help_panel=ASKED, min=1, max=1_000_000,
         help="Fresh scenes.")] = 2000,
@@ -69,7 +69,7 @@ def evaluate(
         from mmx.studies.exam.study import evaluate as evaluated  # torch comes with it
 
     loaded = open_model(model, None, None, device, "auto", quiet)
-    study = evaluated(loaded, methods=method or ["all"], scenes=scenes, first_scene=first_scene,
+    study = evaluated(loaded, methods=method or ["paper"], scenes=scenes, first_scene=first_scene,
                       batch_size=batch_size, progress=OnTerminal(quiet))
     if as_json:
         print_json(study.to_dict())

@@ -17,6 +17,7 @@ from mmx.demo.forms import EVERY, EVERY_OBJECT, MOST_AT_ONCE, Form, fields_of
 from mmx.demo.guard import log_refused
 from mmx.demo.samples import samples_for
 from mmx.demo.shelf import Shelf
+from mmx.methods import GROUPS
 from mmx.model import Model
 
 FOLDER = Path(__file__).parent / "assets"
@@ -135,12 +136,12 @@ def _settings(model: Model) -> list[dict[str, Any]]:
     """What of the fields hangs on the model."""
     fields = fields_of(model)
     labels = [(label, index) for index, label in enumerate(model.labels)] if "targets" in fields else []
-    methods = [method.name for method in model.fitting_methods(["all"])[0]]
+    methods = [method.name for method in model.fitting_methods([EVERY])[0]]
     return [{"visible": "question" in fields}, {"visible": "texts" in fields},
             {"visible": "targets" in fields, "label": f"{model.asking.noun.capitalize()} to explain",
              "choices": labels, "value": []},
             {"visible": "queries" in fields, **_objects()},
-            {"choices": [EVERY, *methods], "value": [methods[0]]},
+            {"choices": [*GROUPS, *methods], "value": [methods[0]]},
             {"visible": "answer" in fields, "value": ""}]
 
 

@@ -3,7 +3,11 @@
 What they are is told without torch, which is imported only where rows are computed.
 """
 
+from mmx.methods._defined import defined_on
 from mmx.methods.base import (
+    GROUPS,
+    KINDS,
+    Layout,
     Method,
     Rows,
     all_methods,
@@ -14,5 +18,5 @@ from mmx.methods.base import (
     named_methods,
 )
 
-__all__ = ["Method", "Rows", "all_methods", "by_reason", "get_method", "left_out_notes", "method_names",
-           "named_methods"]
+__all__ = ["GROUPS", "KINDS", "Layout", "Method", "Rows", "all_methods", "by_reason", "defined_on", "get_method",
+           "left_out_notes", "method_names", "named_methods"]

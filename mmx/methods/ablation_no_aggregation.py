@@ -84,6 +84,7 @@ METHOD = Method(
     source="Chefer, Gur & Wolf 2021, ablation of the aggregation in eq. 6, 7, 10, 11",
     needs=("attention", "gradient"),
     rows=ablation_no_aggregation,
+    in_paper=True,
     departs="As in the reference's code, without the identity and without normalisation. On LXMERT the relevance of "
             "one modality becomes exactly zero: the first cross-attention sets R[text,text] to Ā R[image,text] = 0.",
 )

@@ -21,5 +21,6 @@ METHOD = Method(
     source="Chefer, Gur & Wolf 2021, ablation of eq. 10",
     needs=("attention", "gradient"),
     rows=ablation_no_self_in_10,
+    in_paper=True,
     differs_across_streams_from="relevance",
 )

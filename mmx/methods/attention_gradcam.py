@@ -37,6 +37,7 @@ METHOD = Method(
     source="Selvaraju et al. 2017, on attention as in Chefer, Gur & Wolf 2021, section 4",
     needs=("attention", "gradient"),
     rows=attention_gradcam,
+    in_paper=True,
     aliases=("attn_gradcam",),
     departs="Negative evidence is cut after the mean over heads, so the row is often all zero.",
     last_only=True,

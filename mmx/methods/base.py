@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from mmx.errors import unknown_name
 from mmx.registry import offered, offered_names
@@ -20,6 +20,18 @@ Rows = dict[tuple[str, str], "Tensor"]
 """(readout stream, stream that is read) → raw relevance, (items, tokens of the latter)."""
 
 Need = Literal["attention", "gradient", "lrp", "attn-lrp", "cp-lrp", "states", "layer scores", "further passes"]
+
+KINDS: Mapping[str, frozenset[Need]] = {
+    "nothing": frozenset(),
+    "attention alone": frozenset({"attention"}),
+    "attention and gradient": frozenset({"attention", "gradient"}),
+    "states of tokens": frozenset({"attention", "gradient", "states"}),
+    "scores of layers": frozenset({"attention", "gradient", "states", "layer scores"}),
+    "LRP": frozenset({"attention", "gradient", "states", "lrp", "attn-lrp", "cp-lrp"}),
+    "passes of its own": frozenset(get_args(Need))}
+"""Kinds of methods by what they read of a model, each by the most that it needs; a method is of the first that has all.
+"""
+_SLOW: frozenset[Need] = frozenset({"lrp", "attn-lrp", "cp-lrp", "further passes"})
 
 
 @dataclass(frozen=True)
@@ -54,6 +66,10 @@ class Method:
         needs: what it reads: each attention map, the score's gradient there, its LRP relevance; relevance of embeddings
             by another rule set; the states of tokens and the gradient there; scores of each layer; further passes.
         signed: a score below zero is evidence against.
+        in_paper: Chefer, Gur & Wolf 2021 compare it, or it is the control that this takes.
+        floors: how long it takes alone, in floors (one forward by SDPA, one backward through activations): on ViT-B/16
+            at 224 pixels, or where it is not defined there, on the first of `python -m mmx.bench methods` where it is;
+            None where that was not measured.
         why_not: why it is not defined on such a model, as the end of a sentence; "" where it is.
         differs_across_streams_from: the method that this one equals where no stream attends to another.
         last_only: it reads only the last map of each pair of streams, so a backward may stop there.
@@ -74,12 +90,35 @@ class Method:
     last_only: bool = False
     differs_across_streams_from: str = ""
     signed: bool = False
+    in_paper: bool = False
+    floors: float | None = None
     why_not: Callable[[Layout], str] = everywhere
 
     @property
     def knows_target(self) -> bool:
         """Whether its scores depend on what is explained, and not on what is attended to alone."""
         return any(need != "attention" for need in self.needs)
+
+    @property
+    def kind(self) -> str:
+        """One of `KINDS`."""
+        return next(kind for kind, needs in KINDS.items() if needs.issuperset(self.needs))
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether it takes no more than the backward that others share."""
+        return _SLOW.isdisjoint(self.needs)
+
+    @property
+    def shares_passes(self) -> bool:
+        """Whether it takes nothing but passes that others take too."""
+        return "further passes" not in self.needs
+
+    def unfit(self, layout: Layout) -> str:
+        """Why it has no sense of its own on such a model, as the end of a sentence; "" where it has."""
+        if self.differs_across_streams_from and all(site.is_self for site in sites_of(layout.schedule)):
+            return f"it differs from {self.differs_across_streams_from} only where one stream attends to another"
+        return self.why_not(layout)
 
     def sites(self, need: str, schedule: Schedule, readout_streams: Iterable[str]) -> tuple[Site, ...]:
         """The sites whose attention, gradient or LRP relevance this method reads."""
@@ -121,16 +160,21 @@ def get_method(name: str) -> Method:
     wanted = name.replace("_", "-").lower()
     by_name = {alias.replace("_", "-"): method for method in all_methods() for alias in (method.name, *method.aliases)}
     if wanted not in by_name:
-        raise unknown_name("method", name, method_names(), tuple(by_name))
+        raise unknown_name("method", name, (*method_names(), *GROUPS), tuple(by_name))
     method = by_name[wanted]
     if wanted == method.name or method.reference_rows is None:
         return method
     return replace(method, name=wanted.replace("-", "_"), rows=method.reference_rows)
 
 
+GROUPS: Mapping[str, Callable[[Method], bool]] = {
+    "paper": lambda method: method.in_paper, "fast": lambda method: method.is_fast, "all": lambda method: True}
+"""Names that stand for several methods, each with the test for being one of them."""
+
+
 def named_methods(names: Sequence[str]) -> tuple[Method, ...]:
-    """Each once, in the order given; "all" stands for every one. Raises UsageError for a name that is unknown."""
-    found = [all_methods() if name == "all" else (get_method(name),) for name in names]
+    """Each once, in the order given; names of `GROUPS` stand for all in them. Raises UsageError for an unknown name."""
+    found = [filter(GROUPS[name], all_methods()) if name in GROUPS else (get_method(name),) for name in names]
     return tuple(dict.fromkeys(method for several in found for method in several))
 
 

@@ -30,6 +30,7 @@ METHOD = Method(
     source="Voita et al. 2019 (arXiv 1905.09418), as in Chefer, Gur & Wolf 2021, section 4",
     needs=("attention", "lrp"),
     rows=partial_lrp,
+    in_paper=True,
     departs="Raw, where the reference scales it to [0, 1] over the whole map before a row is taken.",
     last_only=True,
 )

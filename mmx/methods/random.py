@@ -38,4 +38,5 @@ METHOD = Method(
     source="control; none in the paper",
     needs=(),
     rows=random,
+    in_paper=True,
 )

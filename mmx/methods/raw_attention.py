@@ -21,6 +21,7 @@ METHOD = Method(
     source="baseline in Chefer, Gur & Wolf 2021, section 4",
     needs=("attention",),
     rows=raw_attention,
+    in_paper=True,
     aliases=("raw_attn",),
     last_only=True,
 )

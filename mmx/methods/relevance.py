@@ -25,6 +25,7 @@ METHOD = Method(
     source="Chefer, Gur & Wolf 2021 (arXiv 2103.15679), eq. 5-11",
     needs=("attention", "gradient"),
     rows=relevance,
+    in_paper=True,
     reference_rows=as_reference,
     aliases=("ours_no_lrp",),
     departs="Eq. 8 and 9 leave 0/0 open: a row without relevance stays a unit row. In the reference it is NaN, which "

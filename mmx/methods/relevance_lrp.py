@@ -25,6 +25,7 @@ METHOD = Method(
     source="Chefer, Gur & Wolf 2021, eq. 5-11 with A replaced as in Chefer, Gur & Wolf CVPR 2021 (arXiv 2012.09838)",
     needs=("attention", "gradient", "lrp"),
     rows=relevance_lrp,
+    in_paper=True,
     reference_rows=as_reference,
     aliases=("ours_with_lrp",),
 )

@@ -21,6 +21,7 @@ METHOD = Method(
     source="Chefer, Gur & Wolf 2021, eq. 5-7, 10, 11 with LRP (ablation)",
     needs=("attention", "gradient", "lrp"),
     rows=relevance_lrp_no_norm,
+    in_paper=True,
     aliases=("ours_with_lrp_no_normalization", "ours_with_lrp_no_norm"),
     differs_across_streams_from="relevance-lrp",
 )

@@ -21,6 +21,7 @@ METHOD = Method(
     source="Chefer, Gur & Wolf 2021, eq. 5-7, 10, 11 (ablation)",
     needs=("attention", "gradient"),
     rows=relevance_no_norm,
+    in_paper=True,
     aliases=("ours_no_lrp_no_norm", "ours_no_lrp_no_normalization"),
     differs_across_streams_from="relevance",
 )

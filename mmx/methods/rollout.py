@@ -71,6 +71,7 @@ METHOD = Method(
     source="Abnar & Zuidema 2020 (arXiv 2005.00928); across modalities as in Chefer, Gur & Wolf 2021, section 4",
     needs=("attention",),
     rows=rollout,
+    in_paper=True,
     departs="As in the reference's code: across modalities only the last cross-attention map is used, and VisualBERT's "
             "rows are not normalised, which makes them 2^layers as large and changes nothing else.",
 )

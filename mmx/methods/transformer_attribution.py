@@ -35,6 +35,7 @@ METHOD = Method(
     source="Chefer, Gur & Wolf CVPR 2021 (arXiv 2012.09838); across modalities as in Chefer et al. ICCV 2021",
     needs=("attention", "gradient", "lrp"),
     rows=transformer_attribution,
+    in_paper=True,
     aliases=("transformer_att",),
     departs="Made for one modality: across modalities only the last cross-attention map is read.",
 )

@@ -167,7 +167,7 @@ def _gradients(model: Model, run: _Run) -> str:
 
 
 def _methods(model: Model, run: _Run) -> str:
-    methods, _ = model.fitting_methods(["all"])
+    methods = [method for method in model.fitting_methods(["all"])[0] if method.shares_passes]
     found = attribute(model.described, run.inputs, methods, model.asking.any_target)
     return "; ".join([f"{len(found.scores)}: {', '.join(found.scores)}", *left_out_notes(found.left_out)])
 

@@ -20,12 +20,11 @@ from mmx.elements.written import WrittenEncoder
 from mmx.engine import Described, attribute
 from mmx.errors import UsageError
 from mmx.families.base import Family, Labelled, Pixels, Regions, Reread, Text
-from mmx.methods import Method
+from mmx.methods import Layout, Method, named_methods
 from mmx.model.batching import Job, Parts
-from mmx.model.fitting import fitting_methods
+from mmx.model.fitting import layout_of, sieved
 from mmx.model.running import explain_jobs
 from mmx.results import Asked, Explanation, ModelInfo, revision_with
-from mmx.schedule import sites_of
 from mmx.wiring import Inputs
 
 
@@ -123,12 +122,12 @@ class Loaded:
         return self.parts.settled(asked)
 
     @property
-    def crosses(self) -> bool:
-        """Whether one of its streams attends to another."""
-        return not all(site.is_self for site in sites_of(self.family.schedule(self.network.config)))
+    def layout(self) -> Layout:
+        """What methods are told of it."""
+        return layout_of(self.family, self.network.config)
 
     def fitting_methods(self, names: Sequence[str], *more: str) -> tuple[tuple[Method, ...], tuple[str, ...]]:
-        """The methods of these names, and of `more`; of "all", those that have sense of their own on this model.
+        """The methods of these names, and of `more`; of groups, those that have sense of their own on this model.
 
         Returns:
             The methods, and notes on those that were left out and on what their numbers are worth.
@@ -136,7 +135,11 @@ class Loaded:
         Raises:
             UsageError: a method that is named has no sense of its own here, or is unknown.
         """
-        return fitting_methods((*names, *more), self.crosses, self.info)
+        return self.sieved(named_methods((*names, *more)), (*names, *more))
+
+    def sieved(self, methods: Sequence[Method], names: Sequence[str]) -> tuple[tuple[Method, ...], tuple[str, ...]]:
+        """As `fitting_methods`, of methods that these names stand for."""
+        return sieved(methods, names, self.layout, self.info)
 
     def small_inputs(self) -> dict[str, Shaped[Tensor, "1 ..."]]:
         """Encoded inputs of noise, for which neither tokenizer nor processor is needed; a batch of one."""

@@ -14,7 +14,6 @@ from mmx.images import Source, open_picture
 from mmx.methods import get_method
 from mmx.model.batching import Group, Job
 from mmx.model.calls import AnySource, Images, Names, Options, Pairs, Questions, Several, asked_of
-from mmx.model.fitting import check_methods
 from mmx.model.loaded import Loaded
 from mmx.perturbation.encoded import Perturbation, perturb
 from mmx.perturbation.removal import Removal
@@ -141,7 +140,7 @@ class Model(Loaded):
             {'text': (8,), 'image': (5,)}
         """
         about = Pairs.of(image, question, together)
-        found = [one for [one] in self._explained(about, [method], asked_of(**asked), max_memory)]
+        found = [one for [one] in self._explained(about, [get_method(method).name], asked_of(**asked), max_memory)]
         return found if about.several else found[0]
 
     @overload
@@ -161,6 +160,7 @@ class Model(Loaded):
                         **asked: Any) -> list[Explanation] | list[list[Explanation]]:
         """The same by several methods, out of one run of the model: a list of them, or one for each result.
 
+        Of methods that "paper", "fast" or "all" stand for, those that have sense of their own on this model.
         A method that cannot run on this model leaves the others alone: their `left_out` says why.
 
         Raises:
@@ -181,10 +181,9 @@ class Model(Loaded):
 
     def _explained(self, about: Pairs, methods: Sequence[str], asked: Asked,
                    max_memory: int | None) -> list[list[Explanation]]:
-        chosen = [get_method(name) for name in methods]
         for question in dict.fromkeys(question for _, question in about.pairs):
             self.check(replace(asked, question=question))
-        check_methods(chosen, self.crosses, self.info.name)
+        chosen = self.fitting_methods(methods)[0]
         opened = {id(one): open_picture(one) for one in {id(one): one for several, _ in about.pairs
                                                          for one in several}.values()}
         jobs = [Job(opened[id(first)], replace(asked, question=question), tuple(opened[id(one)] for one in others))

@@ -17,7 +17,7 @@ import mmx as package
 from mmx.checkpoints.families import all_families
 from mmx.cli.app import app
 from mmx.cli.commands import PANELS
-from mmx.methods import all_methods
+from mmx.methods import GROUPS, KINDS, all_methods
 
 HELP = """
 import sys
@@ -43,6 +43,30 @@ def test_methods_as_json(mmx: Command) -> None:
     assert [entry["name"] for entry in listed] == [method.name for method in all_methods()]
     assert listed[0]["name"] == "relevance"
     assert all(entry["summary"] and entry["source"] for entry in listed)
+    by_name = {entry["name"]: entry for entry in listed}
+    assert by_name["rollout"]["group"] == "attention alone" and by_name["relevance-lrp"]["group"] == "LRP"
+    assert by_name["rollout"]["named_by"] == ["paper", "fast", "all"]
+    assert by_name["partial-lrp"]["named_by"] == ["paper", "all"]
+    assert all(entry["signed"] is method.signed and entry["floors"] == method.floors
+               for entry, method in zip(listed, all_methods(), strict=True))
+    everywhere, across = by_name["relevance"]["classes"], by_name["relevance-no-norm"]["classes"]
+    assert sorted(everywhere) == sorted({one for _, family in all_families() for one in family.architectures})
+    assert "LxmertForQuestionAnswering" in across and "ViTForImageClassification" not in across
+
+
+def test_methods_are_grouped_by_what_they_need(mmx: Command) -> None:
+    lines = mmx("methods").out.splitlines()
+    places = {kind: lines.index(f"Needs {kind}") for kind in KINDS if f"Needs {kind}" in lines}
+    assert [*places] == [kind for kind in KINDS if any(method.kind == kind for method in all_methods())]
+    assert [*places.values()] == sorted(places.values())
+    for method in all_methods():
+        [line] = [number for number, line in enumerate(lines) if line.startswith(f"{method.name} ")]
+        assert max(places, key=lambda kind: (places[kind] < line, places[kind])) == method.kind
+        assert f" {'-' if method.floors is None else f'{method.floors:.2g}'} " in lines[line]
+    for name, is_in in GROUPS.items():
+        [told] = [line for line in lines if line.startswith(f"-m {name}: ")]
+        assert all(is_in(method) == (method.name in told.split(": ")[1].split(", ")) for method in all_methods()) or (
+            told.endswith("all of them") and all(map(is_in, all_methods())))
 
 
 def test_models(mmx: Command) -> None:

@@ -42,12 +42,12 @@ class ExamStudy(Study):
                 "difference_high": estimate.get("high")}
 
 
-def evaluate(model: Model, *, methods: Sequence[str] = ("all",), scenes: int = 2000, first_scene: int = 0,
+def evaluate(model: Model, *, methods: Sequence[str] = ("paper",), scenes: int = 2000, first_scene: int = 0,
              batch_size: int = 32, progress: Reporter | None = None) -> ExamStudy:
     """Asks a model about fresh drawn scenes and scores its answers, and every method's explanations of right ones.
 
     Args:
-        methods: by name; "all" for all that have sense of their own on this model.
+        methods: by name, or by group: "paper", "fast" or "all", of which those that have sense on this model.
         scenes, first_scene: how many, and the number of the first one; below 1,000,000 no shipped model was trained.
         batch_size: scenes that run through the model at once.
         progress: hears how far it is.

@@ -54,7 +54,7 @@ def perturb(model: Model, data: str | Path | PlainRows | None = None, *, annotat
             [{"image": ..., "question": ..., "answer": ...}]. None draws scenes.
         annotations: the answers to VQA's official questions. A model that writes its answers needs none.
         images: the folder of the pictures; not needed where the model was loaded with features of them.
-        methods: by name; "all" for all of them.
+        methods: by name, or by group: "paper", "fast" or "all", of which those that have sense on this model.
         modalities: what is removed: "image" (regions, or patches, which take the mean colour), "text" (words).
         signs: "positive" removes the most relevant first, "negative" the least relevant.
         protocol: "iccv21" is what the paper's code does, "clean" mends it; see `mmx.perturbation.protocol`.

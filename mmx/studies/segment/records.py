@@ -18,7 +18,7 @@ from mmx.datasets.coco import CocoImage
 from mmx.datasets.outlines import DamagedError, checked_code
 from mmx.errors import MmxError, shown_path
 from mmx.images import PIXELS_AT_ONCE
-from mmx.methods import Method, all_methods, get_method
+from mmx.methods import GROUPS, Method, get_method, named_methods
 from mmx.results import Picture
 from mmx.studies.masks import MaskProtocol, masks_from_relevance
 from mmx.studies.runs import Fault, Numbered, Record
@@ -105,10 +105,9 @@ def fault_of(images: Sequence[CocoImage], methods: Sequence[Method], classes: in
 
 
 def methods_named(names: Sequence[str], protocol: MaskProtocol) -> tuple[Method, ...]:
-    """Each once; "all" stands for every one, with the reference's accidents under the reference's names in `iccv21`."""
-    everyone = [get_method(method.aliases[0]) if method.aliases and protocol == "iccv21" else method
-                for method in all_methods()]
-    found = [everyone if name == "all" else [get_method(name)] for name in names]
+    """Each once; those of a group have the reference's accidents, under the reference's names, in `iccv21`."""
+    found = [[get_method(method.aliases[0]) if method.aliases and protocol == "iccv21" and name in GROUPS else method
+              for method in named_methods([name])] for name in names]
     return tuple({method.name: method for several in found for method in several}.values())
 
 

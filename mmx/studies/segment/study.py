@@ -66,7 +66,8 @@ def segment(model: Model, images: str | Path | None = None, annotations: str | P
         model: one that finds objects.
         images: the folder of the pictures; None draws 100 scenes.
         annotations: their COCO instances file.
-        methods: by name; "all" for all of them. None is relevance, in "iccv21" with the reference's accidents.
+        methods: by name, or by group: "paper", "fast" or "all", of which those that have sense on this model. None is
+            relevance, in "iccv21" with the reference's accidents.
         protocol: "iccv21" is what the paper's code does; "clean" makes finer masks, only of what is kept.
         threshold: detections whose score, a probability, is above it get a mask.
         limit: this many pictures, the first by id, or as many drawn by `seed`.
@@ -101,8 +102,11 @@ def segment(model: Model, images: str | Path | None = None, annotations: str | P
     with joined_world() as world, study_folder(out, world, resume=resume, overwrite=overwrite) as folder:
         reporter = reporter_of(progress, world.leads)
         detector = Detector(model, threshold, max_memory, reference_sizes=protocol == "iccv21")
-        named = methods_named(methods or DEFAULT_METHODS[protocol], protocol)
-        able, left_out = able_methods(model, named, reporter)
+        names = methods or DEFAULT_METHODS[protocol]
+        fitting, notes = model.sieved(methods_named(names, protocol), names)
+        for note in notes:
+            reporter.line("note", note)
+        able, left_out = able_methods(model, fitting, reporter)
         work = Segmentation(detector, able, protocol)
         data = read_data(path_of(images), path_of(annotations), limit, seed, folder, world, strict=strict)
         for line in data.instances.warnings:
