@@ -1,4 +1,4 @@
-"""`python -m mmx.bench explain`, `batch`, `perturb`, `segment`, `peers`: times and memory side by side, in one run."""
+"""`python -m mmx.bench explain`, `methods`, `batch`, `perturb`, `segment`, `peers`: times side by side, in one run."""
 
 import time
 from pathlib import Path
@@ -10,7 +10,7 @@ from mmx.bench.cases import CASES, Answering, Published
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
-Methods = Annotated[list[str] | None, typer.Option("--method", "-m", help="May be repeated (default: all).")]
+Methods = Annotated[list[str] | None, typer.Option("--method", "-m", help="May be repeated, or a group.")]
 Rounds = Annotated[int | None, typer.Option(min=1, help="Rounds; every round runs everything once (default: 3, or 1).")]
 Threads = Annotated[int, typer.Option(min=1, help="CPU threads.")]
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
@@ -57,7 +57,8 @@ def _measure_explain(family: list[Published] | None, size: list[int] | None, met
 
     torch.set_num_threads(threads)
     printer = Printer(markdown)
-    relevance, everything = get_method("relevance"), named_methods(["all"])
+    relevance = get_method("relevance")
+    everything = [method for method in named_methods(["all"]) if method.shares_passes]
     named = named_methods(method) if method else None
     for name in family or list(Published):
         case = CASES[name]
@@ -74,6 +75,27 @@ def _measure_explain(family: list[Published] | None, size: list[int] | None, met
             torch.manual_seed(0)
             explained.measure(case.subject(one).on(device))
         explained.print_lines(name)
+
+
+@app.command()
+def methods(
+    method: Methods = None,
+    rounds: Rounds = None,
+    threads: Threads = 2,
+    device: Device = "cpu",
+    quick: Quick = False,
+    markdown: Markdown = False,
+) -> None:
+    """Each method alone, and all together that share passes, in floors: on ViT-B/16, else where it is defined."""
+    import torch
+
+    from mmx.bench.methods import bench_methods
+    from mmx.bench.tables import Printer
+    from mmx.methods import named_methods
+
+    torch.set_num_threads(threads)
+    bench_methods(named_methods(method or (["fast"] if quick else ["all"])), rounds or _rounds(quick), device,
+                  Printer(markdown))
 
 
 @app.command()
@@ -124,7 +146,7 @@ def perturb(
 
     torch.set_num_threads(threads)
     usual = [64, 256, 1024] if device.startswith("cuda") else [16] if quick else [4, 16, 64]
-    methods = named_methods(method or (["relevance"] if quick else ["all"]))
+    methods = named_methods(method or (["relevance"] if quick else ["paper"]))
     for name in family or list(Answering)[:1 if quick else None]:
         torch.manual_seed(0)
         subject = CASES[Published(name)].subject(1 if quick else samples).on(device)
@@ -159,7 +181,7 @@ def segment(
     if quick:
         bench_segment(model, method or ["relevance"], 4, at_once or [4], rounds or 1, device, printer, ("clean",))
     else:
-        bench_segment(model, method or ["all"], pictures, at_once or [1, 4, 8], rounds or _rounds(quick), device,
+        bench_segment(model, method or ["paper"], pictures, at_once or [1, 4, 8], rounds or _rounds(quick), device,
                       printer)
 
 

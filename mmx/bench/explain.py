@@ -48,9 +48,10 @@ class Explained:
 
         tasks: dict[str, Callable[[], object]] = {"plain forward": lambda: plain_forward(subject)}
         tasks |= self._floors(subject)
-        tasks |= {method.name: explaining(method) for method in self.each}
-        if len(self.together) > 1:
-            tasks[_TOGETHER] = explaining(*self.together)
+        tasks |= {method.name: explaining(method) for method in filter(subject.takes, self.each)}
+        together = [*filter(subject.takes, self.together)]
+        if len(together) > 1:
+            tasks[_TOGETHER] = explaining(*together)
         run = interleaved(tasks, self.rounds, self.device)
         self._print(subject, run.measured)
         for note in left_out_notes({**run.failed, **left_out}):

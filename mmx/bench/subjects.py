@@ -14,6 +14,8 @@ from mmx.capture import Outputs
 from mmx.checkpoints.families import family_of
 from mmx.engine import Described
 from mmx.families.base import Family
+from mmx.methods import Method
+from mmx.model.fitting import layout_of
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,10 @@ class Subject:
     target: object = None
     backwards: Callable[[Outputs], list[Backward]] = predicted
     start_layers: Mapping[str, int] = field(default_factory=dict)
+
+    def takes(self, method: Method) -> bool:
+        """Whether a method is defined on it."""
+        return not method.why_not(layout_of(self.model.family, self.model.network.config))
 
     def on(self, device: str, dtype: torch.dtype = torch.float32) -> "Subject":
         """The same, moved to a device."""
