@@ -132,3 +132,33 @@ def relevance_rank(relevance: Float[np.ndarray, "height width"], mask: Bool[np.n
     above, level = relevance > cut, relevance == cut
     places = wanted - int(above.sum())
     return float((mask[above].sum() + places * mask[level].mean()) / wanted)
+
+
+def pixel_precision(relevance: Float[np.ndarray, "height width"], mask: Bool[np.ndarray, "height width"]) -> float:
+    """Average precision of pixels, the most relevant first, that are to be those of the mask; 0 of an empty one.
+
+    The sum over thresholds of precision times growth of recall. Pixels of equal relevance are taken together, so a
+    constant map has the mask's share of all pixels.
+
+    Source:
+        The segmentation test of Chefer, Gur & Wolf 2021 (arXiv 2012.09838), section 4.
+    """
+    wanted = int(mask.sum())
+    if wanted == 0:
+        return 0.0
+    order = np.argsort(-relevance, axis=None, kind="stable")
+    levels, hits = relevance.ravel()[order], np.cumsum(mask.ravel()[order])
+    ends = np.append(np.flatnonzero(levels[1:] != levels[:-1]), len(levels) - 1)
+    return float((np.diff(hits[ends], prepend=0) * (hits[ends] / (ends + 1))).sum() / wanted)
+
+
+def intersection_over_union(relevance: Float[np.ndarray, "height width"],
+                            mask: Bool[np.ndarray, "height width"]) -> float:
+    """IoU of a mask with what has at least mean relevance, as in the segmentation test of `pixel_precision`.
+
+    What is below zero counts as nothing. A constant map is all of the picture.
+    """
+    positive = relevance.clip(min=0)
+    found = positive >= positive.mean(dtype=np.float64)
+    either = int((found | mask).sum())
+    return float((found & mask).sum() / either) if either else 0.0

@@ -23,6 +23,7 @@ RETURNED = {
     "mmx.perturbation.encoded": ("Perturbation",), "mmx.methods": ("Method",),
     "mmx.elements.providers.frcnn": ("Detected", "RegionDetector"),
     "mmx.studies.perturb.study": ("PerturbationStudy",), "mmx.studies.segment.study": ("SegmentationStudy",),
+    "mmx.studies.segment.map_study": ("MapStudy",),
     "mmx.studies.exam.study": ("ExamStudy",)}
 WHOLE = ("mmx.datasets.coco", "mmx.datasets.features", "mmx.datasets.obj36", "mmx.datasets.questions",
          "mmx.datasets.soft_accuracy", "mmx.datasets.vqa", "mmx.errors", "mmx.methods.base", "mmx.metrics", "mmx.rules")

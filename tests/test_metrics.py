@@ -7,6 +7,8 @@ from mmx.metrics import (
     at_centres,
     bootstrap_mean,
     centres_on_mask,
+    intersection_over_union,
+    pixel_precision,
     pointing_hit,
     relevance_map,
     relevance_mass,
@@ -104,3 +106,32 @@ def test_rank_gives_ties_their_expected_share() -> None:
 
 def test_rank_of_an_empty_mask_is_zero() -> None:
     assert relevance_rank(np.ones((10, 20)), np.zeros((10, 20), dtype=bool)) == 0.0
+
+
+def slow_pixel_precision(relevance: np.ndarray, mask: np.ndarray) -> float:
+    """Over every threshold that there is: precision of what is at or over it, times the recall that it adds."""
+    total, before = 0.0, 0.0
+    for cut in sorted(set(relevance.ravel()), reverse=True):
+        chosen = relevance >= cut
+        recall = (chosen & mask).sum() / mask.sum()
+        total, before = total + (recall - before) * (chosen & mask).sum() / chosen.sum(), recall
+    return total
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_precision_of_pixels_is_that_of_every_threshold(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    relevance, mask = random.normal(size=(7, 9)), random.random((7, 9)) < 0.3
+    relevance = relevance.round(seed % 3)  # with ties
+    assert pixel_precision(relevance, mask) == pytest.approx(slow_pixel_precision(relevance, mask), abs=1e-12)
+    assert pixel_precision(mask.astype(float), mask) == 1
+    assert pixel_precision(np.ones(mask.shape), mask) == pytest.approx(mask.mean())
+    assert pixel_precision(relevance, np.zeros_like(mask)) == 0
+
+
+def test_intersection_over_union_is_of_what_has_mean_relevance() -> None:
+    mask = np.array([[True, True, False, False]])
+    assert intersection_over_union(np.array([[3.0, 1.0, 1.0, -9.0]]), mask) == 0.5, "1.25 is the mean of 3, 1, 1, 0"
+    assert intersection_over_union(np.array([[3.0, 2.0, 0.0, 0.0]]), mask) == 1
+    assert intersection_over_union(np.ones((1, 4)), mask) == 0.5, "a constant map is the whole picture"
+    assert intersection_over_union(np.array([[0.0, 0.0, 0.0, 1.0]]), mask) == 0

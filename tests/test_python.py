@@ -190,7 +190,7 @@ def test_studies_speak_of_fields_and_never_of_options(lxmert: Model, tiny_detr: 
     detector = mmx.load(tiny_detr)
     (tmp_path / "run.json").write_text("[]")
     asked = [lambda: mmx.segment(detector, images=tmp_path), lambda: mmx.segment(detector, seed=1),
-             lambda: mmx.segment(lxmert), lambda: mmx.segment(detector, resume=True),
+             lambda: mmx.segment(lxmert, protocol="clean"), lambda: mmx.segment(detector, resume=True),
              lambda: mmx.segment(detector, limit=1, out=tmp_path, resume=True),
              lambda: mmx.perturb(lxmert, annotations=tmp_path), lambda: mmx.compare(tmp_path, tmp_path / "b"),
              lambda: mmx.perturb(lxmert, tmp_path / "a.json", images=tmp_path / "nowhere")]

@@ -40,7 +40,7 @@ class Commands(Root):
         "perturb": ("mmx.cli.perturb:perturb", "Follow a model's accuracy as words, regions or patches are removed in "
                     "the order of their relevance."),
         "compare": ("mmx.cli.compare:compare", "Put finished runs of 'mmx perturb' into one table and one figure."),
-        "segment": ("mmx.cli.segment:segment", "Score masks made of a detector's relevance against COCO annotations."),
+        "segment": ("mmx.cli.segment:segment", "Score relevance against COCO annotations: where does a method point?"),
         "models": ("mmx.cli.models:models_app", "List what mmx explains and the checkpoints that it knows, fetch one, "
                    "look one over, or draft a new family."),
         "shapes": ("mmx.cli.shapes:shapes_app", "The drawn world that the shipped checkpoints know.")}

@@ -1,4 +1,4 @@
-"""`mmx segment`: masks out of a detector's relevance, scored against COCO annotations."""
+"""`mmx segment`: any model's relevance, scored against COCO annotations."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -35,19 +35,27 @@ def segment(
         "--annotations", rich_help_panel=ASKED, metavar="FILE",
         help="Their COCO instances file, such as instances_val2017.json.")] = None,
     model: Annotated[str | None, model_option(
-        "A detector: a local from_pretrained folder or a hub id (default: shapes-detr).")] = None,
+        "Any model: a shipped one, a local from_pretrained folder or a hub id (default: shapes-detr).")] = None,
     revision: Revision = None,
     answers: Answers = None,
     processor: Processor = None,
     method: Annotated[list[str] | None, methods_option(
         "default: relevance, in 'iccv21' with the reference's accidents, ours_no_lrp")] = None,
-    protocol: Annotated[Literal["iccv21", "clean"], typer.Option(
-        "--protocol", metavar="iccv21|clean", rich_help_panel=ASKED,
-        help="iccv21: what the paper's code computes. clean: finer masks, only of what is kept.")]
-    = "iccv21",
+    protocol: Annotated[Literal["maps", "iccv21", "clean"] | None, typer.Option(
+        "--protocol", metavar="maps|iccv21|clean", rich_help_panel=ASKED,
+        help="maps: a map for each category that is in a picture, of any model. Of a detector of classes iccv21 "
+        "(default): masks as the paper's code computes them; clean: finer masks, only of what is kept.")] = None,
     threshold: Annotated[float, typer.Option(
         "--threshold", metavar="SHARE", rich_help_panel=ASKED, min=0, max=1,
-        help="Detections surer than this get a mask.")] = 0.5,
+        help="Detections surer than this are scored.")] = 0.5,
+    template: Annotated[str | None, typer.Option(
+        "--template", metavar="TEXT", rich_help_panel=ASKED,
+        help="How a category is asked for: of a model that matches texts 'a photo of {a} {name}', of one that answers "
+        "'is there {a} {name}?'; {a} is 'a' or 'an'.")] = None,
+    synonyms: Annotated[Path | None, typer.Option(
+        "--synonyms", metavar="FILE", rich_help_panel=ASKED,
+        help='Further names of categories, JSON as {"tv": ["television"]}: classes that are of them, or what texts '
+        "call them. ImageNet's are known.")] = None,
     limit: Annotated[int | None, typer.Option(
         "--limit", metavar="N", rich_help_panel=ASKED, min=1, help="This many pictures, the first by id.")] = None,
     seed: Annotated[int | None, typer.Option(
@@ -57,7 +65,7 @@ def segment(
         "out, with a warning.")] = False,
     batch_size: Annotated[int, typer.Option(
         "--batch-size", metavar="N", rich_help_panel=MACHINE, min=1,
-        help="Pictures of one size that run through the model at once in 'clean', at most "
+        help="Pictures that run through the model at once, at most; in 'clean' those of one size "
         "(large ones go one by one on the CPU); 'iccv21' takes one at a time.")] = 8,
     max_memory: MaxMemory = None,
     out: Out = Path("mmx-segment"),
@@ -71,12 +79,14 @@ def segment(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Score masks made of a detector's relevance against COCO annotations.
+    """Score relevance against COCO annotations: where does a method point?
 
-    Writes summary.json, summary.csv, COCO results files and a gallery into --out;
+    Any model is asked about each category that is in a picture, and the maps are scored by pointing game, mass, rank,
+    IoU and average precision, beside chance and a picture's centre. Of a detector, masks are scored. Writes
+    summary.json, summary.csv and a gallery into --out;
     'torchrun --nproc-per-node N -m mmx segment ...' shares the pictures out. Example:
 
-    mmx segment --images val2017 --annotations instances_val2017.json --model facebook/detr-resnet-50 --limit 100
+    mmx segment --images val2017 --annotations instances_val2017.json --model google/vit-base-patch16-224 --limit 100
     """
     from mmx.checkpoints.families import check_detects
     from mmx.cli.beforehand import check_choices, check_folder, check_model, read_soon
@@ -86,6 +96,7 @@ def segment(
     from mmx.cli.reporter import OnTerminal
     from mmx.cli.results import result_folder
     from mmx.datasets.coco import read_instances
+    from mmx.datasets.synonyms import Synonyms
     from mmx.studies.folders import check_out
     from mmx.studies.segment.data import check_given
     from mmx.studies.world import joined_world
@@ -97,9 +108,12 @@ def segment(
     if images is not None and annotations is not None:
         check_folder(images, "--images")
         read_soon(lambda: read_instances(annotations, images), annotations)
-    check_model(model or DETECTOR, revision, answers=answers, processor=processor, check=check_detects)
+    if synonyms is not None:
+        Synonyms.read(synonyms)
+    check = check_detects if protocol in ("iccv21", "clean") else lambda family, name: None
+    check_model(model or DETECTOR, revision, answers=answers, processor=processor, check=check)
     with joined_world() as world, result_folder(out):
-        from mmx.cli.segment_tables import print_summary
+        from mmx.cli.segment_tables import print_study
         with without_collector():
             from mmx.model import load
             from mmx.studies.segment.detector import FOR_PHOTOGRAPHS
@@ -111,10 +125,11 @@ def segment(
         loaded = load(model or DETECTOR, world.device(device), dtype, revision=revision, answers=answers,
                       processor=processor)
         study = segmented(loaded, images, annotations, methods=method, protocol=protocol, threshold=threshold,
-                          limit=limit, seed=seed, strict=strict, batch_size=batch_size, max_memory=memory, out=out,
-                          resume=resume, overwrite=overwrite, progress=OnTerminal(quiet))
+                          template=template, synonyms=synonyms, limit=limit, seed=seed, strict=strict,
+                          batch_size=batch_size, max_memory=memory, out=out, resume=resume, overwrite=overwrite,
+                          progress=OnTerminal(quiet))
     if not world.leads:
         return
-    print_summary(study.to_dict(), out, as_json)
+    print_study(study.to_dict(), out, as_json)
     if study.document["samples"]["failed"]:
         raise typer.Exit(1)

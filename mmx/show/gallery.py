@@ -40,11 +40,16 @@ class Masks:
 
 @dataclass(frozen=True)
 class GalleryRow:
-    """One picture: its truth, and what each method found."""
+    """One picture: its truth, and what each method found: masks, or the picture as it is to be shown, of its size."""
 
     image: Image.Image
     name: str
-    columns: tuple[Masks, ...]
+    columns: tuple[Masks | Image.Image, ...]
+
+    @property
+    def labels(self) -> list[str]:
+        """Of all masks."""
+        return [label for found in self.columns if isinstance(found, Masks) for label in found.labels]
 
 
 def gallery(title: str, columns: Sequence[str], rows: Sequence[GalleryRow], caption: str) -> Image.Image:
@@ -79,10 +84,12 @@ def colors_of(labels: Sequence[str]) -> dict[str, RGB]:
 def _pictures(one: GalleryRow, cell: int) -> "OffsetBox":
     """The picture once for each column, centred on a matte."""
     scale = cell / max(one.image.size)
-    small = one.image.convert("RGB").resize([max(1, round(side * scale)) for side in one.image.size],
-                                            Image.Resampling.LANCZOS)
-    colors = colors_of([label for found in one.columns for label in found.labels])
-    painted = [picture(np.asarray(_painted(small, found, colors)), *small.size) for found in one.columns]
+    small, *others = (image.convert("RGB").resize([max(1, round(side * scale)) for side in one.image.size],
+                                                  Image.Resampling.LANCZOS)
+                      for image in (one.image, *(found for found in one.columns if not isinstance(found, Masks))))
+    colors, ready = colors_of(one.labels), iter(others)
+    painted = [picture(np.asarray(_painted(small, found, colors) if isinstance(found, Masks) else next(ready)),
+                       *small.size) for found in one.columns]
     return row([on_matte(block, cell) for block in painted], _GUTTER)
 
 
@@ -104,7 +111,7 @@ def _edge(mask: Image.Image, across: int) -> Image.Image:
 def _key(one: GalleryRow, width: int) -> "DrawingArea":
     """The picture's name and the colour of each class, on as many lines as it takes."""
     x, y, places = text_width(one.name, _NAME) + _GAP, 0, []
-    for label, color in colors_of([label for found in one.columns for label in found.labels]).items():
+    for label, color in colors_of(one.labels).items():
         wide = _CHIP + 6 + text_width(label, _NAME) + _GAP
         if x and x + wide - _GAP > width:
             x, y = 0, y + _NAME.line_height

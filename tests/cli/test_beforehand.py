@@ -55,7 +55,7 @@ MISUSED = {
     "explain scene.png --model shapes-lxmert -q red? -q ' '": "The question is empty.",
     "explain --questions good.csv --model shapes-vit": "a question does not fit it.",
     "perturb --model shapes-vit": "this test is about answers to questions",
-    "segment --model shapes-vit": "only a detector of classes can be scored by masks. Load one, such as facebook/detr-",
+    "segment --protocol clean --model shapes-vit": "only a detector of classes can be scored by masks. Load one,",
     "explain scene.png --model empty": "empty has no config.json. Is it a folder written by save_pretrained?",
     "explain scene.png --model trainer": "name one of the checkpoints in it, such as trainer/checkpoint-500.",
     "explain scene.png --model adapter": "It is a PEFT adapter of owner/base",

@@ -24,7 +24,7 @@ REPOSITORY = Path(__file__).parents[2]
 SCHEMA = json_schema()
 NAMES = SCHEMA["$defs"]
 DOCUMENTS = [one["$ref"].rpartition("/")[2] for one in SCHEMA["anyOf"]]
-RECORDS = ["perturb_record", "segment_record"]
+RECORDS = ["perturb_record", "segment_record", "maps_record"]
 
 
 def told() -> str:
@@ -88,7 +88,7 @@ def parts(of: Any) -> Iterator[dict]:
 
 def test_no_object_may_have_other_keys() -> None:
     """What is put together of parts is closed as a whole."""
-    composed = {"scored", "explained", "perturb_settings", "segment_settings"}
+    composed = {"scored", "explained", "perturb_settings", "segment_settings", "maps_settings"}
     for name, of in NAMES.items():
         if name not in composed:
             for part in parts(of):
@@ -184,6 +184,17 @@ def test_segment(mmx: Command, tmp_path: Path, protocol: str) -> None:
     document = holds(outcome.out, "segmentation")
     assert document["samples"] == {"evaluated": 2, "failed": 1} and len(document["failures"]) == 1
     files_hold(tmp_path / "out", summary="segmentation", run="segment_run", records="segment_record")
+
+
+def test_segment_by_maps(mmx: Command, tmp_path: Path) -> None:
+    mmx("shapes", "coco", "--out", tmp_path / "data", "--count", 3, "--size", 96)
+    (tmp_path / "data" / "scene-1.png").unlink()
+    outcome = mmx("segment", "--images", tmp_path / "data", "--annotations", tmp_path / "data" / "instances.json",
+                  "--model", "shapes-clip", "-m", "relevance,rollout", "--out", tmp_path / "out", "--json")
+    document = holds(outcome.out, "maps")
+    assert document["samples"] == {"evaluated": 2, "failed": 1, "without_category": 0}
+    assert document["groups"]["all"]["differences"].keys() == {"rollout"}
+    files_hold(tmp_path / "out", summary="maps", run="maps_run", records="maps_record")
 
 
 def test_evaluate(mmx: Command) -> None:

@@ -247,8 +247,56 @@ def test_images_need_annotations(mmx: Command, tiny_detector: Path, data: Path) 
 
 
 def test_a_model_that_finds_nothing_is_refused(score: Command, tiny_lxmert: Path) -> None:
-    outcome = score("--model", tiny_lxmert)
+    outcome = score("--protocol", "clean", "--model", tiny_lxmert)
     assert outcome.code == 2 and "answers questions; only a detector of classes can be scored by masks" in outcome.error
+
+
+@pytest.fixture
+def score_maps(mmx: Command, data: Path, tmp_path: Path) -> Command:
+    """With shapes-vit by the protocol that a model which finds nothing has by default."""
+    return lambda *more: mmx("segment", "--images", data, "--annotations", data / "instances.json", "--model",
+                             "shapes-vit", *METHODS, "--out", tmp_path / "out", *more)
+
+
+def test_maps_of_a_classifier(score_maps: Command, tmp_path: Path) -> None:
+    outcome = score_maps()
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.startswith("protocol maps  ") and "4 pictures, " in outcome.out
+    assert "less relevance's" in outcome.out and "(chance)" in outcome.out and "(centre)" in outcome.out
+    assert "95 % intervals over pictures" in outcome.out and "4 pictures, %" in outcome.out
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        ".run.lock", "summary.json", "summary.csv", "run.json", "gallery.png", "records.0-of-1.jsonl"}
+    again = score_maps("--resume", "--json", "--quiet")
+    assert json.loads(again.out) == summary(tmp_path / "out") and again.err == ""
+
+
+def test_maps_of_what_a_user_calls_otherwise(score_maps: Command, data: Path, tmp_path: Path) -> None:
+    document = json.loads((data / "instances.json").read_text())
+    names = [one["name"] for one in document["categories"]]
+    for category in document["categories"]:
+        category["name"] = f"odd {category['name']}"
+    (data / "instances.json").write_text(json.dumps(document))
+    assert "is a class of shapes-vit by name" in score_maps().error
+    (tmp_path / "synonyms.json").write_text(json.dumps({f"odd {name}": [name] for name in names}))
+    assert score_maps("--synonyms", tmp_path / "synonyms.json").code == 0
+    outcome = score_maps("--synonyms", tmp_path / "absent.json", "--overwrite")
+    assert outcome.code == 2 and "absent.json cannot be read" in outcome.error
+
+
+def test_maps_of_two_processes_end_in_the_bytes_of_one(score_maps: Command, data: Path, tmp_path: Path,
+                                                       monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    score_maps("--batch-size", 1)
+    other = tmp_path / "shared-out"
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "mmx", "segment", "--images",
+         str(data), "--annotations", str(data / "instances.json"), "--model", "shapes-vit", *METHODS, "--out",
+         str(other), "--batch-size", "1"],
+        capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(list(other.glob("records.*-of-2.jsonl"))) == 2
+    for name in ("summary.json", "summary.csv", "gallery.png"):
+        assert (other / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
 
 
 def test_annotations_of_other_things_are_refused(score: Command, data: Path) -> None:

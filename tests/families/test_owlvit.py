@@ -234,7 +234,7 @@ def test_what_cannot_be_asked_of_it(owl: Model, asked: dict, message: str) -> No
 
 def test_what_is_for_detectors_of_classes_is_refused(owl: Model, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="finds what texts say; only a detector of classes can be scored by masks"):
-        mmx.segment(owl, out=tmp_path / "out")
+        mmx.segment(owl, protocol="clean", out=tmp_path / "out")
     with pytest.raises(UsageError, match=r"There is no exam on drawn scenes for what .* does"):
         exam_of(owl)
     assert all(sample.texts for sample in samples_for(owl.asking))

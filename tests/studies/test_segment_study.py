@@ -117,4 +117,4 @@ def test_misuse_is_named(model: Model, data: tuple[Path, Path], changed: dict, s
 
 def test_a_model_that_finds_nothing_is_refused(tiny_lxmert: Path) -> None:
     with pytest.raises(UsageError, match="answers questions; only a detector"):
-        mmx.segment(mmx.load(tiny_lxmert))
+        mmx.segment(mmx.load(tiny_lxmert), protocol="clean")

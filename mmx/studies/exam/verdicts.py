@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mmx.results import Block, Explanation, Patches, Regions, evened
+from mmx.results import Explanation
 from mmx.shapes.world import Picture
+from mmx.studies.looked_at import LookedAt
 
 GROUPS = {
     "one object": "right answers that depend on one object", "all": "right answers that depend on any objects",
@@ -46,22 +47,5 @@ class Verdict:
 def verdict_of(picture: Picture, kind: str, is_right: bool, evidence: tuple[int, ...], found: Sequence[Explanation],
                item: int = 0, part: str = "") -> Verdict:
     """What each method says of one item, over the regions or patches of its picture."""
-    by_method = {one.method: _looked_at(one.blocks(one[item])) for one in found}
-    first = next(iter(by_method.values()))
-    boxes = np.array([box for element, _, _ in first for box in element.boxes_xyxy_px])
-    grids = np.concatenate([np.full(len(element), number) for element, number, _ in first])
-    relevance = {name: np.concatenate([scores for _, _, scores in parts]) for name, parts in by_method.items()}
-    return Verdict(picture, kind, is_right, evidence, boxes, grids, relevance, part)
-
-
-def _looked_at(blocks: Sequence[Block]) -> list[tuple[Patches | Regions, int, np.ndarray]]:
-    """The regions of each stream, and its grids of patches, each with its number and its scores made comparable."""
-    found: list[tuple[Patches | Regions, int, np.ndarray]] = []
-    for stream in dict.fromkeys(block.stream for block in blocks):
-        own = [block for block in blocks if block.stream == stream]
-        found += [(block.element, 0, block.scores) for block in own if isinstance(block.element, Regions)]
-        grids = [(block.element, block.scores) for block in own if isinstance(block.element, Patches)]
-        scores = evened([patches for patches, _ in grids], [values for _, values in grids])
-        found += [(patches, number, values) for number, ((patches, _), values) in enumerate(
-            zip(grids, scores, strict=True))]
-    return found
+    seen = LookedAt.of(found, [one[item] for one in found])
+    return Verdict(picture, kind, is_right, evidence, seen.boxes_xyxy_px, seen.grids, seen.relevance, part)

@@ -6,7 +6,7 @@ Chefer, Gur & Wolf 2021, section 5.3.
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from mmx.errors import UsageError
 from mmx.images import hash_of_file
@@ -16,13 +16,19 @@ from mmx.studies.models import Model, able_methods, identity_of
 from mmx.studies.reporting import Reporter, reporter_of
 from mmx.studies.result import DrawnStudy, finished
 from mmx.studies.runs import Run, go_through, open_run
+from mmx.studies.segment.asking import finds_own_classes
 from mmx.studies.segment.categories import match_categories
 from mmx.studies.segment.data import CocoData, lines_on_turns, read_data
 from mmx.studies.segment.detector import Detector
 from mmx.studies.segment.gallery import gallery_png
+from mmx.studies.segment.map_study import MapStudy, score_maps
 from mmx.studies.segment.records import DEFAULT_METHODS, Segmentation, batches, failed, fault_of, methods_named
 from mmx.studies.segment.summary import summed_up
-from mmx.studies.world import fix_threads, joined_world
+from mmx.studies.world import World, fix_threads, joined_world
+
+SegmentProtocol = MaskProtocol | Literal["maps"]
+PROTOCOLS = (*DEFAULT_METHODS, "maps")
+DEFAULT_OF_MAPS = ("relevance",)
 
 
 class SegmentationStudy(DrawnStudy):
@@ -54,22 +60,30 @@ class SegmentationStudy(DrawnStudy):
 
 
 def segment(model: Model, images: str | Path | None = None, annotations: str | Path | None = None, *,
-            methods: Sequence[str] | None = None, protocol: MaskProtocol = "iccv21", threshold: float = 0.5,
-            limit: int | None = None, seed: int | None = None, strict: bool = False, batch_size: int = 8,
-            max_memory: int | None = None, out: str | Path | None = None, resume: bool = False, overwrite: bool = False,
-            progress: Reporter | None = None) -> SegmentationStudy:
-    """Figures masks made of a detector's relevance against COCO annotations.
+            methods: Sequence[str] | None = None, protocol: SegmentProtocol | None = None, threshold: float = 0.5,
+            template: str | None = None, synonyms: str | Path | None = None, limit: int | None = None,
+            seed: int | None = None, strict: bool = False, batch_size: int = 8, max_memory: int | None = None,
+            out: str | Path | None = None, resume: bool = False, overwrite: bool = False,
+            progress: Reporter | None = None) -> SegmentationStudy | MapStudy:
+    """Scores any model's relevance against COCO annotations: maps by category, or masks of a detector's detections.
 
     Under `torchrun`, the processes share the pictures and all get the result.
 
     Args:
-        model: one that finds objects.
+        model: one that classifies pictures, matches texts with them, answers questions about them or finds objects.
         images: the folder of the pictures; None draws 100 scenes.
         annotations: their COCO instances file.
         methods: by name, or by group: "paper", "fast" or "all", of which those that have sense on this model. None is
             relevance, in "iccv21" with the reference's accidents.
-        protocol: "iccv21" is what the paper's code does; "clean" makes finer masks, only of what is kept.
-        threshold: detections whose score, a probability, is above it get a mask.
+        protocol: "maps" asks the model about each category that objects in a picture are of, and scores the maps by
+            pointing game, relevance mass and rank, IoU and average precision of pixels. Of a detector of classes,
+            "iccv21" (its default) scores masks as the paper's code does; "clean" makes finer masks, only of what is
+            kept.
+        threshold: detections whose score, a probability, is above it are scored.
+        template: of a model that matches texts: what says that a category is there ("a photo of {a} {name}"); of one
+            that answers: what asks whether it is ("is there {a} {name}?"). {a} is "a" or "an".
+        synonyms: a JSON file of further names of categories, {"tv": ["television"]}: classes of the model that are of
+            them, or what texts call them. ImageNet's classes are known.
         limit: this many pictures, the first by id, or as many drawn by `seed`.
         strict: refuses a file in which an annotation cannot be used; else it is left out, with a warning.
         batch_size: pictures of one size that run through the model at once in "clean", at most.
@@ -97,10 +111,19 @@ def segment(model: Model, images: str | Path | None = None, annotations: str | P
         >>> study.rows()[0]["figure"]
         'AP'
     """
-    if protocol not in DEFAULT_METHODS:
-        raise UsageError(f"There is no protocol '{protocol}'.", f"There are: {', '.join(DEFAULT_METHODS)}.")
+    chosen = protocol or ("iccv21" if finds_own_classes(model) else "maps")
+    if chosen not in PROTOCOLS:
+        raise UsageError(f"There is no protocol '{chosen}'.", f"There are: {', '.join(PROTOCOLS)}.")
     with joined_world() as world, study_folder(out, world, resume=resume, overwrite=overwrite) as folder:
         reporter = reporter_of(progress, world.leads)
+        if chosen == "maps":
+            data = _data(images, annotations, limit, seed, folder, world, strict, reporter)
+            return score_maps(model, data, folder, world, reporter, methods=methods or DEFAULT_OF_MAPS,
+                              threshold=threshold, template=template, synonyms=path_of(synonyms),
+                              batch_size=batch_size, max_memory=max_memory, resume=resume, overwrite=overwrite)
+        if template is not None or synonyms is not None:
+            raise UsageError("`template=` and `synonyms=` are of the protocol 'maps'.", "Leave them out.")
+        protocol = chosen
         detector = Detector(model, threshold, max_memory, reference_sizes=protocol == "iccv21")
         names = methods or DEFAULT_METHODS[protocol]
         fitting, notes = model.sieved(methods_named(names, protocol), names)
@@ -108,9 +131,7 @@ def segment(model: Model, images: str | Path | None = None, annotations: str | P
             reporter.line("note", note)
         able, left_out = able_methods(model, fitting, reporter)
         work = Segmentation(detector, able, protocol)
-        data = read_data(path_of(images), path_of(annotations), limit, seed, folder, world, strict=strict)
-        for line in data.instances.warnings:
-            reporter.line("warning", line)
+        data = _data(images, annotations, limit, seed, folder, world, strict, reporter)
         classes = match_categories(detector.labels, data.instances.categories, data.instances.used_categories,
                                    model.info.name)
         threads = fix_threads(world) if detector.on_cpu else None
@@ -129,6 +150,15 @@ def segment(model: Model, images: str | Path | None = None, annotations: str | P
             return SegmentationStudy(document, gallery_png(whole, data, classes, work))
 
         return finished(SegmentationStudy, folder, world, sum_up)
+
+
+def _data(images: str | Path | None, annotations: str | Path | None, limit: int | None, seed: int | None, folder: Path,
+          world: World, strict: bool, reporter: Reporter) -> CocoData:
+    """See `read_data`; says what is left out."""
+    data = read_data(path_of(images), path_of(annotations), limit, seed, folder, world, strict=strict)
+    for line in data.instances.warnings:
+        reporter.line("warning", line)
+    return data
 
 
 def _parameters(work: Segmentation, data: CocoData, batch_size: int) -> dict[str, Any]:
