@@ -13,11 +13,13 @@ from mmx.cli.options import (
     Debug,
     Device,
     Dtype,
+    Features,
     JsonFlag,
     MaxMemory,
     Out,
     Processor,
     Quiet,
+    Regions,
     Revision,
     methods_option,
     model_option,
@@ -39,6 +41,8 @@ def segment(
     revision: Revision = None,
     answers: Answers = None,
     processor: Processor = None,
+    regions: Regions = None,
+    features: Features = None,
     method: Annotated[list[str] | None, methods_option(
         "default: relevance, in 'iccv21' with the reference's accidents, ours_no_lrp")] = None,
     protocol: Annotated[Literal["maps", "iccv21", "clean"] | None, typer.Option(
@@ -91,7 +95,7 @@ def segment(
     from mmx.checkpoints.families import check_detects
     from mmx.cli.beforehand import check_choices, check_folder, check_model, read_soon
     from mmx.cli.lazy_imports import without_collector
-    from mmx.cli.opening import parse_memory
+    from mmx.cli.opening import parse_memory, parse_regions
     from mmx.cli.output import print_note
     from mmx.cli.reporter import OnTerminal
     from mmx.cli.results import result_folder
@@ -111,7 +115,8 @@ def segment(
     if synonyms is not None:
         Synonyms.read(synonyms)
     check = check_detects if protocol in ("iccv21", "clean") else lambda family, name: None
-    check_model(model or DETECTOR, revision, answers=answers, processor=processor, check=check)
+    check_model(model or DETECTOR, revision, regions=regions, features=features, answers=answers, processor=processor,
+                check=check)
     with joined_world() as world, result_folder(out):
         from mmx.cli.segment_tables import print_study
         with without_collector():
@@ -122,8 +127,8 @@ def segment(
         if model is None and world.leads and not quiet:
             print_note(f"using {DETECTOR}, which ships with mmx and knows drawn shapes only; "
                        f"for photographs: --model {FOR_PHOTOGRAPHS}")
-        loaded = load(model or DETECTOR, world.device(device), dtype, revision=revision, answers=answers,
-                      processor=processor)
+        loaded = load(model or DETECTOR, world.device(device), dtype, revision=revision,
+                      regions=parse_regions(regions), features=features, answers=answers, processor=processor)
         study = segmented(loaded, images, annotations, methods=method, protocol=protocol, threshold=threshold,
                           template=template, synonyms=synonyms, limit=limit, seed=seed, strict=strict,
                           batch_size=batch_size, max_memory=memory, out=out, resume=resume, overwrite=overwrite,

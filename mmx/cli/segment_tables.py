@@ -45,7 +45,12 @@ def _print_maps(summary: dict[str, Any], out: Path) -> None:
             print_result(_maps_table(group, found))
         else:
             print_result(Text(f"\n{group}: none"))
-    print_result(Text.assemble(("\nwrote ", "dim"), f"{shown_path(out)}/summary.json, summary.csv and gallery.png"))
+    print_result(Text("\npointing: the middle of the best patch lies on an object. mass: share of the relevance there. "
+                      "rank: of as many of the most relevant pixels as the objects have, the share on them. IoU: with "
+                      "what has at least mean relevance. AP: average precision of pixels.", "dim"))
+    for note in summary["notes"]:
+        print_result(Text(note, "dim"))
+    print_result(Text.assemble(("wrote ", "dim"), f"{shown_path(out)}/summary.json, summary.csv and gallery.png"))
 
 
 def _maps_table(group: str, found: dict[str, Any]) -> Table:

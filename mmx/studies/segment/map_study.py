@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from mmx.datasets.synonyms import Synonyms
 from mmx.errors import UsageError
 from mmx.images import hash_of_file
-from mmx.studies.models import Model, fitting_methods, identity_of
+from mmx.studies.models import Model, fitting_methods, identity_of, signed_notes
 from mmx.studies.reporting import Reporter
 from mmx.studies.result import DrawnStudy, finished
 from mmx.studies.runs import Run, go_through, open_run
@@ -19,6 +19,9 @@ from mmx.studies.segment.map_summary import BASELINES, summed_up
 from mmx.studies.segment.maps import MapScores, batches, fault_of
 from mmx.studies.segment.records import failed
 from mmx.studies.world import World, fix_threads
+
+_SIGNED = ("pointing, rank and AP take scores as they are, the most positive first; mass and IoU count the positive "
+           "ones alone")
 
 
 class MapStudy(DrawnStudy):
@@ -96,7 +99,8 @@ def score_maps(model: Model, data: CocoData, folder: Path, world: World, reporte
         whole = Run(folder, world, fault)
         for kind, line in lines_on_turns(whole.records(), images):
             reporter.line(kind, line)
-        document = summed_up(whole, data.instances, asking, parameters, skipped)
+        document = {**summed_up(whole, data.instances, asking, parameters, skipped),
+                    "notes": signed_notes(able, _SIGNED)}
         return MapStudy(document, gallery_png(whole, images, work))
 
     return finished(MapStudy, folder, world, sum_up)
