@@ -39,9 +39,10 @@ class Film:
 
 @dataclass(frozen=True)
 class Shown:
-    """What a method shows of one row."""
+    """What a method shows of one row; `note` is what holds whatever the method is."""
 
     heading: str
+    note: str
     films: tuple[Film, ...]
     caption: str
 
@@ -110,7 +111,8 @@ def _rules(figure: Figure, columns: tuple[Column, ...]) -> tuple[str, list[str]]
 
 def _column(figure: Figure, place: int, written: Written, grounds: "_Grounds") -> Column:
     panels, alone = [row.panels[place] for row in figure.rows], len(figure.columns) == 1
-    rows = tuple(Shown(row.heading, tuple(map(grounds.film, panel.views)), _caption(panel))
+    rows = tuple(Shown(row.heading, row.plain.note if row.plain else "", tuple(map(grounds.film, panel.views)),
+                       _caption(panel))
                  for row, panel in zip(figure.rows, panels, strict=True))
     texts = tuple(_tinted(written.words if text.explained else text.words, place, number)
                   for number, text in enumerate(panels[0].texts)

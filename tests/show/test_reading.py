@@ -104,6 +104,19 @@ def test_methods_take_the_same_choice(written) -> None:
     assert all(visible(html).count(name) >= 1 for name in ("one", "two", "three"))
 
 
+def test_what_a_word_needs_of_the_picture_is_told_with_any_number_of_methods(written) -> None:
+    one = written(whole=True)
+    needs = replace(one, items=tuple(replace(item, log_probability=-0.5, log_probability_without_picture=-0.5 - drop)
+                                     for item, drop in zip(one.items, (0.0, 3.2, -1.5, 0.0, 2.0, 4.0), strict=True)))
+    by_one, by_two = html_figure([needs]), html_figure([needs, replace(needs, method="rollout")])
+    for html, before in ((by_one, r'class="mmx-row mmx-row-{}">'), (by_two, r'role="status">.*?mmx-row-{}"')):
+        for row, told in ((0, "hardly needs the picture"), (1, "needs the picture: \u22123.2\u00a0nats without it"),
+                          (2, "more probable without the picture: +1.5\u00a0nats")):
+            shown = re.search(before.format(row) + r"(.*?)mmx-row-", html, re.DOTALL)
+            assert shown is not None and told in shown[1]
+    assert "needs the picture" not in html_figure([one, replace(one, method="rollout")])
+
+
 @pytest.mark.parametrize("box", [(0.0, 0.0, 64.0, 48.0), (16.0, 0.0, 48.0, 48.0)])
 @pytest.mark.parametrize("look", [Look(), Look(cells=True), Look("viridis", 1.0)])
 def test_a_film_on_its_pale_picture_is_the_map(written, box: tuple[float, ...], look: Look) -> None:
