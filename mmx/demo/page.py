@@ -5,7 +5,7 @@ import os
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from mmx.demo.forms import EVERY, EVERY_OBJECT, MOST_AT_ONCE, Form, fields_of
 from mmx.demo.guard import log_refused
 from mmx.demo.samples import samples_for
 from mmx.demo.shelf import Shelf
+from mmx.elements.written import MOST_WRITTEN
+from mmx.families.base import LEVELS, TOKEN_UNITS
 from mmx.methods import GROUPS
 from mmx.model import Model
 
@@ -45,7 +47,7 @@ def build_page(shelf: Shelf, first: str) -> gr.Blocks:
                                    allow_custom_value=shelf.allow_hub)
                 picture = gr.HTML({}, html_template=_asset("picture.html"), js_on_load=_asset("picture.js"),
                                   elem_id="mmx-picture")
-                fields = question, texts, targets, found, _, answer = _fields(model)
+                (question, texts, targets, found, _, answer, against, *_), more = fields, _ = _fields(model)
                 explain = gr.Button("Explain", variant="primary", elem_id="mmx-explain")
                 gr.HTML(_KNOWS)
             with gr.Column(scale=5, min_width=300):
@@ -55,21 +57,23 @@ def build_page(shelf: Shelf, first: str) -> gr.Blocks:
             try:
                 model = shelf.get(chosen)
             except Exception as error:
-                return [told(error), *(gr.skip() for _ in (samples, *fields))]
-            return [_EMPTY, _offered(model), *(gr.update(**one) for one in _settings(model))]
+                return [told(error), *(gr.skip() for _ in (samples, more, *fields))]
+            settings = _settings(model)
+            return [_EMPTY, _offered(model), gr.update(visible=_has_more(settings)),
+                    *(gr.update(**one) for one in settings)]
 
         def picked(chosen: str, event: gr.EventData) -> list[Any]:
             offered = samples_for(shelf.get(chosen).asking)
             sample = offered[int(event._data["number"]) % len(offered)]
-            return [sample.picture, sample.question, "\n".join(sample.texts), [], gr.update(**_objects()), ""]
+            return [sample.picture, sample.question, "\n".join(sample.texts), [], gr.update(**_objects()), "", ""]
 
-        name.change(turned, name, [shown, samples, *fields], show_progress_on=shown, **_PRIVATE, **_TURNS)
+        name.change(turned, name, [shown, samples, more, *fields], show_progress_on=shown, **_PRIVATE, **_TURNS)
         picture.input(lambda: [_EMPTY, gr.update(**_objects())], None, [shown, found], show_progress="hidden",
                       **_PRIVATE)
         # No turn to wait for: the visitor sees what was picked at once, and then the place in the queue.
-        filled = samples.pick(picked, name, [picture, question, texts, targets, found, answer], show_progress="hidden",
-                              **_PRIVATE)
-        for event in (filled.then, explain.click, question.submit, answer.submit):
+        filled = samples.pick(picked, name, [picture, question, texts, targets, found, answer, against],
+                              show_progress="hidden", **_PRIVATE)
+        for event in (filled.then, explain.click, *(one.submit for one in (question, answer, against))):
             event(_explain(shelf), [name, picture, *fields], [shown, found], show_progress_on=shown,
                   scroll_to_output=True, **_PRIVATE, **_TURNS)
     page.process_api = _quietly(page.process_api)  # type: ignore[method-assign]
@@ -112,14 +116,20 @@ def _explain(shelf: Shelf) -> Callable[..., list[Any]]:
     return explain
 
 
-def _fields(model: Model) -> list[Any]:
-    """Every model's, in the order of `Form`; those that this model does not have are hidden."""
-    question, texts, targets, found, methods, answer = _settings(model)
+def _fields(model: Model) -> tuple[list[Any], gr.Accordion]:
+    """Every model's, in the order of `Form`, and what the last of them are folded into.
+
+    Those that this model does not have are hidden.
+    """
+    settings = _settings(model)
+    question, texts, targets, found, methods, answer, against, level, score, most = settings
     asked = gr.Textbox(label="Question", placeholder="what color is the circle?", max_lines=3, elem_id="mmx-question",
                        **question)
     written = gr.Textbox(label="Answer", placeholder="empty: what the model writes", max_lines=3, elem_id="mmx-answer",
                          **answer)
-    return [
+    rival = gr.Textbox(label="Against", placeholder="an answer to compare with", max_lines=3, elem_id="mmx-against",
+                       **against)
+    first = [
         asked,
         gr.Textbox(label="Texts", info="one on each line", lines=3, max_lines=8, elem_id="mmx-texts", **texts),
         # A dropdown of one choice would begin with the first of the list, and could not be emptied again.
@@ -129,7 +139,23 @@ def _fields(model: Model) -> list[Any]:
         gr.Dropdown(label="Methods", info="several are shown side by side", multiselect=True, elem_id="mmx-methods",
                     **methods),
         written,
+        rival,
     ]
+    with gr.Accordion("More", open=False, visible=_has_more(settings), elem_id="mmx-more") as more:
+        folded = [
+            gr.Dropdown(list(LEVELS), label="Level", info="where scores of the picture are read: at image tokens, or "
+                        "carried back through the vision tower", elem_id="mmx-level", **level),
+            gr.Dropdown(list(TOKEN_UNITS), label="Score", info="of a word of one token: its logit, or log-probability",
+                        elem_id="mmx-score", **score),
+            gr.Number(label="Tokens at most", info="that the model may write", precision=0,
+                      elem_id="mmx-max_new_tokens", **most),
+        ]
+    return [*first, *folded], more
+
+
+def _has_more(settings: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether one of the fields is there that are folded away."""
+    return any(one["visible"] for one in settings[-3:])
 
 
 def _settings(model: Model) -> list[dict[str, Any]]:
@@ -142,7 +168,9 @@ def _settings(model: Model) -> list[dict[str, Any]]:
              "choices": labels, "value": []},
             {"visible": "queries" in fields, **_objects()},
             {"choices": [*GROUPS, *methods], "value": [methods[0]]},
-            {"visible": "answer" in fields, "value": ""}]
+            *({"visible": field in fields, "value": value} for field, value in {
+                "answer": "", "against": "", "level": LEVELS[0], "score": TOKEN_UNITS[0],
+                "max_new_tokens": MOST_WRITTEN}.items())]
 
 
 def _offered(model: Model) -> list[dict[str, str]]:

@@ -52,10 +52,12 @@ _NEEDING: dict[str | None, tuple[Sample, ...]] = {
               _matching(5343, "there is a green star", "there is a purple circle")),
     None: (Sample(5029, "five things"), Sample(5188, "a purple star"), Sample(5343, "a green star")),
 }
+_SPEAKING = (_asking(5029, "what do you see?"), *_NEEDING["question"])
 _OBJECTS = (Sample(5029, "five things"), Sample(5268, "two triangles and more"), Sample(5167, "a cyan circle"))
 
 
 def samples_for(asking: Asking) -> Sequence[Sample]:
-    """Those that have what a model needs to be asked."""
+    """Those that have what a model needs to be asked, or can be."""
     needs = asking.subject.needs
-    return _OBJECTS if needs is None and "queries" in asking.fields else _NEEDING[needs]
+    can_be_asked = {"question": _SPEAKING, "queries": _OBJECTS} if needs is None else {}
+    return next((found for field, found in can_be_asked.items() if field in asking.fields), _NEEDING[needs])

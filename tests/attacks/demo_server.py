@@ -8,11 +8,14 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from http.client import HTTPConnection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-_FORM = "shapes-lxmert", "what color is the circle?", "", [], -1, ["relevance"]
+from mmx.demo.forms import Form
+
+_FORM = Form("shapes-lxmert", question="what color is the circle?")
 
 
 class Server:
@@ -75,9 +78,8 @@ class Server:
 
     def explained(self, session: str, patience_s: float = 300) -> bool:
         """Sends a picture with a question as the page does, and waits for the figure; False where the queue is full."""
-        picture = {"name": "scene.png", "url": _drawn()}
-        name, *fields = _FORM
-        body = {"data": [name, picture, *fields], "fn_index": self._explain_number(), "session_hash": session,
+        form = replace(_FORM, picture={"name": "scene.png", "url": _drawn()})
+        body = {"data": [*vars(form).values()], "fn_index": self._explain_number(), "session_hash": session,
                 "event_data": None, "trigger_id": None}
         if self.post("gradio_api/queue/join", json.dumps(body).encode()) != 200:
             return False
@@ -95,7 +97,7 @@ class Server:
     def _explain_number(self) -> int:
         """Which of the page's functions takes the whole form."""
         found = json.loads(self.get("config")[1])["dependencies"]
-        return next(one["id"] for one in found if len(one["inputs"]) == len(_FORM) + 1)
+        return next(one["id"] for one in found if len(one["inputs"]) == len(vars(_FORM)))
 
 
 def _drawn() -> str:

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from demo_server import Server
 
+from mmx.demo.forms import Form
+
 JOIN = "gradio_api/queue/join"
-FORM = {"data": ["shapes-lxmert", {}, "what?", "", [], -1, ["relevance"]], "fn_index": 3, "session_hash": "s",
+FORM = {"data": [*vars(Form("shapes-lxmert", {}, "what?")).values()], "fn_index": 3, "session_hash": "s",
         "event_data": None, "trigger_id": None}
 LARGE = 30 * 2**20
 

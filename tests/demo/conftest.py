@@ -29,10 +29,10 @@ class Served:
 
 
 @pytest.fixture(scope="session")
-def checkpoints(tiny_vilt: Path, tiny_siglip: Path, tiny_blip_vqa: Path) -> dict[str, str]:
-    """The shipped one by family, and folders of three others."""
+def checkpoints(tiny_vilt: Path, tiny_siglip: Path, tiny_blip_vqa: Path, tiny_llava: Path) -> dict[str, str]:
+    """The shipped one by family, and folders of four others."""
     return {family: f"shapes-{family.replace('_', '-')}" for family in SHIPPED} | {
-        "vilt": str(tiny_vilt), "siglip": str(tiny_siglip), "blip_vqa": str(tiny_blip_vqa)}
+        "vilt": str(tiny_vilt), "siglip": str(tiny_siglip), "blip_vqa": str(tiny_blip_vqa), "llava": str(tiny_llava)}
 
 
 @pytest.fixture(scope="session")

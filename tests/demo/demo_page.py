@@ -58,6 +58,12 @@ class Page:
                 [...[...one.querySelectorAll(".token")].map(chosen => chosen.innerText.trim()),
                     one.querySelector("input, textarea").value].filter(Boolean)])"""))
 
+    def unfold(self, what: str) -> None:
+        self._window.get_by_role("button", name=what).click()
+
+    def can_unfold(self, what: str) -> bool:
+        return bool(self._window.get_by_role("button", name=what).is_visible())
+
     def pick(self, label: str, number: int) -> str:
         self._window.get_by_label(label).click()
         option = self._window.get_by_role("option").nth(number)
@@ -194,7 +200,8 @@ class Reader:
         }"""))
 
 
-def opened_page(browser: Any, address: str, width: int = 1100, *, dark: bool = False) -> Page:
+def opened_page(browser: Any, address: str, width: int = 1100, height: int = 900, *,
+                dark: bool = False) -> Page:
     scheme = "dark" if dark else "light"
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
     return Page(context.new_page(), address)

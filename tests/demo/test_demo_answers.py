@@ -24,7 +24,8 @@ PICTURE = sent_as("scene.png", SCENE)
 QUESTION = "what color is the circle?"
 TEXTS = "red\n\n circle \nred"
 FIELDS = {"lxmert": {"question", "targets"}, "vilt": {"question", "targets"}, "clip": {"texts"}, "siglip": {"texts"},
-          "blip": {"texts"}, "blip_vqa": {"question", "answer", "against", "level", "score", "max_new_tokens"},
+          "blip": {"texts"}, "blip_vqa": {"question", "answer", "against", "score", "max_new_tokens"},
+          "llava": {"question", "answer", "against", "level", "score", "max_new_tokens"},
           "vit": {"targets"}, "dinov2": {"targets"}, "detr": {"threshold", "queries", "class_name"}}
 
 
@@ -91,6 +92,30 @@ def test_a_written_answer_is_read_word_by_word(shelf: Shelf, names: dict[str, st
     assert own.asked.answer is None and own.answer
     assert answered(shelf, replace(form, answer="")).html.count('type="radio"') == len(own) * (len(own) > 1)
     assert error_of(shelf, replace(form, answer="red " * 30)).startswith("The answer has 30 tokens; ")
+
+
+def test_what_a_model_that_writes_is_asked(shelf: Shelf, names: dict[str, str]) -> None:
+    form = Form(names["llava"], PICTURE, QUESTION, answer="blue and red", against=" blue and yellow ", level="tower",
+                score="logprob", max_new_tokens=3)
+    [result] = explained(shelf, form)
+    asked = result.asked
+    assert (asked.against, asked.level, asked.score, asked.max_new_tokens) == ("blue and yellow", "tower", "logprob", 3)
+    assert [item.label for item in result] == ["blue and red rather than blue and yellow"]
+    [own] = explained(shelf, Form(names["llava"], PICTURE, QUESTION))
+    assert own.asked.to_dict() == shelf.get(names["llava"]).explain(SCENE, QUESTION).asked.to_dict()
+    [described] = explained(shelf, Form(names["llava"], PICTURE, "  "))
+    assert described.asked.question is None and described.answer
+
+
+@pytest.mark.parametrize(("changes", "line"), [
+    ({"max_new_tokens": 10**9}, "1000000000 tokens are more than the page has time for. Allow 200 at most."),
+    ({"max_new_tokens": 0}, "0 tokens cannot be written. Allow one or more."),
+    ({"level": "nowhere"}, "tiny-llava has no level 'nowhere'."), ({"score": "odd"}, "There is no score 'odd'"),
+    ({"against": "x" * 3000}, "The answer to compare with has 3000 letters.")])
+def test_what_a_model_that_writes_cannot_be_asked(shelf: Shelf, names: dict[str, str], changes: dict[str, Any],
+                                                  line: str) -> None:
+    said = error_of(shelf, Form(names["llava"], PICTURE, QUESTION, **changes))
+    assert said.replace(names["llava"], "tiny-llava").startswith(line)
 
 
 @pytest.mark.parametrize("family", FIELDS)

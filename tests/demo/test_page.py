@@ -21,7 +21,8 @@ def test_no_dropdown_begins_with_the_first_of_its_list(request: pytest.FixtureRe
     values = {one.label: one.value for one in blocks if isinstance(one, gradio.Dropdown)}
     targets = {label: value for label, value in values.items() if label.endswith(" to explain")}
     assert list(targets.values()) == [[]]
-    assert values == {"Checkpoint": name, **targets, "Object": -1, "Methods": ["relevance"]}
+    assert values == {"Checkpoint": name, **targets, "Object": -1, "Methods": ["relevance"], "Level": "tokens",
+                      "Score": "logit"}
 
 
 def test_folders_are_called_by_their_last_part(tmp_path: Path) -> None:
@@ -35,14 +36,18 @@ def test_folders_are_called_by_their_last_part(tmp_path: Path) -> None:
         (first, first), (second, second), ("other", third), ("owner/model", "owner/model")]
 
 
-def test_fields_come_in_the_order_of_the_form(tiny_blip_vqa: Path) -> None:
+@pytest.mark.parametrize(("family", "more"), [("blip_vqa", set()), ("llava", {"level"})])
+def test_fields_come_in_the_order_of_the_form(request: pytest.FixtureRequest, family: str, more: set[str]) -> None:
     from mmx.demo.page import _fields
 
+    name = str(request.getfixturevalue(f"tiny_{family}"))
     with gradio.Blocks():
-        found = _fields(Shelf([str(tiny_blip_vqa)], "cpu").get(str(tiny_blip_vqa)))
+        found, folded = _fields(Shelf([name], "cpu").get(name))
     names = [one.elem_id.removeprefix("mmx-").replace("object", "found") for one in found]
     assert names == [field.name for field in fields(Form)][2:]
-    assert [name for name, one in zip(names, found, strict=True) if one.visible] == ["question", "methods", "answer"]
+    assert {name for name, one in zip(names, found, strict=True) if one.visible} == {
+        "question", "methods", "answer", "against", "score", "max_new_tokens", *more}
+    assert folded.visible and not folded.open
 
 
 def test_a_sample_fills_every_field_that_it_has(tiny_blip_vqa: Path) -> None:
@@ -53,3 +58,4 @@ def test_a_sample_fills_every_field_that_it_has(tiny_blip_vqa: Path) -> None:
     filled = dict(zip([one.elem_id for one in picked.outputs], picked.fn(name, SimpleNamespace(_data={"number": 1})),
                       strict=True))
     assert filled["mmx-question"] == "which shape is the purple object?" and filled["mmx-answer"] == ""
+    assert filled["mmx-against"] == ""

@@ -11,6 +11,8 @@ from demo_page import Page
 
 import mmx
 
+SCREENSHOTS = Path(__file__).parents[2] / "mmx-out" / "screenshots"
+
 
 def explained_at_last(page: Page, folder: Path) -> dict[str, Any]:
     page.explain()
@@ -62,6 +64,35 @@ def test_a_detected_object_is_picked(open_page: Callable[..., Page], checkpoints
     [query] = re.findall(r"query (\d+)", label)
     assert f"query {query}" in page.shown_text().replace("\u00a0", " ")
     assert page.shown_text().count("query") == 2  # what was asked for, and its one panel
+
+
+@pytest.mark.parametrize(("dark", "width", "height"), [
+    (False, 1440, 900), (True, 390, 844), pytest.param(True, 1440, 900, marks=pytest.mark.slow),
+    pytest.param(False, 390, 844, marks=pytest.mark.slow)])
+def test_a_model_that_writes_is_asked_all_that_it_can_be(open_page: Callable[..., Page], checkpoints: dict[str, str],
+                                                         tmp_path: Path, width: int, height: int, dark: bool) -> None:
+    page = open_page(width=width, height=height, dark=dark)
+    assert not page.can_unfold("More")
+    page.choose_checkpoint(checkpoints["llava"])
+    page.click_sample(1)
+    page.unfold("More")
+    assert page.form() == {
+        "Checkpoint": [Path(checkpoints["llava"]).name], "Question": ["what color is the circle?"], "Answer": [],
+        "Against": [], "Methods": ["relevance"], "Level": ["tokens"], "Score": ["logit"], "Tokens at most": ["32"]}
+    page.fill("Against", "yellow and blue")
+    page.fill("Tokens at most", "3")
+    page.choose("Level", "tower")
+    page.choose("Score", "logprob")
+    result = explained_at_last(page, tmp_path)
+    assert {name: result["asked"][name] for name in ("against", "level", "score", "max_new_tokens")} == {
+        "against": "yellow and blue", "level": "tower", "score": "logprob", "max_new_tokens": 3}
+    assert [item["label"].partition(" rather than ")[2] for item in result["items"]] == ["yellow and blue"]
+    page.screenshot(SCREENSHOTS / f"form-of-writing-{width}-{'dark' if dark else 'light'}.png")
+    page.click_sample(0)
+    assert page.field("Against") == "" and page.field("Tokens at most") == "3"
+    page.choose_checkpoint(checkpoints["lxmert"])
+    assert not page.can_unfold("More") and "Against" not in page.form()
+    assert page.overflow() == 0
 
 
 def test_what_cannot_be_done_is_one_line(open_page: Callable[..., Page], tmp_path: Path) -> None:
