@@ -12,13 +12,13 @@ from transformers import PreTrainedModel
 from mmx.arrays import Bool, Float, Int
 from mmx.asking import Asking
 from mmx.capture import Again, Capture, Chosen, ForwardPass, Outputs, Places, capture_items, run_forward
-from mmx.capture.lrp import RuleMode
+from mmx.capture.lrp import AT_EMBEDDINGS, RULE_SETS, RuleMode
 from mmx.capture.lrp_sets import MissingRuleError
 from mmx.devices import free_memory
 from mmx.errors import CaptureError, UndefinedError, UsageError
 from mmx.families.base import LEVELS, TOKEN_UNITS, TOKENS, Family, Tokens
 from mmx.methods.base import Method
-from mmx.schedule import Schedule, Site
+from mmx.schedule import Schedule, Site, sites_of
 from mmx.wiring import Inputs, handed_out, readouts, run, schedule_from, valid_tokens
 
 # What a backward keeps of the output of each attention: its gradient, and those on the way of one layer.
@@ -101,7 +101,7 @@ def attribute(
     start_layers: Mapping[str, int] | None = None,
     checkpoint: bool = False,
 ) -> Attribution:
-    """Scores of every method, out of one forward, at most one backward and at most one LRP pass.
+    """Scores of every method, out of one forward, at most one backward and at most one by each set of LRP rules.
 
     Args:
         inputs: what the model's forward takes, batched, on its device and in its dtype.
@@ -118,10 +118,11 @@ def attribute(
     """
     family, schedule = model.family, model.schedule(start_layers or {})
     gradient_sites, lrp_sites = (_sites(methods, need, schedule, family) for need in ("gradient", "lrp"))
-    states = _any_needs(methods, "states", "further passes")
-    rules = RuleMode(conserve_in_linear=family.reference.conserve_in_linear) if lrp_sites else None
+    states = _any_needs(methods, "states", "further passes", *AT_EMBEDDINGS)
+    sets = [name for name in RULE_SETS if _any_needs(methods, name)]
+    rules = RuleMode(sets, conserve_in_linear=family.reference.conserve_in_linear) if sets else None
     passed = run_forward(model.network, schedule, family.roots, lambda: model.run(inputs, target),
-                         in_graph=bool(gradient_sites or lrp_sites or _any_needs(methods, "states")), rules=rules,
+                         in_graph=bool(gradient_sites or sets or _any_needs(methods, "states")), rules=rules,
                          checkpoint=checkpoint, states=states, inputs=inputs)
     chosen = model.asking.choose(passed.outputs, target)
     sizes = passed.sizes
@@ -130,7 +131,8 @@ def attribute(
     allowed = max_memory if max_memory is not None else _default_memory(chosen.samples.device)
     folded = _bytes_folded(passed)
     keep = folded <= allowed
-    a_turn = _bytes_a_turn(passed, (*gradient_sites, *lrp_sites)) + (folded if keep else 0)
+    reached = sites_of(schedule) if _any_needs(methods, *AT_EMBEDDINGS) else (*gradient_sites, *lrp_sites)
+    a_turn = _bytes_a_turn(passed, reached) + (folded if keep else 0)
     chunks = _chunks(chosen.places, a_turn, allowed)
     explained = [chosen] if len(chunks) == 1 else [chosen[items] for items in chunks]
     work = _Work(model, inputs, passed, schedule, _padded_streams(valid), seeds, sizes, keep,
@@ -139,14 +141,14 @@ def attribute(
     left_out: dict[str, str] = {}
     for number, some in enumerate(explained, 1):
         last = number == len(explained)
-        try:
-            parts.append(work.scores(some, methods, last))
-        except MissingRuleError as error:
-            left_out = {method.name: error.message for method in methods if "lrp" in method.needs}
-            methods = [method for method in methods if method.name not in left_out]
-            if not methods:
-                raise
-            parts.append(work.scores(some, methods, last))
+        while len(parts) < number:
+            try:
+                parts.append(work.scores(some, methods, last))
+            except MissingRuleError as error:
+                left_out |= {method.name: error.message for method in methods if error.rule_set in method.needs}
+                methods = [method for method in methods if method.name not in left_out]
+                if not methods:
+                    raise
     left_out |= work.left_out
     methods = [method for method in methods if method.name not in left_out]
     if not methods:
@@ -178,7 +180,8 @@ class _Work:
             self.passed, self.schedule, chosen, read, valid=self.valid, seeds=self.seeds,
             gradient_sites=_sites(methods, "gradient", self.schedule, family),
             lrp_sites=_sites(methods, "lrp", self.schedule, family), reference=family.reference, keep=self.keep,
-            last=last, states=_any_needs(methods, "states"))
+            last=last, states=_any_needs(methods, "states"),
+            rule_sets=[name for name in AT_EMBEDDINGS if _any_needs(methods, name)])
         if _any_needs(methods, "further passes"):
             captured = replace(captured, again=self._again(chosen))
         found: Scores = {}

@@ -15,9 +15,11 @@ from torch.overrides import TorchFunctionMode
 
 from mmx.capture.lrp_chefer import CHEFER
 from mmx.capture.lrp_gradient import ATTN_LRP, CP_LRP
-from mmx.capture.lrp_sets import Known, Rule, Ruled, Shares, is_active
+from mmx.capture.lrp_sets import Known, MissingRuleError, Ruled, Shares, is_active
 
 RULE_SETS = {one.name: one for one in (CHEFER, ATTN_LRP, CP_LRP)}
+AT_EMBEDDINGS = (ATTN_LRP.name, CP_LRP.name)
+"""The sets by which relevance is that of embeddings, and not of attention maps."""
 
 
 class RuleMode(TorchFunctionMode):
@@ -94,26 +96,28 @@ class _Ruled(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, mode: RuleMode, rules: Mapping[str, Ruled], output: Tensor, *inputs: Tensor) -> Tensor:
-        ctx.mode, ctx.rules = mode, {}
-        ctx.count = 0
-        for name, one in rules.items():
-            ctx.rules[name] = (one.rule, ctx.count)
-            ctx.count += len(one.inputs)
+        ctx.mode, ctx.rules, ctx.count = mode, rules, len(inputs)
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(output)
+        if any(one.rule is not None for one in rules.values()):
+            ctx.save_for_backward(output)
         return output.detach()  # no view of it: models may write into what they made themselves
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor | None) -> tuple:
         """A branch that nothing flows into, such as a divisor, needs no rule."""
         [received] = grad_outputs
-        rule: Rule
-        rule, before = ctx.rules.get(ctx.mode.followed, (None, 0))
-        if received is None or rule is None:
+        followed = ctx.mode.followed
+        if received is None or followed not in ctx.rules:
             return (None, None, received, *(None,) * ctx.count)
-        (output,) = ctx.saved_tensors
-        found = rule(received, output)
-        return (None, None, None, *(None,) * before, *found, *(None,) * (ctx.count - before - len(found)))
+        found: list[Tensor | None] = []
+        for name, ruled in ctx.rules.items():
+            if name != followed:
+                found += [None] * len(ruled.inputs)
+            elif ruled.rule is None:
+                raise MissingRuleError(ruled.lacking, followed)
+            else:
+                found += ruled.rule(received, *ctx.saved_tensors)
+        return (None, None, None, *found)
 
 
 class _Shared(torch.autograd.Function):

@@ -164,12 +164,12 @@ _CP_RULES: dict[Callable, Finder] = {
 # What is linear, or a line from 0 on either side of it.
 _LINEAR = SHAPING | {
     _F.linear, _F.conv1d, _F.conv2d, _F.conv3d, _F.batch_norm, _F.dropout, _F.interpolate, _F.adaptive_avg_pool1d,
-    _F.adaptive_avg_pool2d, _F.avg_pool1d, _F.avg_pool2d, _F.relu, torch.relu, Tensor.relu, _F.leaky_relu, torch.add,
-    Tensor.add, Tensor.__add__, Tensor.__radd__, Tensor.add_, Tensor.__iadd__, torch.sub, Tensor.sub, Tensor.__sub__,
-    Tensor.__rsub__, Tensor.sub_, Tensor.__isub__, torch.neg, Tensor.neg, Tensor.__neg__, torch.sum, Tensor.sum,
-    torch.mean, Tensor.mean, torch.cumsum, Tensor.cumsum, torch.stack, Tensor.repeat, Tensor.repeat_interleave,
-    torch.repeat_interleave, torch.masked_scatter, Tensor.masked_scatter, Tensor.masked_fill_, Tensor.copy_,
-    Tensor.__setitem__, Tensor.half, Tensor.bfloat16, Tensor.type_as, Tensor.cpu, Tensor.cuda,
+    _F.adaptive_avg_pool2d, _F.avg_pool1d, _F.avg_pool2d, _F.relu, torch.relu, Tensor.relu, _F.leaky_relu, _F.prelu,
+    torch.add, Tensor.add, Tensor.__add__, Tensor.__radd__, Tensor.add_, Tensor.__iadd__, torch.sub, Tensor.sub,
+    Tensor.__sub__, Tensor.__rsub__, Tensor.sub_, Tensor.__isub__, torch.neg, Tensor.neg, Tensor.__neg__, torch.sum,
+    Tensor.sum, torch.mean, Tensor.mean, torch.cumsum, Tensor.cumsum, torch.stack, Tensor.repeat,
+    Tensor.repeat_interleave, torch.repeat_interleave, torch.masked_scatter, Tensor.masked_scatter, Tensor.masked_fill_,
+    Tensor.copy_, Tensor.__setitem__, Tensor.half, Tensor.bfloat16, Tensor.type_as, Tensor.cpu, Tensor.cuda,
 }
 ATTN_LRP = RuleSet("attn-lrp", _RULES, _LINEAR | SOFTMAXES)
 CP_LRP = RuleSet("cp-lrp", _CP_RULES, _LINEAR)

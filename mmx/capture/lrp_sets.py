@@ -32,8 +32,8 @@ class Ruled:
     """Relevance goes to some inputs by a rule, and nowhere else.
 
     Attributes:
-        rule: None where there is none.
-        lacking: what there is no rule for, where that is less than the function.
+        rule: None where there is none, and relevance that comes there is a MissingRuleError.
+        lacking: what there is no rule for; "" for the function.
     """
 
     inputs: tuple[Tensor, ...] = ()
@@ -117,18 +117,13 @@ class RuleSet:
     plain: frozenset[Callable] = field(default_factory=lambda: SHAPING)
 
     def treatment(self, func: Callable, known: Known, args: tuple, kwargs: dict) -> Ruled | Shares | None:
-        """What is to be done at a call; where no rule is known, relevance that comes there is a MissingRuleError."""
+        """What is to be done at a call."""
         if func in self.plain:
             return None
         found = self.rules[func](known, args, kwargs) if func in self.rules else Ruled()
-        if not isinstance(found, Ruled) or found.rule is not None:
-            return found
-        what = found.lacking or resolve_name(func) or str(func)
-
-        def refuse(relevance: Tensor, output: Tensor) -> tuple[Tensor | None, ...]:
-            raise MissingRuleError(what, self.name)
-
-        return Ruled((), refuse)
+        if isinstance(found, Ruled) and found.rule is None and not found.lacking:
+            return Ruled(lacking=resolve_name(func) or str(func))
+        return found
 
 
 def is_active(value: Any) -> bool:

@@ -37,6 +37,7 @@ class Capture:
         embeddings: the states of each stream's tokens where the graph begins, where they were asked for.
         layers: the states behind the layer of each site of a stream that no other runs through, the same.
         again: the forward, to be run again, where that was asked for.
+        relevances: of embeddings, by rule set and stream: embedding · gradient by the rules of the set.
     """
 
     schedule: Schedule
@@ -51,6 +52,7 @@ class Capture:
     embeddings: Mapping[str, TokenStates] = field(default_factory=dict)
     layers: Mapping[Site, TokenStates] = field(default_factory=dict)
     again: Again | None = None
+    relevances: Mapping[str, Mapping[str, Float[Tensor, "items _tokens"]]] = field(default_factory=dict)
     _folded: dict[tuple[Site, Fold], Matrix] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -133,8 +135,9 @@ def run_forward(network: nn.Module, schedule: Schedule, roots: Mapping[str, str]
 def capture_items(passed: ForwardPass, schedule: Schedule, chosen: Chosen, readouts: tuple[Readout, ...], *,
                   gradient_sites: Sequence[Site], lrp_sites: Sequence[Site],
                   valid: Mapping[str, Bool[Tensor, "_batch _tokens"]], seeds: Sequence[int], reference: Reference,
-                  keep: bool = True, last: bool = False, states: bool = False) -> Capture:
-    """Backward once by the LRP rules if LRP relevance is asked for, and once if a gradient is.
+                  keep: bool = True, last: bool = False, states: bool = False,
+                  rule_sets: Sequence[str] = ()) -> Capture:
+    """Backward once by the LRP rules if LRP relevance is asked for, by each further set, and once if a gradient is.
 
     Args:
         valid: the tokens that count. Rows and columns of the others are taken out of the maps,
@@ -144,11 +147,13 @@ def capture_items(passed: ForwardPass, schedule: Schedule, chosen: Chosen, reado
         keep: whether what methods fold is kept.
         last: no other backward follows, so that the graph is let go as it is gone through.
         states: whether the gradient at the states of tokens is asked for.
+        rule_sets: by which relevance of embeddings is asked for.
     """
     lrp: dict[Site, Tensor] = {}
     if passed.rules is not None and lrp_sites:
         with passed.rules.following("lrp"):
             lrp = gradients(chosen, {site: passed.mixed[site] for site in lrp_sites})
+    relevances = {name: _relevances(passed, chosen, name, valid) for name in rule_sets}
     wanted: dict[Site | At, Mixed | State] = {site: passed.mixed[site] for site in gradient_sites}
     gradient = gradients(chosen, wanted | (dict(passed.states) if states else {}), last=last)
     sizes, samples = passed.sizes, chosen.samples
@@ -168,7 +173,22 @@ def capture_items(passed: ForwardPass, schedule: Schedule, chosen: Chosen, reado
                           next(iter(maps.values())).dtype) for link, into in passed.links.items()}
     at_roots, layers = _token_states(passed.states, chosen, gradient) if states else ({}, {})
     return Capture(schedule, readouts, sizes, kept | padded, maps, [seeds[i] for i in chosen.places.numbers], reference,
-                   keep, links, at_roots, layers)
+                   keep, links, at_roots, layers, relevances=relevances)
+
+
+def _relevances(passed: ForwardPass, chosen: Chosen, rule_set: str,
+                valid: Mapping[str, Tensor]) -> dict[str, Float[Tensor, "items _tokens"]]:
+    """At the roots, by stream: 0 where no path leads from there to the target, and of tokens that do not count."""
+    assert passed.rules is not None
+    roots = {at: state for at, state in passed.states.items() if at.site is None}
+    with passed.rules.following(rule_set):
+        reached: dict[Site | At, Tensor] = {**gradients(chosen, roots)}
+    found = {}
+    for stream, one in _token_states(roots, chosen, reached)[0].items():
+        of_tokens = 0 * one.value if one.gradient is None else one.value * one.gradient
+        relevance = of_tokens.sum(dim=-1).expand(len(chosen.samples), -1)
+        found[stream] = relevance * valid[stream][chosen.entries_of(stream)] if stream in valid else relevance
+    return found
 
 
 def _token_states(states: Mapping[At, State], chosen: Chosen, gradient: Mapping[Site | At, Tensor],

@@ -70,10 +70,12 @@ def families(architecture: str, model_type: str, root: str, form: str, caption: 
     tokens = _SEEN | {"query": (Part("query"), *(Part(one.part, one.names[0]) for one in more))}
     one = Family(
         architectures=(architecture,), model_type=model_type, score=ANSWERS, inputs=(pixels, prompt, *more, completion),
-        schedule=_behind, roots=roots, tokens=tokens, reads=READS, outputs=outputs, checkpoints=checkpoints)
+        schedule=_behind, tokens=tokens, reads=READS, outputs=outputs, checkpoints=checkpoints,
+        roots={**roots, "text": "language_model.model.decoder|language_model.model:inputs_embeds"})
     return one, Family(
         architectures=(architecture,), settings={"is_encoder_decoder": True}, score=Tokens(),
         inputs=(pixels, prompt, *more, Written(config="text_config", start="decoder_start_token_id")),
-        schedule=_beside, roots={**roots, "answer": "language_model.decoder.embed_tokens"}, tokens=tokens,
-        reads=(Read("answer", row=None),), checkpoints=beside,
+        schedule=_beside, tokens=tokens, reads=(Read("answer", row=None),), checkpoints=beside,
+        roots={**roots, "text": "language_model.encoder:inputs_embeds",
+               "answer": "language_model.decoder.embed_tokens"},
         outputs=lambda found, network, inputs: {"logits": found.logits, "ids": inputs["decoder_input_ids"]})

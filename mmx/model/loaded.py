@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 
 from mmx.arrays import Shaped
 from mmx.asking import Asking, Subject, asking_of
-from mmx.capture.lrp_sets import MissingRuleError
+from mmx.capture.lrp import RULE_SETS
 from mmx.checkpoints import loading
 from mmx.elements import Context, Encoder, Given, beside_of, encoder_of
 from mmx.elements.labels import Labels
@@ -20,7 +20,7 @@ from mmx.elements.written import WrittenEncoder
 from mmx.engine import Described, attribute
 from mmx.errors import UsageError
 from mmx.families.base import Family, Labelled, Pixels, Regions, Reread, Text
-from mmx.methods import Layout, Method, named_methods
+from mmx.methods import Layout, Method, get_method, named_methods
 from mmx.model.batching import Job, Parts
 from mmx.model.fitting import layout_of, sieved
 from mmx.model.running import explain_jobs
@@ -148,13 +148,12 @@ class Loaded:
 
     def left_out(self, methods: Sequence[Method]) -> dict[str, str]:
         """The methods that cannot run on this model, each with the reason, found by running them on noise."""
-        doubtful = [method for method in methods if "lrp" in method.needs]
+        doubtful = [method for method in methods if RULE_SETS.keys() & method.needs]
         if not doubtful:
             return {}
-        try:
-            return dict(attribute(self.described, self.small_inputs(), doubtful, self.asking.any_target).left_out)
-        except MissingRuleError as error:
-            return {method.name: error.message for method in doubtful}
+        control = get_method("random")  # which always can, so that all of the others may be left out
+        found = attribute(self.described, self.small_inputs(), [*doubtful, control], self.asking.any_target)
+        return dict(found.left_out)
 
     def explain_batch(self, jobs: Sequence[Job], methods: Sequence[Method], *,
                       max_memory: int | None = None) -> list[list[Explanation]]:
