@@ -66,7 +66,7 @@ class PromptPixelEncoder(PixelEncoder):
         grids = [number for value in tensors.values() if not value.is_floating_point() and value.numel() <= _FEW
                  for number in value.flatten().tolist()]
         size = (*shapes, *grids, tensors["pixel_values"].numel() // self._channels, 1)
-        tilings = tuple(self._tiling(one, alone=len(pictures) == 1) for one in pictures)
+        tilings = tuple(self._tiling(one, len(pictures)) for one in pictures)
         return PreparedPictures(tensors, (), size=size, pictures=pictures, tilings=tilings)
 
     def _pixels(self, images: Sequence[Image.Image]) -> dict[str, Tensor]:
@@ -76,13 +76,13 @@ class PromptPixelEncoder(PixelEncoder):
     def _encoded(self, image: Image.Image) -> Mapping[str, Tensor]:
         return self._pixels([image])
 
-    def _tiling(self, picture: Picture, alone: bool) -> Tiling:
-        """Of one of several, as it would be alone."""
-        if not alone:
+    def _tiling(self, picture: Picture, count: int) -> Tiling:
+        """Of one of so many in a prompt, by what the processor makes of it alone."""
+        if count > 1:
             assert picture.image is not None
             self._pixels([picture.image])
         return self.declared.tiling(Shown(picture.size, lambda: self._crop.part(picture.size), self.prompting.made,
-                                          self.context.config, self.processor))
+                                          self.context.config, self.processor, count))
 
     def collate(self, prepared: Sequence[Prepared]) -> dict[str, Shaped[Tensor, "_packed ..."]]:
         """One after another: some have an axis for pictures, some for patches of all of them."""

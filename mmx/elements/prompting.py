@@ -96,9 +96,12 @@ class Prompting:
                                   "Look at its chat_template.") from error
 
     def encoded(self, pictures: Sequence[Image.Image], prompt: Rendered) -> Mapping[str, Tensor]:
-        """What the model's forward takes of a prompt and its pictures. Raises CheckpointError where that fails."""
+        """What the model's forward takes of a prompt and its pictures. Raises CheckpointError where that fails.
+
+        They are given as those of one prompt, as a chat template does: some processors show them otherwise then.
+        """
         try:
-            found = dict(self.processor(images=list(pictures), text=prompt.given, return_tensors="pt",
+            found = dict(self.processor(images=[list(pictures)], text=prompt.given, return_tensors="pt",
                                         add_special_tokens=self.adds_special(prompt.text)))
             return {name: value for name, value in found.items() if name != "labels"}  # which some make to train with
         except MemoryError:

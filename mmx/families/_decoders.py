@@ -18,6 +18,7 @@ from mmx.families.base import (
     Tokens,
     Tower,
     layers,
+    places,
 )
 
 ANSWERS = Tokens(prompted=True, kept_by="logits_to_keep")
@@ -141,10 +142,7 @@ def in_tiles(tiles: int, patches: int, before: int = 0) -> Any:
 
 def image_places(network: Any, inputs: Tensors) -> Any:
     """Where each sample's image tokens stand in its prompt, (batch, image tokens), in the CPU's memory."""
-    import torch
-
-    here = inputs["input_ids"].cpu() == network.config.image_token_id
-    return torch.stack([one.nonzero().squeeze(1) for one in here])
+    return places(inputs["input_ids"].cpu() == network.config.image_token_id)
 
 
 def of_tokens(token_of: Callable[[Any, Tensors], Any]) -> Callable[[Any, Tensors], Any]:

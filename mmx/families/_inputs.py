@@ -144,6 +144,7 @@ class Shown:
         tensors: what the image processor makes of it.
         config: of the checkpoint.
         processor: the checkpoint's image processor.
+        count: of the pictures in the prompt.
     """
 
     size: tuple[int, int]
@@ -151,6 +152,7 @@ class Shown:
     tensors: Mapping[str, Any]
     config: Any
     processor: Any
+    count: int = 1
 
 
 @dataclass(frozen=True)

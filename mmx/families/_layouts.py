@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmx.families._inputs import Shown
-from mmx.families._tilings import Tiling, View, anyres, in_blocks, panned, tiled, whole
+from mmx.families._tilings import Tiling, View, anyres, in_blocks, panned, squared, tiled, whole
 
 
 def cropped(shown: Shown, before: int = 0) -> Tiling:
@@ -45,12 +45,16 @@ def pan_and_scan(shown: Shown) -> Tiling:
 
 def best_resolution(shown: Shown) -> Tiling:
     """LLaVA-NeXT and LLaVA-OneVision: the one of `image_grid_pinpoints` that shows most of a picture."""
-    return in_lines(shown.config, shown.tensors)[0]
+    several = shown.count > 1 and "batch_num_images" in shown.tensors
+    tensors = {**shown.tensors, "batch_num_images": [shown.count]} if several else shown.tensors
+    return in_lines(shown.config, tensors)[0]
 
 
 def in_lines(config: Any, tensors: Mapping[str, Any], samples: int = 1) -> list[Tiling]:
     """Each picture of the first of some samples, as `best_resolution` has it, by their `image_sizes`."""
     view = View(tensors["pixel_values"].shape[-1], config.vision_config.patch_size)
+    if _are_whole(tensors):
+        return [squared((width, height), view) for height, width in _sizes(tensors, samples)]
     most = getattr(config, "vision_aspect_ratio", None)
     return [anyres((width, height), _resolution((height, width), config), view,
                    int(most.removeprefix("anyres_max_")) if most else None)
@@ -59,9 +63,16 @@ def in_lines(config: Any, tensors: Mapping[str, Any], samples: int = 1) -> list[
 
 def views_in_lines(config: Any, tensors: Mapping[str, Any], samples: int = 1) -> int:
     """How many views these have together."""
+    if _are_whole(tensors):
+        return len(_sizes(tensors, samples))
     side = tensors["pixel_values"].shape[-1]
     resolutions = [_resolution(size, config) for size in _sizes(tensors, samples)]
     return sum(1 + height // side * (width // side) for height, width in resolutions)
+
+
+def _are_whole(tensors: Mapping[str, Any]) -> bool:
+    """Whether pictures are in no tiles: those of LLaVA-OneVision, where several are in a prompt."""
+    return "batch_num_images" in tensors and _first(tensors["batch_num_images"]) > 1
 
 
 def _sizes(tensors: Mapping[str, Any], samples: int) -> list[list[int]]:

@@ -6,7 +6,7 @@ one, or several of them one token. All of it is said in the pixels of the pictur
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import ceil, sqrt
 from typing import NamedTuple
@@ -88,6 +88,15 @@ class View:
 def whole(part: Box, view: View) -> Tiling:
     """The picture, or the part of it that a processor crops, is one view."""
     return in_views((Grid(1, 1, part),), view)
+
+
+def squared(size: Size, view: View) -> Tiling:
+    """A picture in the middle of a square, which is one view, and a token without a place behind it."""
+    (width, height), side = size, max(size)
+    left, top = (side - width) // 2, (side - height) // 2
+    square = Grid(1, 1, (-left, -top, side - left, side - top))
+    placed = _view_by_view((square,), view.side, view.patches, view.patch, size=size)
+    return Tiling(replace(placed, count=placed.count + 1), placed, tuple(range(placed.count)))
 
 
 def tiled(size: Size, rows: int, columns: int, view: View) -> Tiling:

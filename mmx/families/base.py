@@ -44,7 +44,7 @@ __all__ = [
     "FORMER_END", "LEVELS", "TOKENS", "TOKEN_UNITS", "UNIT_OF_PROBLEM", "Checkpoint", "Classes", "Completion",
     "Family", "Input", "Labelled", "Matches", "Names", "Pairs", "Part", "PatchedPixels", "Pixels", "Prompt",
     "PromptPixels", "Queries", "Read", "Regions", "Reread", "Score", "Shown", "Tensors", "Text", "TextQueries",
-    "Tiling", "Tokens", "Tower", "Written", "layers"]
+    "Tiling", "Tokens", "Tower", "Written", "layers", "places"]
 
 Tensors = Mapping[str, Any]
 """name → tensor, batched: what a model's forward takes, or what is read of its output"""
@@ -200,6 +200,17 @@ class Family:
 
     def parts(self, stream: str) -> tuple[Part, ...]:
         return self.tokens.get(stream, (Part(stream),))
+
+
+def places(here: Any) -> Any:
+    """Where the tokens are for which a mask (batch, tokens) is true, in order, (batch, as many as each sample has).
+
+    Raises ValueError where not all samples have as many.
+    """
+    first, *others = here.sum(dim=1).tolist()
+    if any(one != first for one in others):
+        raise ValueError(f"{[first, *others]}")
+    return (~here).byte().sort(dim=1, stable=True).indices[:, :first]
 
 
 def layers(module: str, stream: str, count: int, cols: str | None = None,

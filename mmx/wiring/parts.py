@@ -9,7 +9,7 @@ from torch import Tensor
 from mmx.arrays import Bool, Float, Int
 from mmx.capture import Chosen, Outputs, Readout
 from mmx.errors import CaptureError, UsageError
-from mmx.families.base import Family, Input, Part, PatchedPixels, Pixels, Text
+from mmx.families.base import Family, Input, Part, PatchedPixels, Pixels, Text, places
 from mmx.schedule import Schedule, reached
 from mmx.wiring.grids import Inputs, cells_shown
 
@@ -48,16 +48,17 @@ def token_places(inputs: Inputs, config: Any, token: str) -> Int[Tensor, "batch 
     Raises:
         UsageError: not as often in all samples.
     """
-    here = inputs["input_ids"] == getattr(config, token)
-    first, *others = here.sum(dim=1).tolist()
-    if any(one != first for one in others):
-        raise UsageError("The samples have different numbers of image tokens.", "Run them one by one.")
-    return _where(here, first)
+    try:
+        return places(inputs["input_ids"] == getattr(config, token))
+    except ValueError as error:
+        raise UsageError(f"The samples have different numbers of image tokens: {error}.", "Run them one by one.") \
+            from error
 
 
-def _where(here: Bool[Tensor, "batch size"], count: int) -> Int[Tensor, "batch {count}"]:
-    """The places of the `count` tokens of each sample, in order."""
-    return (~here).byte().sort(dim=1, stable=True).indices[:, :count]
+def check_places(family: Family, inputs: Inputs, config: Any) -> None:
+    """Raises UsageError where samples cannot run together, since some have more of such tokens than others."""
+    for token in {part.token for parts in family.tokens.values() for part in parts if part.token}:
+        token_places(inputs, config, token)
 
 
 def _places(family: Family, stream: str, size: int, inputs: Inputs, config: Any) -> Iterator[tuple[str, Places]]:
@@ -73,7 +74,7 @@ def _places(family: Family, stream: str, size: int, inputs: Inputs, config: Any)
         where = token_places(inputs, config, part.token)
         others.scatter_(1, where, False)
         yield part.name, where
-    yield rest.name, _where(others, int(others[0].sum()))
+    yield rest.name, places(others)
 
 
 def valid_tokens(family: Family, inputs: Inputs, outputs: Outputs,

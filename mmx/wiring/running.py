@@ -17,7 +17,7 @@ from mmx.errors import CheckpointError, MmxError, UsageError
 from mmx.families.base import Family, Pixels, Read, Regions
 from mmx.schedule import Schedule, from_layers, layers_of
 from mmx.wiring.grids import Inputs, can_resize, config_at, pair
-from mmx.wiring.parts import parts_of, valid_tokens
+from mmx.wiring.parts import check_places, parts_of, valid_tokens
 
 
 def run(network: nn.Module, family: Family, inputs: Inputs, more: Mapping[str, Any] = MappingProxyType({})) -> Outputs:
@@ -28,8 +28,10 @@ def run(network: nn.Module, family: Family, inputs: Inputs, more: Mapping[str, A
 
     Raises:
         CheckpointError: the model fails on the inputs, or its logits are not finite.
+        UsageError: samples have different numbers of image tokens.
     """
     inputs = family.completed(inputs)
+    check_places(family, inputs, network.config)
     arguments = {**family.arguments, **more, **_resizing(family, network.config, inputs)}
     with family.around(network) if family.around else nullcontext(), _outputs_of(network, family.output_of) as inside:
         found = _forward(network, inputs, arguments)
