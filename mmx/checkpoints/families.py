@@ -29,7 +29,12 @@ _HEAD = re.compile(r"For[A-Z]\w+$")
 
 @cache
 def all_families() -> tuple[tuple[str, Family], ...]:
-    """Every family with the name of its file, or of the entry point `mmx.families` that offers it."""
+    """Every family of pictures with the name of its file, or of the entry point `mmx.families` that offers it."""
+    return tuple((name, family) for name, family in _offered() if family.sees)
+
+
+@cache
+def _offered() -> tuple[tuple[str, Family], ...]:
     return tuple((name, family) for name in offered_names("families")
                  for family in offered("families", name, "FAMILY", Family))
 
@@ -63,8 +68,9 @@ def family_of(config: Any, name: str) -> tuple[str, Family, str]:
 
 
 def family_of_architecture(architecture: str, config: Any = None) -> tuple[str, Family] | None:
-    """Its file and the family of a class, of checkpoints with this config."""
-    found = [(key, family) for key, family in all_families() if architecture in family.architectures
+    """Its file and the family of a class, of checkpoints with this config; also one that sees nothing."""
+    blind = ((name, family) for name, family in _offered() if not family.sees)
+    found = [(key, family) for key, family in (*all_families(), *blind) if architecture in family.architectures
              and family.fits(config)]
     return max(found, key=lambda one: len(one[1].settings), default=None)
 

@@ -165,6 +165,11 @@ class Family:
         return next((one.ask for one in self.inputs if isinstance(one, Text)), None) or None
 
     @property
+    def sees(self) -> bool:
+        """Whether it is asked about pictures."""
+        return any(isinstance(one, Pixels | Regions) for one in self.inputs)
+
+    @property
     def writes(self) -> bool:
         """Whether its answers are its own words, of which it has no list."""
         return isinstance(self.score, Tokens)

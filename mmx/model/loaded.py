@@ -90,7 +90,10 @@ class Loaded:
     def parts(self) -> Parts:
         """What explaining in batches takes."""
         declared = list(zip(self.family.inputs, self.encoders, strict=True))
-        pictures = next(encoder for one, encoder in declared if isinstance(one, Pixels | Regions))
+        pictures = next((encoder for one, encoder in declared if isinstance(one, Pixels | Regions)), None)
+        if pictures is None:
+            raise UsageError(f"{self.info.name} takes no picture.",
+                             "In Python, `attribute` explains it by ids; else load a model that sees: 'mmx models'.")
         texts = next((encoder for one, encoder in declared if isinstance(one, Text)), None)
         answers = next((encoder for encoder in self.encoders if isinstance(encoder, WrittenEncoder)), None)
         rereads = tuple(encoder for one, encoder in declared if isinstance(one, Reread))
@@ -98,6 +101,7 @@ class Loaded:
 
     def load_all(self) -> None:
         """Reads what else of the checkpoint is needed, so that a broken file is one error and not one per picture."""
+        _ = self.parts
         for encoder in self.encoders:
             encoder.load()
         _ = self.labels
