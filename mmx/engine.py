@@ -1,7 +1,6 @@
 """From encoded inputs to raw scores: one forward, then every method on what it left."""
 
 from collections.abc import Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,7 +15,7 @@ from mmx.capture.lrp import AT_EMBEDDINGS, RULE_SETS, RuleMode
 from mmx.capture.lrp_sets import MissingRuleError
 from mmx.devices import free_memory
 from mmx.errors import CaptureError, UndefinedError, UsageError
-from mmx.families.base import LEVELS, TOKEN_UNITS, TOKENS, Family, Tokens
+from mmx.families.base import LEVELS, TOKENS, Family
 from mmx.methods.base import Method
 from mmx.schedule import Schedule, Site, sites_of
 from mmx.wiring import Inputs, handed_out, readouts, run, schedule_from, valid_tokens
@@ -48,27 +47,21 @@ class Described:
         """As much of a forward as it takes to explain the target."""
         return run(self.network, self.family, inputs, self.asking.arguments(inputs, target))
 
-    def at(self, level: str | None, unit: str | None = None) -> "Described":
-        """The same where scores of pictures are read at a level of the family's, and tokens explained by a unit.
+    def at(self, level: str | None, score: str | None = None) -> "Described":
+        """The same where scores of pictures are read at a level of the family's, and such a score is explained.
 
         Raises:
-            UsageError: the family has no such level, or there is no such unit.
+            UsageError: the family has no such level, or its models no such score.
         """
-        if level in (None, TOKENS) and unit is None:
+        if level in (None, TOKENS) and score is None:
             return self
-        name, score = self.asking.subject.name, self.family.score
+        name = self.asking.subject.name
         try:
             family = self.family.at(level or TOKENS)
         except ValueError as error:
             raise UsageError(f"{name} has no level '{level}'.", f"Take one of {', '.join(LEVELS)}." if self.family.tower
                              else "Leave it out: its scores of pictures are those of patches.") from error
-        if unit is not None and unit not in TOKEN_UNITS:
-            raise UsageError(f"There is no score '{unit}' of tokens.", f"Take one of {', '.join(TOKEN_UNITS)}.")
-        if unit is not None and isinstance(score, Tokens):
-            family = replace(family, score=replace(score, unit=unit))
-        asking = copy(self.asking)
-        asking.score = family.score
-        return replace(self, family=family, asking=asking)
+        return replace(self, family=family, asking=self.asking.explaining(score))
 
 
 @dataclass(frozen=True)

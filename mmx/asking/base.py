@@ -2,19 +2,25 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
 
 from mmx.arrays import Float, Int
+from mmx.asking.scoring import ByFunction, Compared, Picked, taken_apart
 from mmx.capture import Chosen, Outputs
-from mmx.errors import UsageError, unknown_choice
-from mmx.results import Asked, Box, Item, Prediction, Words, check_fits
+from mmx.errors import UsageError, unknown_name
+from mmx.families.base import LOGIT, LOGPROB, PROBABILITY, SIMILARITY
+from mmx.results import Asked, Box, Item, Prediction, Unit, Words, check_fits
 
 RUNNERS_UP = 5
+_LONGEST_COMPARED = 30
+_CONTRASTS: Mapping[str, Unit] = {LOGIT: "logit", SIMILARITY: "similarity"}
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -87,12 +93,30 @@ class Asking(ABC):
 
     Class attributes:
         noun: what an explained thing is.
+
+    Attributes:
+        by: what of it is differentiated, one of `scores`.
     """
 
     noun: ClassVar[str]
 
     def __init__(self, score: Any, subject: Subject) -> None:
-        self.score, self.subject = score, subject
+        self.score, self.subject, self.by = score, subject, LOGIT
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """What of an explained thing may be differentiated."""
+        return LOGIT, PROBABILITY, LOGPROB
+
+    def explaining(self, score: str | None) -> Self:
+        """The same where that is differentiated. Raises UsageError where there is no such score."""
+        if score is None:
+            return self
+        if score not in self.scores:
+            raise unknown_name(f"score of {self.subject.name}", score, self.scores)
+        found = copy(self)
+        found.by = score
+        return found
 
     @property
     def fields(self) -> frozenset[str]:
@@ -121,7 +145,23 @@ class Asking(ABC):
     def check(self, asked: Asked) -> None:
         """Raises UsageError where something that is asked cannot be asked of this model."""
         check_fits(asked, self.sentence, self.score.takes, self.subject.needs, self.score.choices)
+        self.explaining(asked.score)
+        if asked.function is not None:
+            self._check_function(asked)
         self.settled(asked)
+
+    def _check_function(self, asked: Asked) -> None:
+        """Raises UsageError where a function is asked for that cannot be explained."""
+        if isinstance(asked.function, str):
+            raise UsageError(f"'{asked.function}' is the name of a function.", "Give the function itself.")
+        given = "against" if asked.against is not None else "score" if asked.score is not None else None
+        if given is not None:
+            raise UsageError(f"A function of the outputs is what is explained: `{given}=` does not fit it.",
+                             "Let the function give it.")
+        self.check_position(asked)
+
+    def check_position(self, asked: Asked) -> None:  # noqa: B027 - most kinds need none
+        """Raises UsageError where a function lacks where it is explained, or has too much of that."""
 
     @abstractmethod
     def settled(self, asked: Asked) -> Asked:
@@ -146,21 +186,54 @@ class Asking(ABC):
         """Where that text of a picture is among all that run."""
         return batch.samples[picture][number]
 
-    @abstractmethod
     def target(self, batch: Batch) -> object:
         """What is explained of a batch, in the terms of `choose`."""
+        own, [asked, *_] = self.own_target(batch), batch.asked
+        if asked.function is not None and not isinstance(asked.function, str):
+            return ByFunction(asked.function, own)
+        if all(one.against is None for one in batch.asked):
+            return own
+        rivals = {sample: self.rival(batch, picture) for picture, samples in enumerate(batch.samples)
+                  for sample in samples}
+        return Compared(own, [rivals[sample] for sample in range(len(rivals))])
+
+    @abstractmethod
+    def own_target(self, batch: Batch) -> object:
+        """The same without what it is compared with."""
+
+    def rival(self, batch: Batch, picture: int) -> int | None:
+        """What that is of a picture, as a target of its kind."""
+        against = batch.asked[picture].against
+        return None if against is None else int(against)
 
     def arguments(self, inputs: Mapping[str, Tensor], target: object) -> Mapping[str, Any]:
         """Further arguments of a forward in which `target` is explained."""
         return {}
 
-    @abstractmethod
     def choose(self, outputs: Outputs, target: object) -> Chosen:
-        """The scores that are explained; `target` is this kind's own, None what the model predicts.
+        """The scores that are explained.
+
+        Args:
+            target: this kind's own, None what the model predicts; or `Compared`; or a function of the outputs, or
+                (function, target) where it must be known which rows explain it.
 
         Raises:
             UsageError: it is no target of this kind, or of another length than the batch.
         """
+        own, rivals, function = taken_apart(target)
+        picked = self.picked(outputs, own)
+        if function is not None:
+            return picked.by_function(function, outputs, lambda found: self.shown(found, own))
+        return picked.by_own(outputs) if rivals is None else picked.by_contrast(outputs, rivals,
+                                                                                len(outputs["logits"]))
+
+    @abstractmethod
+    def picked(self, outputs: Outputs, target: object) -> Picked:
+        """The items of a target of this kind."""
+
+    def shown(self, outputs: Outputs, target: object) -> Outputs:
+        """What of the outputs a function is given."""
+        return outputs
 
     def parted(self, outputs: Outputs, copies: int) -> list[Outputs]:
         """Of a batch that ran several times at once, the outputs of each time."""
@@ -177,34 +250,35 @@ class Asking(ABC):
         """Whether the model writes what it says, so that it has log-probabilities."""
         return False
 
-    @abstractmethod
     def answer(self, outputs: Outputs, chosen: Chosen, batch: Batch, picture: int) -> Answer:
-        """What the model says of one picture of a batch."""
+        """What the model says of one picture of a batch, and of which score each item is."""
+        said, asked = self.said(outputs, chosen, batch, picture), batch.asked[picture]
+        if asked.function is None and asked.against is None:
+            return said
+        return replace(said, items=tuple((place, self._scored(item, float(chosen.scores[place].detach()), asked))
+                                         for place, item in said.items))
+
+    @abstractmethod
+    def said(self, outputs: Outputs, chosen: Chosen, batch: Batch, picture: int) -> Answer:
+        """The same where each item is by itself."""
+
+    def name_of(self, against: str | int, asked: Asked) -> str:
+        """What something is called that an item is compared with."""
+        return str(against)
+
+    def _scored(self, item: Item, score: float, asked: Asked) -> Item:
+        """An item of a contrast, or of a function of the outputs."""
+        if asked.against is not None:
+            label = f"{_begun(item.label)} rather than {_begun(self.name_of(asked.against, asked))}"
+            return replace(item, label=label, score=score, unit=_CONTRASTS.get(self.by, "value"), also={})
+        at = f" at {_begun(item.label)}" if asked.targets and item.query is None else ""
+        return replace(item, kind="function", label=f"{asked.function_name}, a function of the outputs{at}",
+                       score=score, unit="value", also={})
 
 
-def index_of(text: str | int, names: Sequence[str]) -> int | None:
-    """One of the names, in any case, else a number below their count; None if it is neither."""
-    given = str(text).strip()
-    lowered = [name.lower() for name in names]
-    if not isinstance(text, int) and given.lower() in lowered:
-        return lowered.index(given.lower())
-    return int(given) if given.isdecimal() and int(given) < len(names) else None
-
-
-def chosen_texts(asked: Asked) -> Asked:
-    """`asked` with the places of the texts that are explained in `targets`; all of them where none is named."""
-    found = []
-    for target in asked.targets:
-        index = index_of(target, asked.texts)
-        if index is None:
-            raise unknown_choice(f"'{target}' is none of the texts.", str(target), "texts", asked.texts, 10)
-        found.append(index)
-    return replace(asked, targets=tuple(dict.fromkeys(found)))
-
-
-def explained_texts(asked: Asked) -> tuple[int, ...]:
-    """Places of the texts that are explained."""
-    return tuple(int(one) for one in asked.targets) or tuple(range(len(asked.texts)))
+def _begun(text: str) -> str:
+    """The first letters of a long one."""
+    return text if len(text) <= _LONGEST_COMPARED else f"{text[:_LONGEST_COMPARED].rstrip()}..."
 
 
 def choose_classes(logits: Float[Tensor, "batch classes"],

@@ -6,10 +6,12 @@ from dataclasses import replace
 from torch import Tensor
 
 from mmx.arrays import Float
-from mmx.asking.base import RUNNERS_UP, Answer, Asking, Batch, Each, choose_classes, index_of
+from mmx.asking.base import RUNNERS_UP, Answer, Asking, Batch, Each, choose_classes
+from mmx.asking.naming import check_rival, index_of
+from mmx.asking.scoring import Picked, scored_by
 from mmx.capture import Chosen, Outputs
 from mmx.errors import UsageError, one_of, plural, unknown_choice
-from mmx.families.base import UNIT_OF_PROBLEM
+from mmx.families.base import LOGIT, UNIT_OF_PROBLEM
 from mmx.results import Asked, Item, Prediction, Unit
 
 _SHOWN = 30
@@ -35,17 +37,32 @@ class ClassesAsked(Asking):
             return logits.softmax(dim=1)
         return logits.sigmoid() if self.unit == "sigmoid" else logits
 
-    def settled(self, asked: Asked) -> Asked:
-        return replace(asked, targets=tuple(dict.fromkeys(map(self._index, asked.targets))))
+    @property
+    def scores(self) -> tuple[str, ...]:
+        return (LOGIT,) if self.unit == "value" else super().scores
 
-    def target(self, batch: Batch) -> object:
+    def settled(self, asked: Asked) -> Asked:
+        rival = None if asked.against is None else self._index(asked.against)
+        targets = tuple(dict.fromkeys(map(self._index, asked.targets)))
+        return check_rival(replace(asked, targets=targets, against=rival),
+                           "" if rival is None else self.subject.labels()[rival])
+
+    def check_position(self, asked: Asked) -> None:
+        if asked.targets:
+            raise UsageError("A function of the outputs is explained by itself here.", "Give it alone: `target=`.")
+
+    def own_target(self, batch: Batch) -> object:
         return Each([one.targets or (None,) for one in batch.asked])
 
-    def choose(self, outputs: Outputs, target: object) -> Chosen:
-        samples, classes = choose_classes(outputs["logits"], target)
-        return Chosen.by(lambda found: found["logits"][samples, classes], outputs, samples, targets=classes)
+    def name_of(self, against: str | int, asked: Asked) -> str:
+        return str(self.subject.labels()[int(against)])
 
-    def answer(self, outputs: Outputs, chosen: Chosen, batch: Batch, picture: int) -> Answer:
+    def picked(self, outputs: Outputs, target: object) -> Picked:
+        samples, classes = choose_classes(outputs["logits"], target)
+        return Picked(samples, classes,
+                      lambda found, of: scored_by(found["logits"], self.by, self.unit)[samples, of])
+
+    def said(self, outputs: Outputs, chosen: Chosen, batch: Batch, picture: int) -> Answer:
         [sample] = batch.samples[picture]
         values = self.values(outputs)[sample]
         places = (chosen.samples == sample).nonzero().flatten().tolist()

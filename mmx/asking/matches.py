@@ -2,13 +2,21 @@
 
 from typing import ClassVar
 
-from mmx.asking.base import Answer, Asking, Batch, Each, choose_classes, chosen_texts, explained_texts
+from mmx.asking.base import Answer, Asking, Batch, Each, choose_classes
+from mmx.asking.naming import chosen_texts, explained_texts
+from mmx.asking.scoring import Picked, scored_by
 from mmx.capture import Chosen, Outputs
+from mmx.families.base import LOGIT
 from mmx.results import Asked, Item, Prediction, Unit
 
 
 class MatchesAsked(Asking):
     noun: ClassVar = "text"
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """Where one logit stands alone there is no other: a softmax over the texts is of several runs."""
+        return (LOGIT,) if self.score.unit == "logit" else super().scores
 
     def settled(self, asked: Asked) -> Asked:
         return chosen_texts(asked)
@@ -16,17 +24,18 @@ class MatchesAsked(Asking):
     def texts_of(self, asked: Asked) -> tuple[str | None, ...]:
         return asked.texts
 
-    def target(self, batch: Batch) -> object:
+    def own_target(self, batch: Batch) -> object:
         """That they match, of each text that is explained."""
         return Each([(self.score.match,) if number in explained_texts(asked) else ()
                      for asked in batch.asked for number in range(len(asked.texts))])
 
-    def choose(self, outputs: Outputs, target: object) -> Chosen:
+    def picked(self, outputs: Outputs, target: object) -> Picked:
         """`target`: a class of the head, or several, as of classes; None is the predicted one."""
         samples, classes = choose_classes(outputs["logits"], target)
-        return Chosen.by(lambda found: found["logits"][samples, classes], outputs, samples, targets=classes)
+        return Picked(samples, classes,
+                      lambda found, of: scored_by(found["logits"], self.by, self.score.unit)[samples, of])
 
-    def answer(self, outputs: Outputs, chosen: Chosen, batch: Batch, picture: int) -> Answer:
+    def said(self, outputs: Outputs, chosen: Chosen, batch: Batch, picture: int) -> Answer:
         asked, samples = batch.asked[picture], list(batch.samples[picture])
         logits = outputs["logits"].float()[samples].cpu()
         raw = logits[:, self.score.match]

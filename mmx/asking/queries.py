@@ -9,7 +9,9 @@ from torch import Tensor
 from torchvision.ops import box_convert
 
 from mmx.arrays import Float, Int
-from mmx.asking.base import RUNNERS_UP, Answer, Asking, Batch, Each, index_of
+from mmx.asking.base import RUNNERS_UP, Answer, Asking, Batch, Each
+from mmx.asking.naming import index_of
+from mmx.asking.scoring import Picked, scored_by
 from mmx.capture import Chosen, Outputs
 from mmx.errors import UsageError, unknown_choice
 from mmx.results import DEFAULT_THRESHOLD, Asked, Box, Item, Prediction, Unit
@@ -20,10 +22,12 @@ _PREDICTED = -1
 
 @dataclass(frozen=True)
 class Keep:
-    """Which detections of each picture to explain: those surer than `threshold`, of one class if one is given."""
+    """Which detections of each picture to explain: those surer than `threshold`, of one class if one is given, and of
+    none that they are compared with."""
 
     threshold: float = DEFAULT_THRESHOLD
     label: int | None = None
+    rival: int | None = None
 
 
 class QueriesAsked(Asking):
@@ -46,15 +50,24 @@ class QueriesAsked(Asking):
 
     def settled(self, asked: Asked) -> Asked:
         """The threshold that holds, the class by its own name, each query once."""
-        name = None if asked.class_name is None else self.names(asked)[self._class_index(asked)]
+        name, rival = (None if one is None else self.names(asked)[self._class_index(one, asked)]
+                       for one in (asked.class_name, asked.against))
+        if rival is not None and rival == name:
+            raise UsageError(f"'{rival}' would be compared with itself.",
+                             "Name another `class_name=`, or another `against=`.")
         if asked.queries:
             if asked.threshold is not None:
                 raise UsageError("A query is explained however sure it is: no threshold fits it.",
                                  "Give threshold or query.")
             return replace(asked, queries=tuple(dict.fromkeys(map(self._checked_query, asked.queries))),
-                           class_name=name)
+                           class_name=name, against=rival)
         threshold = self.threshold if asked.threshold is None else asked.threshold
-        return replace(asked, threshold=threshold, class_name=name)
+        return replace(asked, threshold=threshold, class_name=name, against=rival)
+
+    def check_position(self, asked: Asked) -> None:
+        if not asked.queries:
+            raise UsageError("A function of the outputs is explained at an object query of a detector.",
+                             "Say which: `query=`.")
 
     def counts(self, asked: Asked) -> bool:
         return bool(asked.queries)
@@ -67,10 +80,15 @@ class QueriesAsked(Asking):
         """Of the logits, those that are about a picture, in the order of its names; None where all are."""
         return None
 
-    def target(self, batch: Batch) -> object:
-        return Each([self._target(asked, self.columns(batch, place)) for place, asked in enumerate(batch.asked)])
+    def own_target(self, batch: Batch) -> object:
+        return Each([self._target(asked, self.rival(batch, place), self.columns(batch, place))
+                     for place, asked in enumerate(batch.asked)])
 
-    def choose(self, outputs: Outputs, target: object) -> Chosen:
+    def rival(self, batch: Batch, picture: int) -> int | None:
+        asked = batch.asked[picture]
+        return None if asked.against is None else self._column(asked.against, asked, self.columns(batch, picture))
+
+    def picked(self, outputs: Outputs, target: object) -> Picked:
         """`target`: (query, class or None for the predicted one), a list of them, or `Keep`; None is `Keep()`.
 
         Items of `Keep` are in order of pictures, then of queries; there may be none.
@@ -93,10 +111,10 @@ class QueriesAsked(Asking):
                 found.append((own, torch.where(named == _PREDICTED, best[sample, own], named)))
         queries, classes = (torch.cat(several) for several in zip(*found, strict=True))
         samples = torch.cat([torch.full_like(own, sample) for sample, (own, _) in enumerate(found)])
-        return Chosen.by(lambda found: class_logits(found["logits"], self.unit)[samples, queries, classes], outputs,
-                         samples, positions=queries, targets=classes)
+        return Picked(samples, classes, lambda found, of: class_logits(
+            scored_by(found["logits"], self.by, self.unit), self.unit)[samples, queries, of], {"positions": queries})
 
-    def answer(self, outputs: Outputs, chosen: Chosen, batch: Batch, picture: int) -> Answer:
+    def said(self, outputs: Outputs, chosen: Chosen, batch: Batch, picture: int) -> Answer:
         assert chosen.positions is not None and chosen.targets is not None
         asked, names = batch.asked[picture], self.names(batch.asked[picture])
         [sample] = batch.samples[picture]
@@ -114,13 +132,18 @@ class QueriesAsked(Asking):
         others = [query for query in surest.argsort(descending=True).tolist() if query not in queries][:RUNNERS_UP]
         return Answer(tuple(items), (), tuple(found.item(self.noun, one, int(labels[one])) for one in others))
 
-    def _target(self, asked: Asked, columns: Sequence[int] | None) -> Keep | list[tuple[int, int | None]]:
-        label = None if asked.class_name is None else self._class_index(asked)
-        label = label if label is None or columns is None else columns[label]
+    def _target(self, asked: Asked, rival: int | None,
+                columns: Sequence[int] | None) -> Keep | list[tuple[int, int | None]]:
+        label = None if asked.class_name is None else self._column(asked.class_name, asked, columns)
         if asked.queries:
             return [(query, label) for query in asked.queries]
         assert asked.threshold is not None
-        return Keep(asked.threshold, label)
+        return Keep(asked.threshold, label, rival)
+
+    def _column(self, name: str | int, asked: Asked, columns: Sequence[int] | None) -> int:
+        """Where among the logits a class is."""
+        index = self._class_index(name, asked)
+        return index if columns is None else columns[index]
 
     def _checked_query(self, query: int) -> int:
         count = self.score.queries(self.subject.config)
@@ -128,12 +151,11 @@ class QueriesAsked(Asking):
             raise UsageError(f"There is no query {query}; {self.subject.name} has {count} (0 to {count - 1}).")
         return int(query)
 
-    def _class_index(self, asked: Asked) -> int:
-        assert asked.class_name is not None
+    def _class_index(self, name: str | int, asked: Asked) -> int:
         names = self.names(asked)
-        index = index_of(asked.class_name, names)
+        index = index_of(name, names)
         if index is None:
-            raise self.unknown(asked.class_name, names)
+            raise self.unknown(str(name), names)
         return index
 
     def unknown(self, name: str, names: Sequence[str]) -> UsageError:
@@ -169,6 +191,8 @@ def kept_queries(logits: Float[Tensor, "queries _classes"], keep: Keep, unit: Un
     kept = score > keep.threshold
     if keep.label is not None:
         kept &= label == keep.label
+    if keep.rival is not None:
+        kept &= label != keep.rival
     return kept.nonzero().flatten()
 
 

@@ -7,7 +7,8 @@ import torch
 
 from mmx.asking.base import Batch, Each
 from mmx.asking.queries import QueriesAsked
-from mmx.capture import Chosen, Outputs
+from mmx.asking.scoring import Picked
+from mmx.capture import Outputs
 from mmx.errors import UsageError, unknown_choice
 from mmx.results import Asked
 
@@ -50,12 +51,12 @@ class TextQueriesAsked(QueriesAsked):
         [sample] = batch.samples[picture]
         return sample * len(batch.texts) + batch.places(picture)[number]
 
-    def target(self, batch: Batch) -> object:
-        target = super().target(batch)
+    def own_target(self, batch: Batch) -> object:
+        target = super().own_target(batch)
         assert isinstance(target, Each)
         return OfOwnTexts(target, [batch.places(picture) for picture in range(len(batch.asked))])
 
-    def choose(self, outputs: Outputs, target: object) -> Chosen:
+    def picked(self, outputs: Outputs, target: object) -> Picked:
         """`target`: as of a detector, (query, text or None for the surest); a detection is of its surest text."""
         logits = outputs["logits"]
         if isinstance(target, OfOwnTexts):
@@ -64,9 +65,9 @@ class TextQueriesAsked(QueriesAsked):
                 others[sample, 0, list(places)] = False
             outputs = {**outputs, "logits": logits.masked_fill(others.to(logits.device), -torch.inf)}
             target = target.target
-        chosen = super().choose(outputs, target)
-        assert chosen.targets is not None
-        return replace(chosen, entries={"text": chosen.samples * logits.shape[2] + chosen.targets})
+        picked = super().picked(outputs, target)
+        entries = {"text": picked.samples * logits.shape[2] + picked.targets}
+        return replace(picked, more={**picked.more, "entries": entries})
 
 
 ASKING = TextQueriesAsked

@@ -9,15 +9,16 @@ import torch
 from torch import Tensor
 
 from mmx.arrays import Float, Int
-from mmx.asking.base import Answer, Asking, Batch
+from mmx.asking.base import Answer, Asking, Batch, Subject
+from mmx.asking.scoring import Picked, taken_apart
 from mmx.capture import Chosen, Outputs
 from mmx.errors import MmxError, UsageError
-from mmx.results import Asked, Item, Prediction, Words, words_in
+from mmx.families.base import LOGIT, PROBABILITY
+from mmx.results import Asked, Item, Prediction, Words, WordSpan, words_in
 
 Span = tuple[int, int]
 """Tokens of an answer, or characters of it, from the first to before the last."""
 EVERY = "all"
-_LONGEST_COMPARED = 30
 
 
 @dataclass(frozen=True)
@@ -27,17 +28,14 @@ class Spans:
     Attributes:
         of_each: of each sample any number.
         answers: where the answer of each is.
-        rivals: in whose place the only token that is explained of a sample stands, where it is compared with one.
     """
 
     of_each: tuple[tuple[Span, ...], ...]
     answers: tuple[Span, ...]
-    rivals: tuple[int | None, ...]
 
     def at(self, samples: Sequence[int]) -> "Spans":
         """Of a batch that is made of these samples."""
-        return Spans(tuple(self.of_each[one] for one in samples), tuple(self.answers[one] for one in samples),
-                     tuple(self.rivals[one] for one in samples))
+        return Spans(tuple(self.of_each[one] for one in samples), tuple(self.answers[one] for one in samples))
 
     def earlier(self, by: Sequence[int]) -> "Spans":
         """The same where each sample has lost so many tokens before its answer."""
@@ -47,8 +45,25 @@ class Spans:
                                      for (start, stop), less in zip(self.answers, by, strict=True)))
 
 
+@dataclass(frozen=True)
+class Cut:
+    """A part of an answer: its tokens, and its characters without white space around them."""
+
+    tokens: Span
+    characters: Span
+
+    @classmethod
+    def of(cls, words: Sequence[WordSpan]) -> "Cut":
+        """Words in a row."""
+        return cls((words[0].tokens[0], words[-1].tokens[-1] + 1), (words[0].start, words[-1].stop))
+
+
 class TokensAsked(Asking):
     noun: ClassVar = "word"
+
+    def __init__(self, score: Any, subject: Subject) -> None:
+        super().__init__(score, subject)
+        self.by = score.unit
 
     @property
     def writes(self) -> bool:
@@ -67,26 +82,35 @@ class TokensAsked(Asking):
     def example(self) -> Asked:
         return Asked(answer="a")
 
-    def target(self, batch: Batch) -> Spans:
-        found, answers, rivals = [], [], []
+    def check_position(self, asked: Asked) -> None:
+        if len(asked.targets) != 1:
+            raise UsageError("A function of the outputs is explained before one word of an answer.",
+                             'Say which: `target=(function, "word")`.')
+
+    def own_target(self, batch: Batch) -> Spans:
+        found, answers = [], []
         for place, words in enumerate(batch.answers):
-            before, (spans, rival) = _before(batch, place), _explained(batch, place)
-            found.append(tuple((start + before, stop + before) for start, stop in spans))
+            before = _before(batch, place)
+            found.append(tuple((start + before, stop + before) for start, stop in (
+                one.tokens for one in _explained(batch, place)[0])))
             answers.append((max(1, before), before + len(words)))
-            rivals.append(rival)
-        return Spans(tuple(found), tuple(answers), tuple(rivals))
+        return Spans(tuple(found), tuple(answers))
+
+    def rival(self, batch: Batch, picture: int) -> int | None:
+        return _explained(batch, picture)[1]
 
     def arguments(self, inputs: Mapping[str, Tensor], target: object) -> Mapping[str, Any]:
         """Which logits are made, of a model that can be told."""
         if not self.score.kept_by:
             return {}
         ids = inputs["input_ids"]
-        return {self.score.kept_by: torch.arange(*self._kept(target, *ids.shape), device=ids.device)}
+        kept = self._kept(taken_apart(target)[0], *ids.shape)
+        return {self.score.kept_by: torch.arange(*kept, device=ids.device)}
 
-    def choose(self, outputs: Outputs, target: object) -> Chosen:
-        """`target`: the place of a token in the ids, explained by its logit (or log-probability, as the score says); or
-        (start, stop), tokens that are explained by the sum of their log-probabilities; or a list of them. None is the
-        whole answer, or behind a prompt the last token.
+    def picked(self, outputs: Outputs, target: object) -> Picked:
+        """`target`: the place of a token in the ids, explained by its logit (or its probability, as is asked); or
+        (start, stop), tokens that are explained by the sum of their log-probabilities, or by their probability; or a
+        list of them. None is the whole answer, or behind a prompt the last token.
         """
         logits, ids = outputs["logits"], outputs["ids"]
         items = self._items(target, *ids.shape)
@@ -95,51 +119,60 @@ class TokensAsked(Asking):
         if any(stop - start > 1 for _, start, stop in items):
             places = torch.arange(ids.shape[1], device=ids.device)
             weights = ((places >= starts[:, None] - 1) & (places < stops[:, None] - 1)).to(logits.dtype)
-        return Chosen.by(lambda found: self._scores(found, target), outputs, samples, positions=starts - 1,
-                         targets=starts, weights=weights)
+        alone, own = [stop - start == 1 for _, start, stop in items], ids[samples, starts]
 
-    def _scores(self, outputs: Outputs, target: object) -> Float[Tensor, " items"]:
-        ids = outputs["ids"]
-        items, first = self._items(target, *ids.shape), self._first(outputs, target)
-        samples, starts, stops = torch.tensor(items, dtype=torch.long, device=ids.device).reshape(-1, 3).unbind(1)
-        alone = [stop - start == 1 and self.score.unit == "logit" for _, start, stop in items]
-        before, next_ids = _each_token(outputs["logits"], ids, first)
-        scores = before[samples, starts - 1 - first].gather(1, next_ids[samples, starts - 1 - first, None]).squeeze(1)
-        if not all(alone):
-            summed = _summed(_logs(before, next_ids)[samples], starts - 1 - first, stops - 1 - first)
-            scores = torch.where(torch.tensor(alone, device=ids.device), scores, summed)
-        if isinstance(target, Spans) and any(rival is not None for rival in target.rivals):
-            rivals = torch.tensor([-1 if one is None else one for one in target.rivals], device=ids.device)[samples]
-            theirs = before[samples, starts - 1 - first].gather(1, rivals.clamp(min=0).unsqueeze(1)).squeeze(1)
-            scores = torch.where(rivals < 0, scores, scores - theirs)
-        return scores
+        def score(found: Outputs, tokens: Int[Tensor, " items"]) -> Float[Tensor, " items"]:
+            """Of items whose first token is another one."""
+            first = self._first(found, target)
+            before, next_ids = _each_token(found["logits"], found["ids"], first)
+            at = starts - 1 - first
+            scores = before[samples, at].gather(1, tokens[:, None]).squeeze(1)
+            if self.by == LOGIT and all(alone):
+                return scores
+            summed = _summed(_logs(before, next_ids)[samples], at, stops - 1 - first)
+            if tokens is not own:
+                summed = summed + scores - before[samples, at].gather(1, own[:, None]).squeeze(1)
+            if self.by == PROBABILITY:
+                return summed.exp()
+            return torch.where(torch.tensor(alone, device=ids.device), scores, summed) if self.by == LOGIT else summed
+
+        return Picked(samples, own, score, {"positions": starts - 1, "weights": weights})
+
+    def shown(self, outputs: Outputs, target: object) -> Outputs:
+        """The logits before each token of the answers, (samples, tokens, vocabulary), and these tokens as "ids"."""
+        if not isinstance(target, Spans):
+            return outputs
+        first = self._first(outputs, target)
+        before, ids = _each_token(outputs["logits"], outputs["ids"], first)
+        starts = torch.tensor([start - 1 - first for start, _ in target.answers], device=ids.device)
+        longest = torch.arange(max(stop - start for start, stop in target.answers), device=ids.device)
+        places = (starts[:, None] + longest).clamp(max=ids.shape[1] - 1)
+        samples = torch.arange(len(ids), device=ids.device)[:, None]
+        return {**outputs, "logits": before[samples, places], "ids": ids[samples, places]}
 
     def log_probabilities(self, outputs: Outputs, target: object) -> Float[Tensor, " items"]:
         """Summed over the tokens of each; none is over 0, whatever is rounded."""
-        ids, first = outputs["ids"], self._first(outputs, target)
+        target, ids = taken_apart(target)[0], outputs["ids"]
+        first = self._first(outputs, target)
         items = torch.tensor(self._items(target, *ids.shape), dtype=torch.long, device=ids.device).reshape(-1, 3)
         samples, starts, stops = items.unbind(1)
         logs = _logs(*_each_token(outputs["logits"].float(), ids, first))
         return _summed(logs[samples], starts - 1 - first, stops - 1 - first).clamp(max=0)
 
-    def answer(self, outputs: Outputs, chosen: Chosen, batch: Batch, picture: int) -> Answer:
+    def said(self, outputs: Outputs, chosen: Chosen, batch: Batch, picture: int) -> Answer:
         [sample], words, before = batch.samples[picture], batch.answers[picture], _before(batch, picture)
-        first = self._first(outputs, self.target(batch))
+        first = self._first(outputs, self.own_target(batch))
         logs = _logs(*_each_token(outputs["logits"][sample:sample + 1].float(), outputs["ids"][sample:sample + 1],
                                   first))[0]
         places = (chosen.samples == sample).nonzero().flatten().tolist()
         here, items = before - 1 - first, []
-        spans, rival = _explained(batch, picture)
-        for place, (start, stop) in zip(places, spans, strict=True):
-            log, span = min(0.0, float(logs[start + here:stop + here].sum())), _characters(words, start, stop)
-            text = words.text[slice(*span)]
+        cuts, rival = _explained(batch, picture)
+        for place, cut in zip(places, cuts, strict=True):
+            start, stop = cut.tokens
+            log, text = min(0.0, float(logs[start + here:stop + here].sum())), words.text[slice(*cut.characters)]
             index = 0 if text == words.text.strip() else start + (before > 0)
-            item = Item(self.noun, index, text, exp(log), "softmax", span=span, log_probability=log)
-            if rival is not None:
-                other = batch.asked[picture].against or ""
-                item = replace(item, label=f"{_begun(words.text)} rather than {_begun(other)}",
-                               score=float(chosen.scores[place].detach()), unit="logit")
-            items.append((place, item))
+            items.append((place, Item(self.noun, index, text if rival is None else words.text, exp(log), "softmax",
+                                      span=cut.characters, log_probability=log)))
         whole = float(logs[max(1, before) - 1 - first:len(words) + here].sum().exp())
         return Answer(tuple(items), (Prediction(0, words.text, whole, "softmax"),))
 
@@ -165,12 +198,12 @@ class TokensAsked(Asking):
         return [(sample if batch > 1 else 0, *_checked(one, length)) for sample, one in enumerate(several)]
 
 
-def _explained(batch: Batch, picture: int) -> tuple[list[Span], int | None]:
-    """Spans of an answer; or the first token in which it differs from another, and what that has in its place."""
+def _explained(batch: Batch, picture: int) -> tuple[list[Cut], int | None]:
+    """Parts of an answer; or the first token in which it differs from another, and what that has in its place."""
     words, asked = batch.answers[picture], batch.asked[picture]
     against = batch.against[picture] if batch.against else None
     if against is None:
-        return _spans(words, asked), None
+        return _cuts(words, asked), None
     if asked.targets:
         raise UsageError("Targets are words of the answer; compared with another one, it is explained where they "
                          "begin to differ.", "Leave out one or the other.")
@@ -179,12 +212,8 @@ def _explained(batch: Batch, picture: int) -> tuple[list[Span], int | None]:
     if place is None:
         raise UsageError(f"'{words.text}' and '{asked.against}' do not differ before one of them ends.",
                          "Compare with another answer.")
-    return [(place, place + 1)], against[place]
-
-
-def _begun(text: str) -> str:
-    """The first letters of a long one."""
-    return text if len(text) <= _LONGEST_COMPARED else f"{text[:_LONGEST_COMPARED].rstrip()}..."
+    said = words_in(words.text, words.tokens[place:place + 1]) or words_in(words.text, words.tokens)
+    return [Cut((place, place + 1), Cut.of(said).characters)], against[place]
 
 
 def _before(batch: Batch, picture: int) -> int:
@@ -222,35 +251,27 @@ def _checked(target: object, length: int) -> Span:
     return start, stop
 
 
-def _spans(words: Words, asked: Asked) -> list[Span]:
-    """Of each word, or of what is named in the place of all: a word or several in a row, a word's number, or "all"."""
-    found = [(word.tokens[0], word.tokens[-1] + 1) for word in words_in(words.text, words.tokens)]
+def _cuts(words: Words, asked: Asked) -> list[Cut]:
+    """Each word, or what is named in the place of all: a word or several in a row, a word's number, or "all"."""
+    found = words_in(words.text, words.tokens)
     if not found:
         raise MmxError("The answer that the model writes is empty: nothing is there to explain.",
                        'Give one: `answer="..."`.')
-    return [_named(target, words, found) for target in asked.targets] or found
+    return [_named(target, words.text, found) for target in asked.targets] or [Cut.of([word]) for word in found]
 
 
-def _named(target: str | int, words: Words, found: list[Span]) -> Span:
+def _named(target: str | int, text: str, words: Sequence[WordSpan]) -> Cut:
     given = str(target).strip()
     if given.lower() == EVERY:
-        return found[0][0], found[-1][1]
-    for first in range(len(found)):
-        for last in range(first, len(found)):
-            start, stop = found[first][0], found[last][1]
-            if words.text[slice(*_characters(words, start, stop))].lower() == given.lower():
-                return start, stop
-    if given.isdecimal() and int(given) < len(found):
-        return found[int(given)]
-    raise UsageError(f"'{given}' is not in the answer '{words.text}'.",
-                     f"Name words of it, their numbers (0 to {len(found) - 1}), or '{EVERY}'.")
-
-
-def _characters(words: Words, start: int, stop: int) -> Span:
-    """Where in the text stands what some tokens say, without white space around it."""
-    spans = [token.span for token in words.tokens[start:stop] if token.span is not None]
-    said = words.text[spans[0][0]:spans[-1][1]]
-    return spans[-1][1] - len(said.lstrip()), spans[0][0] + len(said.rstrip())
+        return Cut.of(words)
+    for first in range(len(words)):
+        for last in range(first, len(words)):
+            if text[words[first].start:words[last].stop].lower() == given.lower():
+                return Cut.of(words[first:last + 1])
+    if given.isdecimal() and int(given) < len(words):
+        return Cut.of([words[int(given)]])
+    raise UsageError(f"'{given}' is not in the answer '{text}'.",
+                     f"Name words of it, their numbers (0 to {len(words) - 1}), or '{EVERY}'.")
 
 
 ASKING = TokensAsked

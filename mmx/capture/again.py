@@ -115,7 +115,8 @@ class Again:
         own = here.difference(self.chosen.entries)
         return Chosen(scores.flatten(), of_all(self.chosen.samples, "") if own else self.chosen.samples.repeat(copies),
                       entries={stream: of_all(entries, stream) for stream, entries in self.chosen.entries.items()
-                               if stream in here})
+                               if stream in here},
+                      turns=None if self.chosen.turns is None else self.chosen.turns * copies)
 
 
 def _times(inputs: Inputs, copies: int) -> Inputs:

@@ -16,8 +16,10 @@ from mmx.capture.windows import Windows
 class Places:
     """Which entry of a batch each item belongs to, read from the device once."""
 
-    def __init__(self, index: Int[Tensor, " items"], numbers: tuple[int, ...] | None = None) -> None:
+    def __init__(self, index: Int[Tensor, " items"], numbers: tuple[int, ...] | None = None,
+                 apart: tuple[int, ...] | None = None) -> None:
         self.index, self.numbers = index, tuple(index.tolist()) if numbers is None else numbers
+        self.apart = apart
 
     def within(self, windows: Windows | None) -> "Places":
         """The same where each entry is as many as it has windows."""
@@ -25,11 +27,17 @@ class Places:
             return self
         count = windows.count
         index = self.index[:, None] * count + torch.arange(count, device=self.index.device)
-        return Places(index.flatten(), tuple(number * count + one for number in self.numbers for one in range(count)))
+        return Places(index.flatten(), tuple(number * count + one for number in self.numbers for one in range(count)),
+                      self.apart and tuple(turn for turn in self.apart for _ in range(count)))
 
     @cached_property
     def turns(self) -> tuple[int, ...]:
-        """How many earlier items belong to the same entry: items of one turn share one backward."""
+        """How many earlier items belong to the same entry: items of one turn share one backward.
+
+        Or `apart`, where entries alone do not tell.
+        """
+        if self.apart is not None:
+            return self.apart
         before: Counter[int] = Counter()
         found = []
         for number in self.numbers:
@@ -69,6 +77,8 @@ class Chosen:
         score_of: the scores of the same items in the outputs of another forward of the batch.
         entries: of a stream whose batch is not the samples' (CLIP's texts), which entry each item is.
         targets: which class, answer or text is explained.
+        turns: in the streams of `entries`, where a score depends on several of them: items of one turn share a
+            backward, those of which no other depends on the entry that one is read at.
     """
 
     scores: Float[Tensor, " items"]
@@ -78,6 +88,7 @@ class Chosen:
     targets: Int[Tensor, " items"] | None = None
     weights: Float[Tensor, "items _rows"] | None = None
     score_of: Callable[[Outputs], Float[Tensor, " items"]] | None = None
+    turns: tuple[int, ...] | None = None
 
     @classmethod
     def by(cls, score_of: Callable[[Outputs], Float[Tensor, " items"]], outputs: Outputs,
@@ -91,7 +102,8 @@ class Chosen:
                       {stream: entries[items] for stream, entries in self.entries.items()},
                       None if self.targets is None else self.targets[items],
                       None if self.weights is None else self.weights[items],
-                      None if self.score_of is None else partial(_some, self.score_of, items))
+                      None if self.score_of is None else partial(_some, self.score_of, items),
+                      None if self.turns is None else tuple(range(len(items))))
 
     @cached_property
     def places(self) -> Places:
@@ -100,7 +112,7 @@ class Chosen:
 
     @cached_property
     def _places(self) -> dict[str, Places]:
-        return {stream: Places(entries) for stream, entries in self.entries.items()}
+        return {stream: Places(entries, apart=self.turns) for stream, entries in self.entries.items()}
 
     def places_of(self, stream: str) -> Places:
         """Where in the batch of a stream each item is."""

@@ -70,8 +70,9 @@ def explain(
         "--answer", metavar="TEXT", rich_help_panel=ASKED,
         help="Of a model that writes its answers: explain this one in the place of its own.")] = None,
     against: Annotated[str | None, typer.Option(
-        "--against", metavar="TEXT", rich_help_panel=ASKED,
-        help="Of a model that writes its answers: what speaks for its answer, and not for this one.")] = None,
+        "--against", metavar="NAME", rich_help_panel=ASKED,
+        help="What speaks for the target, and not for this class, --text or written answer: of the difference of their "
+        "scores, of a detection at the same query.")] = None,
     max_new_tokens: Annotated[int | None, typer.Option(
         "--max-new-tokens", metavar="N", rich_help_panel=ASKED,
         help="Of a model that writes its answers: how many tokens at most (default 32).")] = None,
@@ -105,8 +106,8 @@ def explain(
         "their scores are read: at its image tokens (default); tower: carried back to the patches of its vision "
         "tower; tower-normalized: so by N(R) of eq. 8 and 9.")] = None,
     score: Annotated[str | None, typer.Option(
-        "--score", metavar="NAME", rich_help_panel=MODEL, help="What explains a single token of a written answer: its "
-        "logit (default) or its logprob.")] = None,
+        "--score", metavar="NAME", rich_help_panel=ASKED, help="What of the target is explained: its logit (default), "
+        "its probability, the logarithm logprob of that, or the similarity of a --text.")] = None,
     regions: Regions = None,
     features: Features = None,
     processor: Processor = None,
@@ -146,7 +147,7 @@ def explain(
 
     mmx explain photo.jpg --text "a zebra" --text "an elephant" --model path/to/a/clip
 
-    mmx explain photo.jpg --target "tabby" --target 243 --model path/to/a/vit
+    mmx explain photo.jpg --target "tabby" --target 243 --against "lynx" --model path/to/a/vit
 
     mmx explain photos --model path/to/a/detr --threshold 0.7
 

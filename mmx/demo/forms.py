@@ -6,7 +6,7 @@ from typing import Any
 
 from mmx.elements.written import MOST_WRITTEN
 from mmx.errors import UsageError
-from mmx.families.base import TOKEN_UNITS, TOKENS
+from mmx.families.base import LOGIT, TOKENS
 from mmx.methods import Method
 from mmx.model import Model
 from mmx.results import Asked
@@ -22,7 +22,7 @@ class Form:
     """Fields that the model does not have are left alone, whatever is in them.
 
     `targets` are answers or classes; `found` is the query of a detected object; `picture` is as the browser sends it;
-    `answer` is one to explain in the place of the model's own, `against` one to compare it with.
+    `answer` is one to explain in the place of the model's own; `against` what the explained is compared with.
     """
 
     model: str
@@ -35,7 +35,7 @@ class Form:
     answer: str = ""
     against: str = ""
     level: str = TOKENS
-    score: str = TOKEN_UNITS[0]
+    score: str = LOGIT
     max_new_tokens: int | None = MOST_WRITTEN
 
 
@@ -70,7 +70,7 @@ def _answer(form: Form) -> str | None:
 
 
 def _against(form: Form) -> str | None:
-    return _of_length(form.against or "", "answer to compare with").strip() or None
+    return _of_length(form.against or "", "thing to compare with").strip() or None
 
 
 def _level(form: Form) -> str | None:
@@ -78,7 +78,7 @@ def _level(form: Form) -> str | None:
 
 
 def _score(form: Form) -> str | None:
-    return None if form.score == TOKEN_UNITS[0] else form.score
+    return None if form.score == LOGIT else form.score
 
 
 def _max_new_tokens(form: Form) -> int | None:

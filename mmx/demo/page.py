@@ -18,7 +18,7 @@ from mmx.demo.guard import log_refused
 from mmx.demo.samples import samples_for
 from mmx.demo.shelf import Shelf
 from mmx.elements.written import MOST_WRITTEN
-from mmx.families.base import LEVELS, TOKEN_UNITS
+from mmx.families.base import LEVELS, LOGIT
 from mmx.methods import GROUPS
 from mmx.model import Model
 
@@ -127,8 +127,8 @@ def _fields(model: Model) -> tuple[list[Any], gr.Accordion]:
                        **question)
     written = gr.Textbox(label="Answer", placeholder="empty: what the model writes", max_lines=3, elem_id="mmx-answer",
                          **answer)
-    rival = gr.Textbox(label="Against", placeholder="an answer to compare with", max_lines=3, elem_id="mmx-against",
-                       **against)
+    rival = gr.Textbox(label="Against", placeholder="a class, text or answer to compare with", max_lines=3,
+                       elem_id="mmx-against", **against)
     first = [
         asked,
         gr.Textbox(label="Texts", info="one on each line", lines=3, max_lines=8, elem_id="mmx-texts", **texts),
@@ -145,8 +145,8 @@ def _fields(model: Model) -> tuple[list[Any], gr.Accordion]:
         folded = [
             gr.Dropdown(list(LEVELS), label="Level", info="where scores of the picture are read: at image tokens, or "
                         "carried back through the vision tower", elem_id="mmx-level", **level),
-            gr.Dropdown(list(TOKEN_UNITS), label="Score", info="of a word of one token: its logit, or log-probability",
-                        elem_id="mmx-score", **score),
+            gr.Dropdown(label="Score", info="what is explained: a logit, or what it becomes", elem_id="mmx-score",
+                        **score),
             gr.Number(label="Tokens at most", info="that the model may write", precision=0,
                       elem_id="mmx-max_new_tokens", **most),
         ]
@@ -169,8 +169,9 @@ def _settings(model: Model) -> list[dict[str, Any]]:
             {"visible": "queries" in fields, **_objects()},
             {"choices": [*GROUPS, *methods], "value": [methods[0]]},
             *({"visible": field in fields, "value": value} for field, value in {
-                "answer": "", "against": "", "level": LEVELS[0], "score": TOKEN_UNITS[0],
-                "max_new_tokens": MOST_WRITTEN}.items())]
+                "answer": "", "against": "", "level": LEVELS[0]}.items()),
+            {"visible": "score" in fields, "value": LOGIT, "choices": list(model.asking.scores)},
+            {"visible": "max_new_tokens" in fields, "value": MOST_WRITTEN}]
 
 
 def _offered(model: Model) -> list[dict[str, str]]:

@@ -29,9 +29,10 @@ class WrittenEncoder(TokenEncoder):
         return f"{min(MOST_WRITTEN, self._longest)} tokens at most"
 
     def check(self, asked: Asked) -> None:
-        for given, instead in ((asked.answer, "the model's own is explained"), (asked.against, "nothing is compared")):
-            if given is None:
+        for one, instead in ((asked.answer, "the model's own is explained"), (asked.against, "nothing is compared")):
+            if one is None:
                 continue
+            given = str(one)
             if not given.strip():
                 raise UsageError("The answer is empty.", f"Write one, or leave it out: then {instead}.")
             self.check_length(given)

@@ -6,6 +6,9 @@ from typing import Any, ClassVar
 
 # A score says which fields of `Asked` its models take beside what they need, and what can be given in words.
 _TARGET = "target says what is explained"
+LOGIT, PROBABILITY, LOGPROB, SIMILARITY = SCORES = ("logit", "probability", "logprob", "similarity")
+"""What is differentiated: a logit; the probability that it becomes in a softmax or a sigmoid; the logarithm of that; a
+cosine."""
 UNIT_OF_PROBLEM: Mapping[str, Any] = {
     "single_label_classification": "softmax", "multi_label_classification": "sigmoid", "regression": "value"}
 """What the logits of classes become, by the `problem_type` of a config."""
@@ -23,7 +26,7 @@ class Classes:
 
     kind: ClassVar[str] = "classes"
     does: ClassVar[str] = "classifies pictures"
-    takes: ClassVar[frozenset[str]] = frozenset({"targets"})
+    takes: ClassVar[frozenset[str]] = frozenset({"targets", "against", "score"})
     choices: ClassVar[str] = _TARGET
     noun: str = "class"
     unit: str = "softmax"
@@ -42,7 +45,7 @@ class Pairs:
 
     kind: ClassVar[str] = "pairs"
     does: ClassVar[str] = "matches pictures and texts"
-    takes: ClassVar[frozenset[str]] = frozenset({"texts", "targets"})
+    takes: ClassVar[frozenset[str]] = frozenset({"texts", "targets", "against", "score"})
     choices: ClassVar[str] = _TARGET
     unit: str = "similarity"
 
@@ -58,7 +61,7 @@ class Matches:
 
     kind: ClassVar[str] = "matches"
     does: ClassVar[str] = "matches pictures and texts"
-    takes: ClassVar[frozenset[str]] = frozenset({"texts", "targets"})
+    takes: ClassVar[frozenset[str]] = frozenset({"texts", "targets", "score"})
     choices: ClassVar[str] = _TARGET
     match: int = 1
     unit: str = "softmax"
@@ -78,13 +81,10 @@ class Queries:
     noun: ClassVar[str] = "class"
     count: ClassVar[str] = "num_labels"
     does: ClassVar[str] = "finds objects"
-    takes: ClassVar[frozenset[str]] = frozenset({"threshold", "queries", "class_name"})
+    takes: ClassVar[frozenset[str]] = frozenset({"threshold", "queries", "class_name", "against", "score"})
     choices: ClassVar[str] = "threshold, query and class say what is explained"
     unit: str = "softmax"
     queries: Callable[[Any], int] = lambda config: config.num_queries
-
-
-TOKEN_UNITS = ("logit", "logprob")
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Tokens:
             and else all tokens behind the first.
         kept_by: forward's argument that says for which tokens it gives logits, where it has one: for a long prompt and
             a large vocabulary all of them would be the largest tensor.
-        unit: one of `TOKEN_UNITS`: a single token is explained by its logit, or by its log-probability.
+        unit: by what a single token is explained where nobody says: its "logit", "probability" or "logprob".
     """
 
     kind: ClassVar[str] = "tokens"
@@ -123,7 +123,8 @@ class TextQueries:
 
     kind: ClassVar[str] = "text_queries"
     does: ClassVar[str] = "finds what texts say"
-    takes: ClassVar[frozenset[str]] = frozenset({"texts", "threshold", "queries", "class_name"})
+    takes: ClassVar[frozenset[str]] = frozenset(
+        {"texts", "threshold", "queries", "class_name", "against", "score"})
     choices: ClassVar[str] = "threshold, query and class say what is explained"
     unit: str = "sigmoid"
     queries: Callable[[Any], int] = lambda config: config.num_queries

@@ -25,7 +25,11 @@ from mmx.families._inputs import (
 )
 from mmx.families._published import Checkpoint, Names
 from mmx.families._scores import (
-    TOKEN_UNITS,
+    LOGIT,
+    LOGPROB,
+    PROBABILITY,
+    SCORES,
+    SIMILARITY,
     UNIT_OF_PROBLEM,
     Classes,
     Labelled,
@@ -41,10 +45,10 @@ from mmx.reference import Reference
 from mmx.schedule import Link, Schedule, Site, Step, Told
 
 __all__ = [
-    "FORMER_END", "LEVELS", "TOKENS", "TOKEN_UNITS", "UNIT_OF_PROBLEM", "Checkpoint", "Classes", "Completion",
-    "Family", "Input", "Labelled", "Matches", "Names", "Pairs", "Part", "PatchedPixels", "Pixels", "Prompt",
-    "PromptPixels", "Queries", "Read", "Regions", "Reread", "Score", "Shown", "Tensors", "Text", "TextQueries",
-    "Tiling", "Tokens", "Tower", "Written", "layers", "places"]
+    "FORMER_END", "LEVELS", "LOGIT", "LOGPROB", "PROBABILITY", "SCORES", "SIMILARITY", "TOKENS", "UNIT_OF_PROBLEM",
+    "Checkpoint", "Classes", "Completion", "Family", "Input", "Labelled", "Matches", "Names", "Pairs", "Part",
+    "PatchedPixels", "Pixels", "Prompt", "PromptPixels", "Queries", "Read", "Regions", "Reread", "Score", "Shown",
+    "Tensors", "Text", "TextQueries", "Tiling", "Tokens", "Tower", "Written", "layers", "places"]
 
 Tensors = Mapping[str, Any]
 """name → tensor, batched: what a model's forward takes, or what is read of its output"""

@@ -121,7 +121,8 @@ def groups_of(parts: Parts, jobs: Sequence[Job], prepare: Prepare | None = None,
 
 def _read(asked: Asked) -> tuple:
     """How a model is read: the same way for all that run together."""
-    return tuple(sorted(asked.start_layers.items())), asked.level, asked.score, asked.max_new_tokens
+    of_function = () if asked.function is None else (id(asked.function), asked.texts)  # which tells texts by number
+    return (tuple(sorted(asked.start_layers.items())), asked.level, asked.score, asked.max_new_tokens, *of_function)
 
 
 def _same(job: Job) -> tuple[tuple[str, str], ...]:
@@ -158,7 +159,7 @@ class Group:
         if encoder is None:
             return self._batch
         others = [job.asked.against for job in self.jobs]
-        against = [None if other is None else encoder.ids(encoder.prepare_about([other], [prompt])[0])
+        against = [None if other is None else encoder.ids(encoder.prepare_about([str(other)], [prompt])[0])
                    for other, prompt in zip(others, self.texts, strict=True)]
         return replace(self._batch, prompts=tuple(encoder.prompt_length(one) for one in self.texts),
                        written=tuple(map(encoder.ids, self.answers)), against=tuple(against),
@@ -255,7 +256,8 @@ class Group:
     def _of_job(self, place: int, found: Attribution, scores: Mapping[str, Mapping[str, np.ndarray]],
                 blank: Sequence[float] | None, warnings: tuple[str, ...],
                 blind: Collection[str], signed: Collection[str]) -> list[Explanation]:
-        job, answer = self.jobs[place], self.parts.model.asking.answer(found.outputs, found.chosen, self.batch, place)
+        job, answer = self.jobs[place], self.model.asking.answer(found.outputs, found.chosen, self.batch, place)
+        asked = replace(job.asked, function=job.asked.function_name)
         items = [(index, item if blank is None else replace(item, log_probability_without_picture=blank[index]))
                  for index, item in answer.items]
         sample, shared = self.batch.samples[place][0], [self.located(place, found.outputs)]
@@ -270,7 +272,7 @@ class Group:
             shared = _beside(shared, self._located(self.parts.answers, self.answers[sample], place, found.outputs))
         notes = tuple(dict.fromkeys([*warnings, *(note for one in shared for note in one.notes)]))
         return [Explanation(
-            self.parts.info, name, job.pictures, job.asked, {one.part: one.elements for one in shared},
+            self.parts.info, name, job.pictures, asked, {one.part: one.elements for one in shared},
             tuple(_with_scores(item, by_part, index, shared, own[number:number + 1])
                   for number, (index, item) in enumerate(items)),
             answer.predictions, answer.others, found.left_out, versions(),

@@ -6,7 +6,7 @@ from typing import Any, TypedDict, TypeVar
 
 from mmx.errors import UsageError
 from mmx.images import Source
-from mmx.results import Asked, starts_by_stream
+from mmx.results import Asked, Function, starts_by_stream
 
 AnySource = TypeVar("AnySource", bound=Source)
 """What a list of pictures holds."""
@@ -18,8 +18,9 @@ Questions = str | list[str] | tuple[str, ...] | None
 """A question, or several, or none."""
 Names = Sequence[str]
 """Of methods."""
-Target = str | int | Sequence[str | int] | None
-"""What is explained, by text or index, or several of them; None is what the model predicts."""
+Target = str | int | Sequence[str | int] | Function | tuple[Function, str | int] | None
+"""What is explained, by text or index, or several of them; None is what the model predicts. Or a function of the
+model's outputs, and at which text or word it is explained."""
 
 
 class Options(TypedDict, total=False):
@@ -33,7 +34,7 @@ class Options(TypedDict, total=False):
     start_layer: int | None
     start_layer_text: int | None
     answer: str | None
-    against: str | None
+    against: str | int | None
     level: str | None
     score: str | None
     max_new_tokens: int | None
@@ -43,20 +44,23 @@ class Options(TypedDict, total=False):
 
 def asked_of(target: Target = None, text: str | Sequence[str] = (), threshold: float | None = None,
              query: int | Sequence[int] | None = None, class_name: str | None = None, start_layer: int | None = None,
-             start_layer_text: int | None = None, **written: Any) -> Asked:
+             start_layer_text: int | None = None, **more: Any) -> Asked:
     """All that is asked but the question.
 
     Args:
-        written: what only models that write take, by the names of `Asked`'s fields.
+        more: what else, by the names of `Asked`'s fields.
     """
     if target is None:
-        targets: tuple[str | int, ...] = ()
+        given: tuple[Any, ...] = ()
     else:
-        targets = tuple(target) if isinstance(target, Sequence) and not isinstance(target, str) else (target,)
+        given = tuple(target) if isinstance(target, Sequence) and not isinstance(target, str) else (target,)
+    function, targets = (given[0], given[1:]) if given and callable(given[0]) else (None, given)
+    if any(map(callable, targets)):
+        raise UsageError("One function of the outputs is explained at a time.", "Give each in a call of its own.")
     queries = () if query is None else tuple(map(int, query)) if isinstance(query, Iterable) else (int(query),)
     texts = tuple(dict.fromkeys((text,) if isinstance(text, str) else text))
     return Asked(None, texts, targets, threshold, queries, class_name,
-                 starts_by_stream(start_layer, start_layer_text), **written)
+                 starts_by_stream(start_layer, start_layer_text), function=function, **more)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 import mmx.show  # noqa: F401 - what draws results makes itself known to them
 from mmx.arrays import Float, Shaped
+from mmx.asking.scoring import Compared
 from mmx.engine import attribute
 from mmx.errors import UsageError
 from mmx.images import Source, open_picture
@@ -25,7 +26,8 @@ class Model(Loaded):
     """A checkpoint with its family and what else it needs; what `mmx.load` returns."""
 
     def attribute(self, inputs: Inputs, method: str = "relevance", target: object = None, *,
-                  start_layer: int | None = None, start_layer_text: int | None = None, level: str | None = None,
+                  against: int | Sequence[int | None] | None = None, start_layer: int | None = None,
+                  start_layer_text: int | None = None, level: str | None = None,
                   score: str | None = None) -> dict[str, Float[Tensor, "rows _tokens"]]:
         """Raw scores for encoded inputs, {"text": (rows, tokens), "image": (rows, regions)}, finite and unscaled.
 
@@ -36,18 +38,24 @@ class Model(Loaded):
             target: index of the answer or class to explain; None is the predicted one. A list gives one row for each:
                 one per sample, or, for a batch of one, any number. Of a detector, (query, class or None) in the place
                 of an index; of two towers, (image, text), by default every pair. Padding in `inputs` counts as the
-                reference counts it.
+                reference counts it. Or a function of the outputs, {"logits": ..., ...}, that gives each sample one
+                score, in the graph; where it must be known which row explains it, (function, target).
+            against: index of the class or text, or number of the token, whose score is taken from the target's; or one
+                for each sample.
             start_layer, start_layer_text: where the family allows it: the first layer of the image tower and of the
                 text tower that is read; -1 is the last one alone, which is the default for CLIP, and 0 reads all.
             level: of a language model that is shown pictures, where their scores are read: at its image "tokens"; at
                 the patches of its vision "tower", to which they are carried back; or so by N(R), "tower-normalized".
-            score: of a model that writes: a single token is explained by its "logit" or by its "logprob".
+            score: what of a class, text or token is differentiated: its "logit" (the default), the "probability" that
+                it becomes in a softmax or a sigmoid, the logarithm "logprob" of that, or of towers the "similarity".
+                Several tokens are explained by the sum of their log-probabilities, or by their probability.
 
         Raises:
-            UsageError: there is no such method, target or layer.
+            UsageError: there is no such method, target, score or layer.
             CaptureError: the method cannot run on this model.
         """
-        found = attribute(self.described.at(level, score), self.to_model(inputs), [get_method(method)], target,
+        compared = target if against is None else Compared(target, against)
+        found = attribute(self.described.at(level, score), self.to_model(inputs), [get_method(method)], compared,
                           start_layers=starts_by_stream(start_layer, start_layer_text))
         return next(iter(found.scores.values()))
 
@@ -111,9 +119,12 @@ class Model(Loaded):
             target: of a model that answers or classifies: the answers or classes to explain, by text or index; None is
                 the predicted one. Of one that matches texts: those of them that are explained, by default all.
                 Of one that writes its answer: words of it, their numbers, or "all" for the whole; by default each.
+                Or a function of the outputs, {"logits": ..., ...}, that gives each sample one score, in the graph:
+                beside `query`, or as (function, text) or (function, word), where one of several is read.
             answer: of a model that writes its answers: the one that is explained, in the place of its own.
-            against: of such a model: what speaks for its answer, or for `answer`, and not for this one: explained is
-                the logit of the first token in which they differ, less that of this one's.
+            against: what speaks for the target, and not for this class or text: explained is the difference of their
+                scores, of a detection at the same query. Of a model that writes: for its answer, or for `answer`, and
+                not for this one, by the first token in which they differ.
             level, score: see `attribute`.
             max_new_tokens: how many tokens such a model may write (default 32).
             together: show all pictures to it in one prompt, and have one result for each question.

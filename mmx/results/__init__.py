@@ -9,13 +9,23 @@ from mmx.results.documents import json_bytes
 from mmx.results.elements import Block, Box, Element, Elements, Patches, Region, Regions, Token, Words, evened
 from mmx.results.explanation import Explanation
 from mmx.results.fitting import check_fits
-from mmx.results.items import DEFAULT_THRESHOLD, Asked, Item, ModelInfo, Picture, Prediction, Unit, starts_by_stream
+from mmx.results.items import (
+    DEFAULT_THRESHOLD,
+    Asked,
+    Function,
+    Item,
+    ModelInfo,
+    Picture,
+    Prediction,
+    Unit,
+    starts_by_stream,
+)
 from mmx.results.naming import file_stem, picture_name, plain_name, stem_of
 from mmx.results.subject import Subject, changed_in_revision, revision_with
 from mmx.results.words import WordSpan, words_in
 from mmx.schema import SCHEMA_VERSION
 
-__all__ = ["DEFAULT_THRESHOLD", "SCHEMA_VERSION", "Asked", "Block", "Box", "Element", "Elements", "Explanation", "Item",
-           "ModelInfo", "Patches", "Picture", "Prediction", "Region", "Regions", "Subject", "Token", "Unit", "WordSpan",
-           "Words", "changed_in_revision", "check_fits", "evened", "file_stem", "json_bytes", "picture_name",
-           "plain_name", "revision_with", "starts_by_stream", "stem_of", "words_in"]
+__all__ = ["DEFAULT_THRESHOLD", "SCHEMA_VERSION", "Asked", "Block", "Box", "Element", "Elements", "Explanation",
+           "Function", "Item", "ModelInfo", "Patches", "Picture", "Prediction", "Region", "Regions", "Subject",
+           "Token", "Unit", "WordSpan", "Words", "changed_in_revision", "check_fits", "evened", "file_stem",
+           "json_bytes", "picture_name", "plain_name", "revision_with", "starts_by_stream", "stem_of", "words_in"]

@@ -6,8 +6,8 @@ from mmx.results.items import Asked
 # What is said of an option that does not fit.
 _OPTIONS = {"question": "a question does", "texts": "a text does", "targets": "a target does",
             "threshold": "a threshold does", "queries": "a query does", "class_name": "a class of detections does",
-            "answer": "an answer does", "against": "an answer to compare with does", "level": "a level does",
-            "score": "a score of tokens does", "max_new_tokens": "a number of tokens to write does"}
+            "answer": "an answer does", "against": "something to compare with does", "level": "a level does",
+            "score": "a score does", "max_new_tokens": "a number of tokens to write does"}
 
 
 def check_fits(asked: Asked, sentence: str, takes: frozenset[str], needs: str | None, choices: str) -> None:

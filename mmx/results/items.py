@@ -1,6 +1,6 @@
 """The parts of an explanation: what was asked, of which model, about which picture, and what is explained."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -60,7 +60,7 @@ class Item:
     """One explained target.
 
     Attributes:
-        kind: "answer", "class", "text", "detection" or "word".
+        kind: "answer", "class", "text", "detection" or "word"; or "function", of the model's outputs.
         index, label: which one it is: of answers, of classes, of the texts that were asked about; of words of an answer
             that was written, the number of its first token there, from 1, and 0 for the whole.
         score, unit: what the model says of it.
@@ -117,7 +117,9 @@ DEFAULT_THRESHOLD = 0.5
 """Of detections of a detector's own classes, where none is asked for."""
 
 
-_OF_WRITTEN = ("answer", "against", "level", "score", "max_new_tokens")
+Function = Callable[[Any], Any]
+"""From a model's outputs, by name, to one score of each sample."""
+_IF_GIVEN = ("answer", "against", "level", "score", "max_new_tokens", "function")
 
 
 @dataclass(frozen=True)
@@ -134,11 +136,14 @@ class Asked:
         class_name: detections of this class only; with `queries`, what they are asked about.
         start_layers: the first layer that is read, by stream; -1 is the last one alone.
         regions: who provides regions, where the model looks at regions.
-        against: the answer in whose place the explained one stands: what speaks for one and not for the other.
+        against: what is explained is compared with this class, text or answer: what speaks for one and not for the
+            other.
         level: where scores of pictures are read, of a language model that is shown them: at its image "tokens"
             (None), or carried back to the patches of its "tower", or so by N(R), "tower-normalized".
-        score: what explains a single token of an answer: its "logit" (None) or its "logprob".
+        score: what of a class, text or token is explained: its "logit" (None), its "probability", the logarithm
+            "logprob" of that, or its "similarity".
         max_new_tokens: how many tokens a model may write; None is mmx's default.
+        function: what is explained in the place of all that; in a result, its name.
     """
 
     question: str | None = None
@@ -150,24 +155,33 @@ class Asked:
     start_layers: Mapping[str, int] = field(default_factory=dict)
     regions: str | None = None
     answer: str | None = None
-    against: str | None = None
+    against: str | int | None = None
     level: str | None = None
     score: str | None = None
     max_new_tokens: int | None = None
+    function: Function | str | None = None
+
+    @property
+    def function_name(self) -> str | None:
+        """What the function is called."""
+        if self.function is None or isinstance(self.function, str):
+            return self.function
+        return str(getattr(self.function, "__name__", type(self.function).__name__))
 
     def to_dict(self) -> dict[str, Any]:
-        """All but the question, which stands by itself in the JSON form; what only answers in words have, if given."""
+        """All but the question, which stands by itself in the JSON form; what few models are asked, if given."""
         return {"texts": list(self.texts), "targets": list(self.targets),
                 "threshold": self.threshold, "queries": list(self.queries), "class": self.class_name,
                 "start_layers": dict(self.start_layers), "regions": self.regions,
-                **{name: value for name in _OF_WRITTEN if (value := getattr(self, name)) is not None}}
+                **{name: value for name in _IF_GIVEN
+                   if (value := self.function_name if name == "function" else getattr(self, name)) is not None}}
 
     @classmethod
     def from_dict(cls, question: str | None, document: Mapping[str, Any]) -> "Asked":
         """What `to_dict` wrote. Raises LookupError or TypeError where it is something else."""
         return cls(question, tuple(document["texts"]), tuple(document["targets"]), document["threshold"],
                    tuple(document["queries"]), document["class"], dict(document["start_layers"]), document["regions"],
-                   *map(document.get, _OF_WRITTEN))
+                   *map(document.get, _IF_GIVEN))
 
 
 @dataclass(frozen=True)

@@ -139,7 +139,7 @@ def answer_lines(explanation: Explanation) -> tuple[str, str]:
     if not predictions:
         return "", ""
     best, explained = predictions[0], explanation.items
-    if len(explained) != 1 or explained[0].index == best.index:
+    if len(explained) != 1 or (_by_itself(explanation) and explained[0].index == best.index):
         return f"Answer: {_with_score(best)}", _then(predictions[1:])
     target = explained[0].prediction
     others = [one for one in predictions[1:] if one.index != target.index]
@@ -157,13 +157,15 @@ def answer_in_short(explanation: Explanation) -> str:
     """The explained answer, and the given one where that is another."""
     explained = explanation.items[0]
     given = explanation.predictions[0] if explanation.predictions else explained.prediction
-    return in_words(explained) + ("" if given.index == explained.index else f" (answers {in_words(given)})")
+    same = _by_itself(explanation) and given.index == explained.index
+    return in_words(explained) + ("" if same else f" (answers {in_words(given)})")
 
 
 def most_probable(explanation: Explanation) -> str:
     """What is predicted, best first; empty where every prediction is explained, or a question has been answered."""
     explained = {item.index for item in explanation}
-    if explanation.asked.question is not None or all(one.index in explained for one in explanation.predictions):
+    if explanation.asked.question is not None or (
+            _by_itself(explanation) and all(one.index in explained for one in explanation.predictions)):
         return ""
     shares = all(_is_share(one.unit) for one in explanation.predictions)
     return f"{'Most probable' if shares else 'Predicted'}: {', '.join(map(in_words, explanation.predictions))}"
@@ -307,6 +309,11 @@ def _with_score(one: Prediction) -> str:
 def _then(others: Iterable[Prediction]) -> str:
     told = ", ".join(map(_with_score, others))
     return f"then {told}" if told else ""
+
+
+def _by_itself(explanation: Explanation) -> bool:
+    """Whether what is explained is an answer, class or text by itself: no contrast, and no function of the outputs."""
+    return explanation.asked.against is None and explanation.asked.function is None
 
 
 def _is_share(unit: Unit) -> bool:

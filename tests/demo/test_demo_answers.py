@@ -23,10 +23,13 @@ SCENE = Image.new("RGB", (60, 40), "white")
 PICTURE = sent_as("scene.png", SCENE)
 QUESTION = "what color is the circle?"
 TEXTS = "red\n\n circle \nred"
-FIELDS = {"lxmert": {"question", "targets"}, "vilt": {"question", "targets"}, "clip": {"texts"}, "siglip": {"texts"},
-          "blip": {"texts"}, "blip_vqa": {"question", "answer", "against", "score", "max_new_tokens"},
+_OF_TARGETS, _OF_TEXTS = {"targets", "against", "score"}, {"texts", "against", "score"}
+FIELDS = {"lxmert": {"question", *_OF_TARGETS}, "vilt": {"question", *_OF_TARGETS}, "clip": _OF_TEXTS,
+          "siglip": _OF_TEXTS, "blip": {"texts", "score"},
+          "blip_vqa": {"question", "answer", "against", "score", "max_new_tokens"},
           "llava": {"question", "answer", "against", "level", "score", "max_new_tokens"},
-          "vit": {"targets"}, "dinov2": {"targets"}, "detr": {"threshold", "queries", "class_name"}}
+          "vit": _OF_TARGETS, "dinov2": _OF_TARGETS,
+          "detr": {"threshold", "queries", "class_name", "against", "score"}}
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +53,7 @@ def error_of(shelf: Shelf, form: Form) -> str:
 def test_a_form_that_is_filled_in_is_answered(shelf: Shelf, names: dict[str, str]) -> None:
     forms = [Form(names["lxmert"], PICTURE, QUESTION, targets=["blue"]), Form(names["clip"], PICTURE, texts=TEXTS),
              Form(names["vit"], PICTURE, targets=[3, 1], methods=[EVERY]),
+             Form(names["vit"], PICTURE, targets=[3], against="0", score="probability"),
              Form(names["detr"], PICTURE, found=3, methods=["relevance", "rollout"])]
     shown = [answered(shelf, form) for form in forms]
     assert not any(one.failed for one in shown)
@@ -57,7 +61,8 @@ def test_a_form_that_is_filled_in_is_answered(shelf: Shelf, names: dict[str, str
     assert shown[1].html.count("similarity ") >= 2
     assert "transformer-attribution" in shown[2].html and "relevance-no-norm" not in shown[2].html
     assert "red circle" in shown[2].html and "crane" in shown[2].html
-    assert "(query\u00a03)" in shown[3].html
+    assert "red circle rather than" in shown[3].html
+    assert "(query\u00a03)" in shown[4].html
 
 
 @pytest.mark.parametrize("family", FIELDS)
