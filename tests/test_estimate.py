@@ -57,6 +57,14 @@ def test_a_rehearsal_takes_on_paper_what_explaining_takes(request: pytest.Fixtur
     assert rehearse(group, chosen).bytes == need.bytes  # whether the weights are there or not
 
 
+def test_views_of_which_some_are_padding_can_be_rehearsed(tiny_idefics3: Path) -> None:
+    """Which are is found in their numbers."""
+    [group] = groups(mmx.load(tiny_idefics3), Asked("red?"), count=1)
+    need = rehearse(group, [get_method("relevance")])
+    assert need.bytes > 0 and need.items == 1 and need.tokens["image"] == 4 * group.pictures[0].tensors[
+        "pixel_values"].shape[1]
+
+
 def short_of_room(monkeypatch: pytest.MonkeyPatch, most: int, error: Exception, *, in_turns: bool = False) -> list[int]:
     """A device with room for as many samples, with `in_turns` for those whose targets go one by one; what was tried."""
     tried: list[int] = []

@@ -11,7 +11,11 @@ from mmx.methods import Method
 from mmx.model.batching import Group, Job
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from mmx.cost import Rehearsal
+
+_OF_VIEWS = 5
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,8 @@ def rehearse(group: Group, methods: Sequence[Method], max_memory: int | None = N
     asking = group.parts.model.asking
     jobs = [job if asking.counts(job.asked) else _about(job, group) for job in group.jobs]
     with rehearsal(group.parts.model.network) as counted, _in_larger_blocks(counted):
-        pictures = [replace(one, tensors={**one.tensors, name: counted.shaped(one.tensors[name])})
+        pictures = [one if _may_be_padding(one.tensors[name]) else
+                    replace(one, tensors={**one.tensors, name: counted.shaped(one.tensors[name])})
                     for one in group.pictures for name in [_largest(one)]]
         run = Group(group.parts, jobs, pictures)
         found = run.attributed(methods, max_memory, **more)
@@ -70,6 +75,13 @@ def _about(job: Job, group: Group) -> Job:
 def _largest(one: Prepared) -> str:
     """What of a picture is numbers, and no mask or box that decides what is done with them."""
     return max(one.tensors, key=lambda name: one.tensors[name].numel())
+
+
+def _may_be_padding(pixels: "Tensor") -> bool:
+    """Whether they are views, (pictures, views, channels, height, width), whose numbers decide what is done with them:
+    Idefics3 drops those of nothing but 0.
+    """
+    return pixels.dim() == _OF_VIEWS
 
 
 def kind_of(group: Group, methods: Sequence[Method]) -> tuple:
