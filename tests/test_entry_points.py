@@ -110,7 +110,7 @@ for key, family in all_families():
 print()
 model = mmx.load({str(pvt)!r})
 print(model.info.family, model.info.architecture)
-image = Image.effect_noise((30, 20), 80).convert("RGB")
+image = Image.radial_gradient("L").resize((30, 20)).convert("RGB")
 for name in ("strongest_head", "relevance"):
     explanation = model.explain(image, method=name, target=1)
     print(explanation.method, explanation[0].scores["image"].shape, explanation[0].scores["image"].max() > 0)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from noise import noise
 
 import mmx
 from mmx.results import Block, Patches, Region, Regions, Token, Words
@@ -44,7 +44,7 @@ def test_without_positive_relevance_there_is_no_share() -> None:
 
 
 def test_a_map_and_its_file_have_it_and_the_scores_stay(tiny_clip: Path) -> None:
-    picture = Image.effect_noise((40, 40), 60).convert("RGB")
+    picture = noise((40, 40), 60)
     found = mmx.load(tiny_clip).explain(picture, text="a")
     [item], [written] = found, found.to_dict()["items"]
     side = round(len(item.scores["image"]) ** 0.5)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from damage import damaged_bytes, damaged_json, within_seconds
-from PIL import Image
+from noise import noise
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
@@ -17,7 +17,7 @@ import mmx
 from mmx.cli.beforehand import check_model
 from mmx.errors import MmxError
 
-PICTURE = Image.effect_noise((60, 40), 90).convert("RGB")
+PICTURE = noise((60, 40), 90)
 CHECKPOINTS: dict[str, dict[str, Any]] = {
     "vit": {}, "clip": {"text": ["a"]}, "lxmert": {"question": "what is red?"}, "detr": {"query": 0}}
 FILES = {

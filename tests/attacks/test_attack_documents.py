@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from damage import damaged_json
-from PIL import Image
+from noise import noise
 
 import mmx
 from mmx.cli.draw import _read
@@ -19,7 +19,7 @@ from mmx.show.saving import to_image
 def document(tiny_vit: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Of a picture that is still at its place."""
     folder = tmp_path_factory.mktemp("drawn")
-    Image.effect_noise((60, 40), 90).convert("RGB").save(folder / "scene.png")
+    noise((60, 40), 90).save(folder / "scene.png")
     mmx.load(tiny_vit).explain(folder / "scene.png", target=[3]).save(folder)
     [path] = folder.glob("*.json")
     return json.loads(path.read_text())

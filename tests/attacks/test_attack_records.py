@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from damage import damaged_bytes, damaged_json, places, with_value, within_seconds
-from PIL import Image
+from noise import noise
 
 import mmx
 from mmx.errors import MmxError, UsageError
@@ -22,7 +22,7 @@ Again = Callable[[Path, bool], Any]
 @pytest.fixture(scope="module")
 def perturbed(tiny_lxmert: Path) -> Again:
     model = mmx.load(tiny_lxmert)
-    rows = [{"image": Image.effect_noise((60, 40), 40 * (number + 1)).convert("RGB"), "question": "what is red?",
+    rows = [{"image": noise((60, 40), 40 * (number + 1)), "question": "what is red?",
              "answer": "red"} for number in range(2)]
     return lambda out, resume: mmx.perturb(model, rows, steps=[0, 1], signs=["positive"], cache=False, out=out,
                                            resume=resume, batch_size=1)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from cli_outcome import Command
+from noise import noise
 from PIL import Image
 
 import mmx as mmx_package
@@ -75,7 +76,7 @@ def bad_pictures(folder: Path) -> list[str]:
     (folder / "folder.png").mkdir()
     (folder / "empty.jpg").touch()
     (folder / "text.jpg").write_text("not a picture")
-    Image.effect_noise((200, 200), 90).save(folder / "whole.jpg")
+    noise((200, 200), 90).save(folder / "whole.jpg")
     whole = (folder / "whole.jpg").read_bytes()
     (folder / "cut.jpg").write_bytes(whole[:len(whole) // 2])
     Image.new("1", (11_000, 10_000)).save(folder / "bomb.png")

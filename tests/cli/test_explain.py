@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from cli_outcome import Command, elements, report, tokens
+from noise import noise
 from PIL import Image
 
 QUESTION, STEM = ("-q", "what color is the circle?"), "scene.what-color-is-the-circle"
@@ -261,7 +262,7 @@ def test_two_processes_write_what_one_does(mmx: Command, tiny_vit: Path, tmp_pat
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)  # torchrun asks for 1 by itself, not the user
     pictures = [tmp_path / f"{number}.png" for number in range(5)]
     for number, path in enumerate(pictures):
-        Image.effect_noise((60, 40), 20 + number).convert("RGB").save(path)
+        noise((60, 40), 20 + number).save(path)
     arguments = ["explain", *pictures, "gone.png", "--model", tiny_vit, "--batch-size", 2, "--json"]
     alone = mmx(*arguments, "--out", "alone")
 

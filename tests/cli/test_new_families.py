@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from cli_outcome import Command, elements, labels, report
-from PIL import Image
+from noise import noise
 
 TEXTS = ("--text", "a red circle", "--text", "a zebra")
 ASKED = {"tiny_vilt": ("-q", "what color is the circle?"), "tiny_siglip": TEXTS, "tiny_dinov2": ("-t", "dog"),
@@ -67,7 +67,7 @@ def test_what_does_not_fit_is_one_line(explain: Command, name: str, asked: tuple
 def questions(tmp_path: Path) -> Path:
     rows = ["image,question,answer,id"]
     for number in range(4):
-        Image.effect_noise((60, 40), 20 + 20 * number).convert("RGB").save(tmp_path / f"{number}.png")
+        noise((60, 40), 20 + 20 * number).save(tmp_path / f"{number}.png")
         rows.append(f"{number}.png,what color is the circle?,{('red', 'blue')[number % 2]},q{number}")
     (tmp_path / "q.csv").write_text("\n".join(rows))
     return tmp_path / "q.csv"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from cli_outcome import Command
+from noise import noise
 from PIL import Image
 
 from mmx.studies.perturb import published
@@ -26,7 +27,7 @@ def data(tmp_path: Path) -> Path:
     folder.mkdir()
     rows = ["image,question,answer,id"]
     for number in range(9):
-        picture = Image.effect_noise((60, 40), 20 + 20 * number).convert("RGB")
+        picture = noise((60, 40), 20 + 20 * number)
         picture.save(folder / f"{number}.png")
         rows.append(f"{number}.png,{QUESTIONS[number % 3]},{('red', 'blue')[number % 2]},q{number}")
     (folder / "q.csv").write_text("\n".join(rows))

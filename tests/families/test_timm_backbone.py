@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from noise import noise
 from PIL import Image
 from transformers import DetrConfig, DetrForObjectDetection, DetrImageProcessor
 
@@ -42,7 +43,7 @@ def as_published(timm_detr: Path, tmp_path: Path) -> Path:
 
 def test_every_method_on_it(as_published: Path) -> None:
     model = mmx.load(as_published)
-    picture = Image.effect_noise((160, 96), 80).convert("RGB")
+    picture = noise((160, 96), 80)
     names = method_names()
     found = dict(zip(names, model.explain_methods(picture, methods=names, query=3), strict=True))
     maps = {name: np.asarray(one[0].scores["image"]) for name, one in found.items()}

@@ -8,6 +8,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 from by_hand import NASTY, Parsed, by, visible
+from noise import noise
 from PIL import Image
 
 from mmx.results import Explanation, Patches, Picture, Region, Regions
@@ -16,7 +17,7 @@ from mmx.show.figure import figure_of
 from mmx.show.html import html_figure, html_page
 from mmx.show.view import film_of, under_relevance, without_strengths
 
-PHOTO = Image.effect_noise((64, 48), 60).convert("RGB")
+PHOTO = noise((64, 48), 60)
 
 
 def rules(html: str) -> dict[int, dict[str, str]]:
@@ -133,7 +134,7 @@ def test_a_film_on_its_pale_picture_is_the_map(written, box: tuple[float, ...], 
 
 def test_the_picture_is_there_once(written) -> None:
     """However many words: a map is small."""
-    photo = Picture(Image.effect_noise((640, 480), 60).convert("RGB"), "a.jpg", "00ff")
+    photo = Picture(noise((640, 480), 60), "a.jpg", "00ff")
     few, many = (written("cat " * count, size=(640, 480), grid=(24, 24), pictures=(photo,)) for count in (4, 40))
     short, long = html_figure([few]), html_figure([many])
     assert len(re.findall(r"\{background-image:url\(data:", long)) == 1

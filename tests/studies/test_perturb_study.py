@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from noise import noise
 from PIL import Image
 from recorder import Recorder
 
@@ -30,7 +31,7 @@ def model(tiny_lxmert: Path) -> Model:
 @pytest.fixture
 def rows(tmp_path: Path) -> list[dict]:
     """Six questions about pictures in memory and in files."""
-    pictures = [Image.effect_noise((60, 40), 20 + 20 * number).convert("RGB") for number in range(6)]
+    pictures = [noise((60, 40), 20 + 20 * number) for number in range(6)]
     pictures[5].save(tmp_path / "5.png")
     return [{"image": tmp_path / "5.png" if number == 5 else picture, "question": QUESTIONS[number % 3],
              "answer": ("red", "blue")[number % 2], "id": f"q{number}"} for number, picture in enumerate(pictures)]

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from noise import noise
 from PIL import Image
 from recorder import Recorder
 
@@ -30,7 +31,7 @@ def data(tmp_path: Path) -> tuple[Path, Path]:
     folder.mkdir()
     corners = [8, 8, 40, 8, 40, 40, 8, 40]
     for number in range(4):
-        picture = Image.effect_noise((60, 48), 30).convert("RGB")
+        picture = noise((60, 48), 30)
         picture.paste((200, 40 * number, 30), (8, 8, 40, 40))
         picture.save(folder / f"{number}.png")
     document = {
