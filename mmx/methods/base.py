@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Literal, get_args
 
-from mmx.errors import unknown_name
+from mmx.errors import UsageError, unknown_name
 from mmx.registry import offered, offered_names
 from mmx.schedule import Schedule, Site, last_site, made_of, sites_of
 
@@ -157,6 +157,8 @@ def all_methods() -> tuple[Method, ...]:
 
 def get_method(name: str) -> Method:
     """The method of this name or alias; `-` and `_` are the same. Raises UsageError with the nearest name."""
+    if name in GROUPS:
+        raise UsageError(f"'{name}' stands for several methods, and here there is room for one.", "Name one of them.")
     wanted = name.replace("_", "-").lower()
     by_name = {alias.replace("_", "-"): method for method in all_methods() for alias in (method.name, *method.aliases)}
     if wanted not in by_name:

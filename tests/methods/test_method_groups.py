@@ -78,6 +78,11 @@ def test_an_unknown_name_is_told_the_groups_too() -> None:
     assert complete_method("pa") == ["partial-lrp", "paper"]
 
 
+def test_a_group_is_refused_where_one_method_is_wanted() -> None:
+    with pytest.raises(UsageError, match="'fast' stands for several methods, and here there is room for one"):
+        get_method("fast")
+
+
 def sieve(*names: str) -> tuple[list[str], tuple[str, ...]]:
     """On a ViT."""
     vit = mmx.load("shapes-vit", "cpu")
