@@ -7,7 +7,7 @@ import pytest
 from cli_outcome import Command, report
 from torch.nn import functional
 
-from mmx.capture import lrp
+from mmx.capture import lrp_chefer as lrp
 from mmx.methods import all_methods
 
 REASON = "There is no relevance rule for torch.nn.functional.gelu."

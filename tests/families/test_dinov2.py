@@ -16,7 +16,7 @@ from family_checks import (
 from torch import Tensor
 
 import mmx
-from mmx.capture import lrp
+from mmx.capture import lrp_chefer as lrp
 from mmx.errors import CaptureError, UsageError
 from mmx.methods import all_methods
 from mmx.model import Model
