@@ -10,7 +10,17 @@ from transformers import PreTrainedModel
 
 from mmx.arrays import Bool, Float, Int
 from mmx.asking import Asking
-from mmx.capture import Again, Capture, Chosen, ForwardPass, Outputs, Places, capture_items, run_forward
+from mmx.capture import (
+    Again,
+    Capture,
+    Chosen,
+    ForwardPass,
+    LayerScores,
+    Outputs,
+    Places,
+    capture_items,
+    run_forward,
+)
 from mmx.capture.lrp import AT_EMBEDDINGS, RULE_SETS, RuleMode
 from mmx.capture.lrp_sets import MissingRuleError
 from mmx.devices import free_memory
@@ -111,12 +121,12 @@ def attribute(
     """
     family, schedule = model.family, model.schedule(start_layers or {})
     gradient_sites, lrp_sites = (_sites(methods, need, schedule, family) for need in ("gradient", "lrp"))
-    states = _any_needs(methods, "states", "further passes", *AT_EMBEDDINGS)
+    states = _any_needs(methods, "states", "further passes", "layer scores", *AT_EMBEDDINGS)
     sets = [name for name in RULE_SETS if _any_needs(methods, name)]
     rules = RuleMode(sets, conserve_in_linear=family.reference.conserve_in_linear) if sets else None
+    in_graph = bool(gradient_sites or sets or _any_needs(methods, "states", "layer scores"))
     passed = run_forward(model.network, schedule, family.roots, lambda: model.run(inputs, target),
-                         in_graph=bool(gradient_sites or sets or _any_needs(methods, "states")), rules=rules,
-                         checkpoint=checkpoint, states=states, inputs=inputs)
+                         in_graph=in_graph, rules=rules, checkpoint=checkpoint, states=states, inputs=inputs)
     chosen = model.asking.choose(passed.outputs, target)
     sizes = passed.sizes
     valid = valid_tokens(family, family.completed(inputs), passed.outputs, sizes) if ignore_padding else {}
@@ -124,7 +134,8 @@ def attribute(
     allowed = max_memory if max_memory is not None else _default_memory(chosen.samples.device)
     folded = _bytes_folded(passed)
     keep = folded <= allowed
-    reached = sites_of(schedule) if _any_needs(methods, *AT_EMBEDDINGS) else (*gradient_sites, *lrp_sites)
+    everywhere = _any_needs(methods, "layer scores", *AT_EMBEDDINGS)
+    reached = sites_of(schedule) if everywhere else (*gradient_sites, *lrp_sites)
     a_turn = _bytes_a_turn(passed, reached) + (folded if keep else 0)
     chunks = _chunks(chosen.places, a_turn, allowed)
     explained = [chosen] if len(chunks) == 1 else [chosen[items] for items in chunks]
@@ -169,14 +180,19 @@ class _Work:
     def scores(self, chosen: Chosen, methods: Sequence[Method], last: bool) -> Scores:
         family, config = self.model.family, self.model.network.config
         read = readouts(family, self.inputs, self.passed.outputs, chosen, self.sizes, config)
+        scores_layers = _any_needs(methods, "layer scores")
         captured: Capture = capture_items(
             self.passed, self.schedule, chosen, read, valid=self.valid, seeds=self.seeds,
             gradient_sites=_sites(methods, "gradient", self.schedule, family),
             lrp_sites=_sites(methods, "lrp", self.schedule, family), reference=family.reference, keep=self.keep,
-            last=last, states=_any_needs(methods, "states"),
+            last=last and not scores_layers, states=_any_needs(methods, "states"),
             rule_sets=[name for name in AT_EMBEDDINGS if _any_needs(methods, name)])
         if _any_needs(methods, "further passes"):
             captured = replace(captured, again=self._again(chosen))
+        if scores_layers:
+            captured = replace(captured, of_layers=LayerScores(
+                self._again(chosen), self.passed.mixed, self.passed.states, captured.maps, self.schedule,
+                family.schedule(config), [one.stream for one in read], self.valid, self.passed.outputs, self.allowed))
         found: Scores = {}
         for method in methods:
             try:

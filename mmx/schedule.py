@@ -109,6 +109,36 @@ def layers_of(schedule: Schedule, stream: str) -> tuple[Site, ...]:
                  if site.layer_of == stream or (site.is_self and site.rows == stream))
 
 
+@dataclass(frozen=True)
+class Stack:
+    """Layers in which one stream alone attends to itself, and what of it is read behind them.
+
+    Attributes:
+        rows: the stream that is read.
+        sites: the layers' attention, in order.
+        pool: the one attention by which another stream, which is read, takes all of it; None where it is read itself.
+    """
+
+    rows: str
+    sites: tuple[Site, ...]
+    pool: Site | None = None
+
+    @property
+    def stream(self) -> str:
+        return self.rows if self.pool is None else self.pool.cols
+
+
+def stack_of(schedule: Schedule, stream: str) -> Stack | None:
+    """The layers behind which a stream is read; None where they mix streams, or tokens are merged between them."""
+    own = [site for site in sites_of(schedule) if site.rows == stream]
+    pool = own[0] if len(own) == 1 and not own[0].is_self else None
+    inner = stream if pool is None else pool.cols
+    sites = tuple(site for site in sites_of(schedule) if site.rows == inner)
+    if links_of(schedule) or not all(site.is_self for site in sites):
+        return None
+    return Stack(stream, sites, pool)
+
+
 def from_layers(schedule: Schedule, starts: Mapping[str, int]) -> Schedule:
     """Without the layers of a stream before its layer `starts[stream]`; -1 is its last layer."""
     left_out = {site for stream, start in starts.items() for site in layers_of(schedule, stream)[:start]}

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from defined_methods import methods_on
 from PIL import Image
 
 import mmx
@@ -13,13 +14,14 @@ from mmx import wiring
 from mmx.engine import attribute
 from mmx.errors import UsageError
 from mmx.images import open_picture
-from mmx.methods import Method, all_methods, get_method
+from mmx.methods import Method, get_method
 from mmx.model import Job, Model
 from mmx.model.batching import groups_of
 from mmx.model.estimate import rehearse
 from mmx.results import Asked, Explanation, Item, Patches, Picture
 
 METHODS = [get_method(name) for name in ("relevance", "rollout", "random")]
+EVERY = methods_on("DetrForObjectDetection")
 torch.set_num_threads(1)
 
 
@@ -87,7 +89,7 @@ def test_pictures_of_several_sizes_get_together_what_they_get_alone(model: Model
         assert all(item.scores["image"].shape == (len(grid),) for item in several[0])
 
 
-@pytest.mark.parametrize("method", [method.name for method in all_methods()])
+@pytest.mark.parametrize("method", [method.name for method in EVERY])
 def test_one_detection_for_each_backward_equals_all_at_once(model: Model, method: str) -> None:
     one, all_at_once = (found(model, methods=[get_method(method)], threshold=0.0, max_memory=memory)[0]
                         for memory in (least(model, [get_method(method)]), None))
@@ -109,9 +111,9 @@ def count_runs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def test_all_detections_of_a_picture_share_one_forward(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     runs = count_runs(monkeypatch)
-    memory = least(model, all_methods())
+    memory = least(model, EVERY)
     runs.clear()
-    [several] = found(model, methods=all_methods(), threshold=0.0, max_memory=memory)
+    [several] = found(model, methods=EVERY, threshold=0.0, max_memory=memory)
     assert len(several[0]) == 8
     assert len(runs) == 2  # once without numbers, for what it takes
 
@@ -133,7 +135,7 @@ def test_padding_receives_nothing(model: Model) -> None:
     pixels, mask = torch.randn(2, 3, 32, 32, dtype=torch.float64), torch.ones(2, 32, 32, dtype=torch.float64)
     mask[1, :, 16:] = 0
     inputs = {"pixel_values": pixels * mask[:, None], "pixel_mask": mask}
-    by_method = attribute(model.described, inputs, all_methods(), [(0, None), (0, None)], ignore_padding=True).scores
+    by_method = attribute(model.described, inputs, EVERY, [(0, None), (0, None)], ignore_padding=True).scores
     for name, scores in by_method.items():
         maps = scores["image"].reshape(2, 4, 4)
         assert not maps[1, :, 2:].any(), name

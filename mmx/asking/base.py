@@ -237,7 +237,7 @@ class Asking(ABC):
 
     def parted(self, outputs: Outputs, copies: int) -> list[Outputs]:
         """Of a batch that ran several times at once, the outputs of each time."""
-        several = {name: values.chunk(copies) if values.dim() else (values,) * copies
+        several = {name: values.chunk(copies) if values.dim() and len(values) % copies == 0 else (values,) * copies
                    for name, values in outputs.items()}
         return [{name: values[place] for name, values in several.items()} for place in range(copies)]
 

@@ -4,10 +4,12 @@ from mmx.capture.again import Again, Run
 from mmx.capture.backwards import gradients
 from mmx.capture.choice import Chosen, Outputs, Places, Readout
 from mmx.capture.folding import Fold, Folded
+from mmx.capture.layer_scores import LayerScores
 from mmx.capture.maps import AttentionMap, Block
 from mmx.capture.matrices import Shares, Windowed
 from mmx.capture.passes import Capture, ForwardPass, capture_items, run_forward
 from mmx.capture.states import TokenStates
 
-__all__ = ["Again", "AttentionMap", "Block", "Capture", "Chosen", "Fold", "Folded", "ForwardPass", "Outputs", "Places",
-           "Readout", "Run", "Shares", "TokenStates", "Windowed", "capture_items", "gradients", "run_forward"]
+__all__ = ["Again", "AttentionMap", "Block", "Capture", "Chosen", "Fold", "Folded", "ForwardPass", "LayerScores",
+           "Outputs", "Places", "Readout", "Run", "Shares", "TokenStates", "Windowed", "capture_items", "gradients",
+           "run_forward"]

@@ -71,8 +71,8 @@ class Again:
                 return state.module_form(alter(stream, one, numbers).flatten(0, 1).to(values.dtype)).detach()
 
             with torch.set_grad_enabled(with_gradients), beginning(self.network, self.roots, kept, altered):
-                outputs = self._outputs(_times(self.inputs, copies))
-            scores = self._scores(outputs, copies)
+                outputs = self._outputs(repeated(self.inputs, copies))
+            scores = self.scores_of(outputs, copies)
             found: dict[str, Tensor] = {}
             if with_gradients:
                 reached = {At(stream): replace(self.states[stream], value=values)
@@ -88,7 +88,7 @@ class Again:
             together = {name: torch.cat([one[name] for one in several]) if value.dim() else value
                         for name, value in self.inputs.items()}
             with torch.no_grad():
-                yield Run(numbers, self._scores(self._outputs(together), len(numbers)))
+                yield Run(numbers, self.scores_of(self._outputs(together), len(numbers)))
 
     def _some(self, count: int) -> Iterator[range]:
         return (range(start, min(count, start + self.at_once)) for start in range(0, count, self.at_once))
@@ -97,7 +97,8 @@ class Again:
         with explained(self.network, ()):
             return self.forward(inputs)
 
-    def _scores(self, outputs: Outputs, copies: int) -> Float[Tensor, "{copies} items"]:
+    def scores_of(self, outputs: Outputs, copies: int) -> Float[Tensor, "{copies} items"]:
+        """Of each time, in the outputs of a batch that ran several times at once."""
         assert self.chosen.score_of is not None
         return torch.stack([self.chosen.score_of(part) for part in self.parted(outputs, copies)])
 
@@ -119,6 +120,6 @@ class Again:
                       turns=None if self.chosen.turns is None else self.chosen.turns * copies)
 
 
-def _times(inputs: Inputs, copies: int) -> Inputs:
+def repeated(inputs: Inputs, copies: int) -> Inputs:
     """The batch several times, one after another."""
     return {name: torch.cat([value] * copies) if value.dim() else value for name, value in inputs.items()}

@@ -65,6 +65,19 @@ def gradients(chosen: Chosen, reached: Mapping[P, Reached], *, last: bool = Fals
     return found
 
 
+def gradient_within(value: Tensor, gradient: Float[Tensor, "turns ..."], reached: Reached, places: Places) -> Tensor:
+    """What a gradient at something is at what it is made of, for each item; the graph is kept.
+
+    Args:
+        value: in the graph, and behind what is reached.
+        gradient: at `value`, of each turn.
+    """
+    batched = len(gradient) > 1
+    found = torch.autograd.grad(value, reached.in_graph, gradient if batched else gradient[0], retain_graph=True,
+                                is_grads_batched=batched)
+    return reached.of_items(list(found), places, batched)
+
+
 def _gradients_of_one_batch(scores: Float[Tensor, " items"], places: Places, reached: Mapping[P, Reached], *,
                             keep_graph: bool) -> dict[P, Tensor]:
     """One backward for all items whose entries differ; items of one entry take turns in a batched one."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import cached_property
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -41,10 +42,21 @@ class AttentionMap:
         index = torch.arange(len(attention), device=attention.device)
         return cls(Mixed(map=attention), Places(index), gradient, relevance)
 
+    def with_gradient(self, gradient: Float[Tensor, "items heads rows _any"],
+                      mixed: Mixed | None = None) -> "AttentionMap":
+        """The same for another score, or of another forward too."""
+        return AttentionMap(self._mixed if mixed is None else mixed, self._places, gradient, None, self._valid_rows,
+                            self._valid_cols)
+
     @property
     def windows(self) -> Windows | None:
         """Where tokens attend to their own window alone; then each is an item of this map."""
         return self._mixed.windows
+
+    @property
+    def has_mask(self) -> bool:
+        """Whether there may be columns that some rows do not look at."""
+        return self._mixed.causal or self._mixed.mask is not None or self._mixed.map is not None
 
     @property
     def has_gradient(self) -> bool:
@@ -206,6 +218,11 @@ class Block:
     def gradient(self) -> Float[Tensor, "items heads rows cols"]:
         """d score / d map."""
         return self._of.gradient_at(self.rows, self._shared, self._cols)
+
+    @cached_property
+    def looked_at(self) -> Bool[Tensor, "#items heads rows cols"] | Literal[True]:
+        """Where a row looks; True where all look everywhere. The gradient knows nothing of a mask."""
+        return self.attention > 0 if self._of.has_mask else True
 
     @cached_property
     def relevance(self) -> Float[Tensor, "items heads rows cols"]:

@@ -13,11 +13,13 @@ from mmx.capture.attention import Mixed
 from mmx.capture.backwards import gradients
 from mmx.capture.choice import Chosen, Outputs, Readout
 from mmx.capture.folding import Fold, Folded
+from mmx.capture.layer_scores import LayerScores
 from mmx.capture.lrp import RuleMode
 from mmx.capture.maps import AttentionMap, full
 from mmx.capture.matrices import FirstRows, Shares, Windowed
 from mmx.capture.recording import recording, tokens_of
 from mmx.capture.states import At, State, TokenStates, states_of
+from mmx.errors import UndefinedError
 from mmx.reference import Reference
 from mmx.schedule import Link, Schedule, Site, links_of, sites_of
 
@@ -38,6 +40,7 @@ class Capture:
         layers: the states behind the layer of each site of a stream that no other runs through, the same.
         again: the forward, to be run again, where that was asked for.
         relevances: of embeddings, by rule set and stream: embedding · gradient by the rules of the set.
+        of_layers: the scores of layers, where they were asked for.
     """
 
     schedule: Schedule
@@ -53,6 +56,7 @@ class Capture:
     layers: Mapping[Site, TokenStates] = field(default_factory=dict)
     again: Again | None = None
     relevances: Mapping[str, Mapping[str, Float[Tensor, "items _tokens"]]] = field(default_factory=dict)
+    of_layers: LayerScores | None = None
     _folded: dict[tuple[Site, Fold], Matrix] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -66,13 +70,26 @@ class Capture:
     def folded(self, site: Site, fold: Fold) -> Matrix:
         """The map of a site with its heads in one; the same fold of it is one matrix, whoever asks."""
         if (site, fold) not in self._folded:
-            map_ = self.maps[site]
-            found = Folded(map_, fold, self.keep)
-            if site.first_rows:
-                self._folded[site, fold] = FirstRows(found, self.sizes[site.rows])
-            else:
-                self._folded[site, fold] = found if map_.windows is None else Windowed(found, map_.windows)
+            self._folded[site, fold] = self._matrix(site, self.maps[site], fold, self.keep)
         return self._folded[site, fold]
+
+    def _matrix(self, site: Site, map_: AttentionMap, fold: Fold, keep: bool) -> Matrix:
+        found = Folded(map_, fold, keep)
+        if site.first_rows:
+            return FirstRows(found, self.sizes[site.rows])
+        return found if map_.windows is None else Windowed(found, map_.windows)
+
+    def over_layers(self, fold: Fold) -> dict[tuple[str, str], Float[Tensor, "items _cols"]]:
+        """The mean row of each map with the gradient of its layer's own score, summed over layers, by (rows, cols)."""
+        if self.of_layers is None:
+            raise UndefinedError("Nothing is known of the scores of its layers.")
+        found: dict[tuple[str, str], Tensor] = {}
+        for site, map_ in self.of_layers.each():
+            valid = self.valid[site.rows].to(self.dtype)
+            mean = (valid / valid.sum(dim=1, keepdim=True)).unsqueeze(1)
+            row = self._matrix(site, map_, fold, keep=False).rows_times(mean).squeeze(1)
+            found[site.rows, site.cols] = row + found.get((site.rows, site.cols), 0)
+        return found
 
     def gradient_means(self, site: Site) -> Float[Tensor, "_items heads"]:
         """Means of d score / d map over the tokens that count, of each head; all windows of an item are one map."""

@@ -37,11 +37,13 @@ class State:
             columns).
         size: tokens of the stream.
         windows: where its tokens attend to their own window alone.
+        given: what the module gave, where `value` is the first part of that.
     """
 
     value: Tensor
     size: int
     windows: Windows | None = None
+    given: tuple | list | None = None
 
     @property
     def in_graph(self) -> tuple[Tensor, ...]:
@@ -70,6 +72,10 @@ class State:
             return self.windows.split(tokens.mT).mT
         return tokens.reshape(-1, *self.value.shape[1:]) if self.value.dim() == 3 else tokens.flatten(0, 1)
 
+    def given_with(self, value: Tensor) -> Any:
+        """What the module gave, with others in the place of its states."""
+        return value if self.given is None else type(self.given)([value, *self.given[1:]])
+
     def of_items(self, gradients: list[Tensor], places: Places, batched: bool) -> Float[Tensor, "items tokens width"]:
         """The gradient of each item, of that of each turn where several were `batched`."""
         [gradient] = map(self.tokens, gradients)
@@ -96,7 +102,7 @@ class Kept:
     """What modules gave: by stream at its root, and by the name of a layer."""
 
     roots: dict[str, Tensor] = field(default_factory=dict)
-    layers: dict[str, Tensor] = field(default_factory=dict)
+    layers: dict[str, Tensor | tuple | list] = field(default_factory=dict)
 
 
 @contextmanager
@@ -154,7 +160,7 @@ def keeping_layers(network: nn.Module, schedule: Schedule, kept: Kept) -> Iterat
         def hook(_module: nn.Module, _inputs: tuple, output: Any) -> None:
             first = output if isinstance(output, Tensor) else output[0] if isinstance(output, (tuple, list)) else None
             if isinstance(first, Tensor):
-                kept.layers[name] = first
+                kept.layers[name] = output
 
         return hook
 
@@ -183,7 +189,9 @@ def states_of(network: nn.Module, schedule: Schedule, kept: Kept, sizes: Mapping
     for layer, sites in of_layer.items():
         [site, *others] = sites
         if layer in kept.layers and not others and site.is_self:
-            found[At(site.rows, site)] = State(kept.layers[layer], sizes[site.rows], windows.get(site))
+            output = kept.layers[layer]
+            value, given = (output, None) if isinstance(output, Tensor) else (output[0], output)
+            found[At(site.rows, site)] = State(value, sizes[site.rows], windows.get(site), given)
     return {at: state for at, state in found.items() if _fits(state)}
 
 

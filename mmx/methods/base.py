@@ -43,12 +43,15 @@ class Layout:
         roots: the streams whose embeddings are known.
         reads: the streams whose rows explain a score.
         writes: whether its answers are its own words.
+        pools: whether what is explained is read of all tokens of a stream, or of one that stands for them, and not at a
+            token of its own, as a query's or a written word's.
     """
 
     schedule: Schedule
     roots: frozenset[str]
     reads: tuple[str, ...]
     writes: bool
+    pools: bool
 
 
 def everywhere(layout: Layout) -> str:

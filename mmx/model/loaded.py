@@ -152,7 +152,7 @@ class Loaded:
 
     def left_out(self, methods: Sequence[Method]) -> dict[str, str]:
         """The methods that cannot run on this model, each with the reason, found by running them on noise."""
-        doubtful = [method for method in methods if RULE_SETS.keys() & method.needs]
+        doubtful = [method for method in methods if {*RULE_SETS, "layer scores"}.intersection(method.needs)]
         if not doubtful:
             return {}
         control = get_method("random")  # which always can, so that all of the others may be left out

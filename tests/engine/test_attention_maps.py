@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from defined_methods import methods_of_maps
 from torch import Tensor, nn
 
 from mmx.capture import Capture, Chosen, Readout, attention, capture_items, run_forward
 from mmx.capture.lrp import RuleMode
-from mmx.methods import Method, all_methods
+from mmx.methods import Method
 from mmx.reference import Reference
 from mmx.schedule import Schedule, Site
 
@@ -141,7 +142,7 @@ def test_so_are_those_of_several_targets_and_of_padded_samples(way: str, mask: s
 
 
 @pytest.mark.usefixtures("blocks")
-@pytest.mark.parametrize("method", [one for one in all_methods() if one.name != "random"], ids=lambda one: one.name)
+@pytest.mark.parametrize("method", [one for one in methods_of_maps() if one.name != "random"], ids=lambda one: one.name)
 @pytest.mark.parametrize("padded", [False, True], ids=["whole", "padded"])
 def test_every_method_reads_the_same_of_maps_that_are_made_as_of_those_that_are_kept(method: Method,
                                                                                     padded: bool) -> None:
@@ -170,7 +171,7 @@ def test_no_map_is_made_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("mmx.capture.maps.attention_rows", fail)
     capture = captured(WAYS[0], "none", HEADS, [0], keep=False, padded=False)
     with pytest.raises(AssertionError, match="a map was made"):
-        rows(capture, all_methods()[0])
+        rows(capture, methods_of_maps()[0])
 
 
 def test_a_row_that_may_look_nowhere_is_a_number() -> None:

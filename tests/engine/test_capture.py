@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from defined_methods import methods_on
 from lxmert_samples import Batches, hook_count, told
 from torch import Tensor, nn
 
@@ -16,12 +17,12 @@ from mmx.capture import Capture, Chosen, Outputs
 from mmx.engine import Described, attribute
 from mmx.errors import CaptureError, CheckpointError
 from mmx.families.lxmert import FAMILY
-from mmx.methods import Method, Rows, all_methods, get_method
+from mmx.methods import Method, Rows, get_method
 from mmx.model import Model
 from mmx.schedule import Schedule, Site, sites_of
 
 Inputs = dict[str, Tensor]
-EVERY = all_methods()
+EVERY = methods_on("LxmertForQuestionAnswering")
 WITHOUT_LRP = [method for method in EVERY if "lrp" not in method.needs]
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from defined_methods import methods_on
 from lxmert_samples import QUESTIONS, REGION_COUNTS, Batches, made_regions
 from PIL import Image
 from torch import Tensor
@@ -13,9 +14,12 @@ from torch import Tensor
 from mmx.elements.providers.base import RegionSet
 from mmx.engine import attribute
 from mmx.images import open_picture
-from mmx.methods import Method, all_methods, get_method, method_names
+from mmx.methods import Method, get_method
 from mmx.model import Job, Model
 from mmx.results import Asked, Explanation, Item
+
+EVERY = methods_on("LxmertForQuestionAnswering")
+NAMES = [method.name for method in EVERY]
 
 
 def scored(model: Model, inputs: dict[str, Tensor], methods: Sequence[Method], seeds: list[int]) -> dict[str, Tensor]:
@@ -23,7 +27,7 @@ def scored(model: Model, inputs: dict[str, Tensor], methods: Sequence[Method], s
     return found
 
 
-@pytest.mark.parametrize("method", method_names())
+@pytest.mark.parametrize("method", NAMES)
 def test_a_padded_batch_equals_its_samples_alone_and_padding_gets_zero(
         model: Model, batches: Batches, method: str) -> None:
     methods = [get_method(method)]
@@ -39,7 +43,7 @@ def test_a_padded_batch_equals_its_samples_alone_and_padding_gets_zero(
     assert len(set(lengths["text"])) == len(set(lengths["image"])) == 3
 
 
-@pytest.mark.parametrize("method", method_names())
+@pytest.mark.parametrize("method", NAMES)
 def test_without_padding_ignoring_it_changes_nothing(model: Model, batches: Batches, method: str) -> None:
     for inputs in (batches.alone(1), {name: value for name, value in batches.alone(1).items() if "mask" not in name}):
         one, other = (attribute(model.described, inputs, [get_method(method)], ignore_padding=ignore).scores[method]
@@ -80,9 +84,9 @@ def item_of(found: Explanation) -> Item:
 
 def test_explaining_a_batch_equals_explaining_its_jobs_one_by_one(model: Model, provider: CountedRegions) -> None:
     jobs = [job(QUESTIONS[0], 3), job(QUESTIONS[2], 5, "a long answer"), job("red?", 4, 0)]
-    for one, batched in zip(jobs, model.explain_batch(jobs, all_methods()), strict=True):
-        [alone] = model.explain_batch([one], all_methods())
-        assert [found.method for found in batched] == method_names()
+    for one, batched in zip(jobs, model.explain_batch(jobs, EVERY), strict=True):
+        [alone] = model.explain_batch([one], EVERY)
+        assert [found.method for found in batched] == NAMES
         for found, want in zip(batched, alone, strict=True):
             assert item_of(found).prediction.index == item_of(want).prediction.index
             assert found.elements == want.elements
@@ -117,5 +121,5 @@ def test_jobs_of_a_batch_may_have_several_targets_and_another_number_each(model:
 
 
 def test_a_picture_with_several_questions_is_looked_at_once(model: Model, provider: CountedRegions) -> None:
-    model.explain_batch([job("red?", 3), job("what color?", 5), job("is the circle red?", 3)], all_methods())
+    model.explain_batch([job("red?", 3), job("what color?", 5), job("is the circle red?", 3)], EVERY)
     assert provider.seen == [3, 5]

@@ -5,13 +5,14 @@ from functools import cache
 
 import pytest
 import torch
+from defined_methods import methods_of_maps
 from torch import Tensor, nn
 
 from mmx.capture import AttentionMap, Capture, Chosen, ForwardPass, Readout, capture_items, run_forward
 from mmx.capture.lrp import RuleMode
 from mmx.capture.windows import Windows
 from mmx.errors import CaptureError
-from mmx.methods import Method, all_methods
+from mmx.methods import Method
 from mmx.reference import Reference
 from mmx.schedule import Link, Schedule, Site
 
@@ -126,7 +127,7 @@ def of_whole_maps(way: str, samples: tuple[int, ...]) -> Capture:
 
 
 @pytest.mark.parametrize("samples", [(0, 1, 2), (1, 1, 1), (2, 0, 0, 1)], ids=["each", "of one sample", "of several"])
-@pytest.mark.parametrize("method", all_methods(), ids=lambda one: one.name)
+@pytest.mark.parametrize("method", methods_of_maps(), ids=lambda one: one.name)
 def test_every_method_reads_what_it_reads_of_whole_maps(method: Method, samples: tuple[int, ...]) -> None:
     for way in WAYS:
         for keep in (True, False):
@@ -154,7 +155,7 @@ def test_items_are_what_they_are_alone() -> None:
     for number, sample in enumerate((2, 0, 0, 1)):
         # As many items before it, which have other samples, so that it is about the same class.
         alone = captured(WAYS[0], (*((sample + 1) % 3,) * number, sample))
-        for method in (one for one in all_methods() if one.name != "random"):
+        for method in (one for one in methods_of_maps() if one.name != "random"):
             for pair, rows in method.rows(together).items():
                 torch.testing.assert_close(rows[number], method.rows(alone)[pair][number], rtol=1e-6, atol=1e-12)
 
