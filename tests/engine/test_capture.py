@@ -23,7 +23,7 @@ from mmx.schedule import Schedule, Site, sites_of
 
 Inputs = dict[str, Tensor]
 EVERY = methods_on("LxmertForQuestionAnswering")
-WITHOUT_LRP = [method for method in EVERY if "lrp" not in method.needs]
+WITHOUT_LRP = [method for method in EVERY if not {"lrp", "attn-lrp", "cp-lrp"}.intersection(method.needs)]
 
 
 def captured(model: Model, inputs: Inputs, target: object = None, described: Described | None = None) -> Capture:
@@ -359,7 +359,7 @@ def test_half_precision_models_give_finite_float32_scores(tiny_lxmert, model: Mo
 
 
 @pytest.mark.parametrize(("methods", "target", "backwards"), [
-    (WITHOUT_LRP, None, 1), (WITHOUT_LRP, [0, 2, 1], 1), ([get_method("relevance")], 1, 1), (EVERY, None, 2),
+    (WITHOUT_LRP, None, 1), (WITHOUT_LRP, [0, 2, 1], 1), ([get_method("relevance")], 1, 1), (EVERY, None, 4),
     ([method for method in WITHOUT_LRP if "gradient" not in method.needs], None, 0),
 ])
 def test_all_methods_share_one_forward_and_one_backward_of_each_kind(
