@@ -60,6 +60,9 @@ def segment(
         "--synonyms", metavar="FILE", rich_help_panel=ASKED,
         help='Further names of categories, JSON as {"tv": ["television"]}: classes that are of them, or what texts '
         "call them. ImageNet's are known.")] = None,
+    boxes: Annotated[bool, typer.Option(
+        "--boxes", rich_help_panel=ASKED, help="Of 'maps': an object is all of its box, as where a file has no "
+        "outlines.")] = False,
     limit: Annotated[int | None, typer.Option(
         "--limit", metavar="N", rich_help_panel=ASKED, min=1, help="This many pictures, the first by id.")] = None,
     seed: Annotated[int | None, typer.Option(
@@ -111,7 +114,7 @@ def segment(
     check_given(images, annotations, limit, seed)
     if images is not None and annotations is not None:
         check_folder(images, "--images")
-        read_soon(lambda: read_instances(annotations, images), annotations)
+        read_soon(lambda: read_instances(annotations, images, boxes=boxes), annotations)
     if synonyms is not None:
         Synonyms.read(synonyms)
     check = check_detects if protocol in ("iccv21", "clean") else lambda family, name: None
@@ -130,7 +133,7 @@ def segment(
         loaded = load(model or DETECTOR, world.device(device), dtype, revision=revision,
                       regions=parse_regions(regions), features=features, answers=answers, processor=processor)
         study = segmented(loaded, images, annotations, methods=method, protocol=protocol, threshold=threshold,
-                          template=template, synonyms=synonyms, limit=limit, seed=seed, strict=strict,
+                          template=template, synonyms=synonyms, boxes=boxes, limit=limit, seed=seed, strict=strict,
                           batch_size=batch_size, max_memory=memory, out=out, resume=resume, overwrite=overwrite,
                           progress=OnTerminal(quiet))
     if not world.leads:

@@ -90,8 +90,11 @@ class Instances:
         }
 
 
-def read_instances(path: Path, images: Path, *, strict: bool = False) -> Instances:
+def read_instances(path: Path, images: Path, *, strict: bool = False, boxes: bool = False) -> Instances:
     """Reads an annotation file; its pictures are looked for in the folder `images`.
+
+    Args:
+        boxes: an object's mask is all of its box, whether it has an outline or not.
 
     Raises:
         UsageError: it is no such file, its run lengths are damaged, or none of its annotations can be used; with
@@ -106,10 +109,12 @@ def read_instances(path: Path, images: Path, *, strict: bool = False) -> Instanc
     found = sorted((CocoImage(entry["id"], images / entry["file_name"], entry["height"], entry["width"])
                     for entry in parts["images"]), key=lambda image: image.id)
     categories = {entry["id"]: entry["name"] for entry in parts["categories"]}
-    annotations, left_out = _by_image(parts["annotations"], found, categories, path)
-    if left_out and not annotations and not any(entry.get("segmentation") for entry in parts["annotations"]):
+    annotations, left_out = _by_image(parts["annotations"], found, categories, path, boxes)
+    outlines = boxes or any(entry.get("segmentation") for entry in parts["annotations"])
+    if left_out and not annotations and not outlines:
         raise UsageError(f"{shown_path(path)} has no outlines, boxes only: none of its {len(left_out)} annotations has "
-                         "a segmentation, and masks are scored by outlines.", _HINT)
+                         "a segmentation, and masks are scored by outlines.",
+                         f"{_HINT} Maps can be scored by boxes: `boxes=True`.")
     if left_out and (strict or not annotations):
         (first, why), more = next(iter(left_out.items())), len(left_out) - 1
         raise UsageError(f"{shown_path(path)} has annotations that cannot be used: {first}, {why}"
@@ -167,7 +172,7 @@ def _fits(field: str, value: Any) -> bool:
 
 
 def _by_image(annotations: Sequence[Annotation], images: Sequence[CocoImage], categories: dict[int, str],
-              path: Path) -> tuple[dict[int, tuple[Annotation, ...]], dict[int, str]]:
+              path: Path, boxes: bool) -> tuple[dict[int, tuple[Annotation, ...]], dict[int, str]]:
     """What can be used, by picture, and why the others cannot, by their own id."""
     sizes = {image.id: (image.height, image.width) for image in images}
     found: dict[int, list[Annotation]] = {}
@@ -176,7 +181,7 @@ def _by_image(annotations: Sequence[Annotation], images: Sequence[CocoImage], ca
         if entry["image_id"] not in sizes or entry["category_id"] not in categories:
             raise _wrong(path, f"annotation {entry['id']} is about a picture or a category that the file does not have")
         try:
-            note = _completed(entry, *sizes[entry["image_id"]])
+            note = _completed(entry, *sizes[entry["image_id"]], boxes)
         except DamagedError as error:
             raise UsageError(f"{shown_path(path)} is damaged: of annotation {entry['id']}, {error}.",
                              "Get the file again, or take that annotation out.") from error
@@ -187,10 +192,11 @@ def _by_image(annotations: Sequence[Annotation], images: Sequence[CocoImage], ca
     return {image_id: tuple(notes) for image_id, notes in found.items()}, left_out
 
 
-def _completed(entry: Annotation, height: int, width: int) -> Annotation:
+def _completed(entry: Annotation, height: int, width: int, boxes: bool) -> Annotation:
     """What evaluation needs of an annotation, as run-length code; crowd and area may be left out in the file."""
-    mask = encoded(entry.get("segmentation"), height, width)
+    mask = None if boxes else encoded(entry.get("segmentation"), height, width)
     box = _checked_box(entry.get("bbox"), height, width)
+    mask = encoded([_outline_of(box)], height, width) if mask is None else mask
     crowd, area = (usual if entry.get(name) is None else entry[name]
                    for name, usual in (("iscrowd", 0), ("area", float(rle.area(mask)))))
     if crowd not in (0, 1):
@@ -199,6 +205,12 @@ def _completed(entry: Annotation, height: int, width: int) -> Annotation:
         raise OutlineError(f"its area is {json.dumps(area)[:40]}, in a picture of {width} x {height} pixels")
     return {"image_id": entry["image_id"], "category_id": entry["category_id"], "segmentation": mask,
             "bbox": box, "iscrowd": int(crowd), "area": float(area)}
+
+
+def _outline_of(box: list[float]) -> list[float]:
+    """The corners of a box, x before y."""
+    left, top, across, down = box
+    return [left, top, left + across, top, left + across, top + down, left, top + down]
 
 
 def _checked_box(box: Any, height: int, width: int) -> list[float]:

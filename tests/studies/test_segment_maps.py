@@ -64,7 +64,8 @@ def by_hand(heatmap: np.ndarray, point: tuple[int, int], truth: np.ndarray) -> l
 
 def middle_of_the_best(patches: np.ndarray) -> tuple[int, int]:
     row, column = np.unravel_index(patches.argmax(), patches.shape)
-    return tuple(int((place + 0.5) * SIZE / side) for place, side in zip((row, column), patches.shape, strict=True))
+    rows, columns = patches.shape
+    return int((row + 0.5) * SIZE / rows), int((column + 0.5) * SIZE / columns)
 
 
 def test_a_classifier_against_an_independent_calculation(vit: Model, data: tuple[Path, Path], tmp_path: Path) -> None:
@@ -108,6 +109,26 @@ def test_only_the_part_that_is_shown_counts(data: tuple[Path, Path], tmp_path: P
     [item] = record["items"]
     assert item["category"] == 2, "the other one is not shown"
     assert item["area"] == pytest.approx(0.125, abs=0.01) and item["chance"][0] == pytest.approx(0.125, abs=0.01)
+
+
+def test_an_object_may_be_all_of_its_box(vit: Model, data: tuple[Path, Path], tmp_path: Path) -> None:
+    document = json.loads(data[1].read_text())
+    for note in document["annotations"]:
+        del note["segmentation"]
+    (tmp_path / "boxes.json").write_text(json.dumps(document))
+    asked = (data[0], tmp_path / "boxes.json")
+    with pytest.raises(UsageError, match="has no outlines, boxes only") as raised:
+        scored(vit, asked, tmp_path / "out")
+    assert "boxes=True" in (raised.value.hint or "")
+    study, [record] = scored(vit, asked, tmp_path / "out", boxes=True, limit=1)
+    assert study.document["parameters"]["truth"] == "boxes"
+    for item in record["items"]:
+        inside = np.zeros((SIZE, SIZE), bool)
+        for note in document["annotations"]:
+            if note["image_id"] == 0 and note["category_id"] == item["category"]:
+                left, top, across, down = map(round, note["bbox"])
+                inside[top:top + down, left:left + across] = True
+        assert item["area"] == pytest.approx(inside.mean(), abs=2e-3)
 
 
 def test_texts_of_all_categories_compete(data: tuple[Path, Path], tmp_path: Path) -> None:
@@ -265,7 +286,8 @@ def test_synonyms_name_what_names_do_not(vit: Model, data: tuple[Path, Path], tm
 @pytest.mark.parametrize(("options", "said"), [
     ({"template": "a {name}"}, "no template of texts fits it"), ({"protocol": "odd"}, "There is no protocol 'odd'"),
     ({"protocol": "clean"}, "only a detector of classes can be scored by masks"),
-    ({"protocol": "clean", "template": "x"}, "are of the protocol 'maps'")])
+    ({"protocol": "clean", "template": "x"}, "are of the protocol 'maps'"),
+    ({"protocol": "clean", "boxes": True}, "are of the protocol 'maps'")])
 def test_misuse(vit: Model, data: tuple[Path, Path], tmp_path: Path, options: dict, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         scored(vit, data, tmp_path / "out", **options)

@@ -38,8 +38,10 @@ def check_given(folder: Path | None, annotations: Path | None, limit: int | None
 
 
 def read_data(folder: Path | None, annotations: Path | None, limit: int | None, seed: int | None, out: Path,
-              world: World, *, strict: bool = False) -> CocoData:
+              world: World, *, strict: bool = False, boxes: bool = False) -> CocoData:
     """Pictures in `folder`, or scenes that are drawn into `out`; the first `limit`, or as many drawn by `seed`.
+
+    With `boxes`, an object is all of its box.
 
     Raises:
         UsageError: there is nothing that could be evaluated, or half of it is missing; with `strict`, where an
@@ -55,7 +57,7 @@ def read_data(folder: Path | None, annotations: Path | None, limit: int | None, 
         if world.leads:
             write_coco(folder, range(DRAWN_SCENES), _SCENE_SIZE, overwrite=True)
         world.wait()
-    instances = read_instances(annotations, folder, strict=strict)
+    instances = read_instances(annotations, folder, strict=strict, boxes=boxes)
     images = instances.pick(limit, seed)
     if not images:
         raise UsageError(f"{shown_path(annotations)} has no pictures.")

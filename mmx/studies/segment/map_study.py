@@ -64,8 +64,8 @@ def _difference(metrics: Mapping[str, Any] | None, metric: str) -> dict[str, flo
 
 
 def score_maps(model: Model, data: CocoData, folder: Path, world: World, reporter: Reporter, *, methods: Sequence[str],
-               threshold: float, template: str | None, synonyms: Path | None, batch_size: int, max_memory: int | None,
-               resume: bool, overwrite: bool) -> MapStudy:
+               threshold: float, template: str | None, synonyms: Path | None, boxes: bool, batch_size: int,
+               max_memory: int | None, resume: bool, overwrite: bool) -> MapStudy:
     """The study of a model whose maps are asked for by category; see `segment`.
 
     Raises:
@@ -87,7 +87,8 @@ def score_maps(model: Model, data: CocoData, folder: Path, world: World, reporte
         reporter.line("note", f"{skipped} of {len(data.images)} pictures have no object that {model.info.name} can be "
                               "asked about")
     threads = fix_threads(world) if model.info.device == "cpu" else None
-    parameters = {**_parameters(asking, [method.name for method in able], data), "synonyms_sha256": further.sha256,
+    parameters = {**_parameters(asking, [method.name for method in able], data),
+                  "truth": "boxes" if boxes else "masks", "synonyms_sha256": further.sha256,
                   "batch_size": batch_size, "max_memory": max_memory, "left_out": left_out, "threads": threads}
     fault = fault_of(images, parameters["methods"], asking.stands_for)
     paths = {image.id: image.path for image in images}

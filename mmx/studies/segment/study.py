@@ -61,9 +61,9 @@ class SegmentationStudy(DrawnStudy):
 
 def segment(model: Model, images: str | Path | None = None, annotations: str | Path | None = None, *,
             methods: Sequence[str] | None = None, protocol: SegmentProtocol | None = None, threshold: float = 0.5,
-            template: str | None = None, synonyms: str | Path | None = None, limit: int | None = None,
-            seed: int | None = None, strict: bool = False, batch_size: int = 8, max_memory: int | None = None,
-            out: str | Path | None = None, resume: bool = False, overwrite: bool = False,
+            template: str | None = None, synonyms: str | Path | None = None, boxes: bool = False,
+            limit: int | None = None, seed: int | None = None, strict: bool = False, batch_size: int = 8,
+            max_memory: int | None = None, out: str | Path | None = None, resume: bool = False, overwrite: bool = False,
             progress: Reporter | None = None) -> SegmentationStudy | MapStudy:
     """Scores any model's relevance against COCO annotations: maps by category, or masks of a detector's detections.
 
@@ -84,6 +84,7 @@ def segment(model: Model, images: str | Path | None = None, annotations: str | P
             that answers: what asks whether it is ("is there {a} {name}?"). {a} is "a" or "an".
         synonyms: a JSON file of further names of categories, {"tv": ["television"]}: classes of the model that are of
             them, or what texts call them. ImageNet's classes are known.
+        boxes: of "maps": an object is all of its box, as where a file has no outlines.
         limit: this many pictures, the first by id, or as many drawn by `seed`.
         strict: refuses a file in which an annotation cannot be used; else it is left out, with a warning.
         batch_size: pictures of one size that run through the model at once in "clean", at most.
@@ -117,12 +118,12 @@ def segment(model: Model, images: str | Path | None = None, annotations: str | P
     with joined_world() as world, study_folder(out, world, resume=resume, overwrite=overwrite) as folder:
         reporter = reporter_of(progress, world.leads)
         if chosen == "maps":
-            data = _data(images, annotations, limit, seed, folder, world, strict, reporter)
+            data = _data(images, annotations, limit, seed, folder, world, strict, reporter, boxes)
             return score_maps(model, data, folder, world, reporter, methods=methods or DEFAULT_OF_MAPS,
-                              threshold=threshold, template=template, synonyms=path_of(synonyms),
+                              threshold=threshold, template=template, synonyms=path_of(synonyms), boxes=boxes,
                               batch_size=batch_size, max_memory=max_memory, resume=resume, overwrite=overwrite)
-        if template is not None or synonyms is not None:
-            raise UsageError("`template=` and `synonyms=` are of the protocol 'maps'.", "Leave them out.")
+        if template is not None or synonyms is not None or boxes:
+            raise UsageError("`template=`, `synonyms=` and `boxes=` are of the protocol 'maps'.", "Leave them out.")
         protocol = chosen
         detector = Detector(model, threshold, max_memory, reference_sizes=protocol == "iccv21")
         names = methods or DEFAULT_METHODS[protocol]
@@ -153,9 +154,10 @@ def segment(model: Model, images: str | Path | None = None, annotations: str | P
 
 
 def _data(images: str | Path | None, annotations: str | Path | None, limit: int | None, seed: int | None, folder: Path,
-          world: World, strict: bool, reporter: Reporter) -> CocoData:
+          world: World, strict: bool, reporter: Reporter, boxes: bool = False) -> CocoData:
     """See `read_data`; says what is left out."""
-    data = read_data(path_of(images), path_of(annotations), limit, seed, folder, world, strict=strict)
+    data = read_data(path_of(images), path_of(annotations), limit, seed, folder, world, strict=strict,
+                     boxes=boxes)
     for line in data.instances.warnings:
         reporter.line("warning", line)
     return data
