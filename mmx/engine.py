@@ -28,7 +28,17 @@ from mmx.errors import CaptureError, UndefinedError, UsageError
 from mmx.families.base import LEVELS, TOKENS, Family
 from mmx.methods.base import Method
 from mmx.schedule import Schedule, Site, sites_of
-from mmx.wiring import Inputs, handed_out, readouts, run, schedule_from, valid_tokens
+from mmx.wiring import (
+    Inputs,
+    handed_out,
+    hideable,
+    readouts,
+    run,
+    run_without,
+    schedule_from,
+    valid_tokens,
+    without_content,
+)
 
 # What a backward keeps of the output of each attention: its gradient, and those on the way of one layer.
 _COPIES = 3
@@ -36,6 +46,8 @@ _COPIES = 3
 _CPU_BYTES = 2**28
 # What a layer makes on its way, beside what leaves it.
 _COPIES_OF_STATES = 12
+# Alterations that run together; of two towers each one's pictures meet all texts.
+_MOST_RUNS = 64
 
 Scores = dict[str, dict[str, Float[Tensor, "items _tokens"]]]
 """method name → stream → scores"""
@@ -83,12 +95,14 @@ class Attribution:
         outputs: what the model gave, detached.
         chosen: the items.
         left_out: methods that cannot run on this model, each with the reason.
+        notes: what methods tell of each item, by their names.
     """
 
     scores: Scores
     outputs: Outputs
     chosen: Chosen
     left_out: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @torch.inference_mode(False)  # which enables gradients as well, whatever the caller has disabled
@@ -105,6 +119,8 @@ def attribute(
     checkpoint: bool = False,
 ) -> Attribution:
     """Scores of every method, out of one forward, at most one backward and at most one by each set of LRP rules.
+
+    Those that need further passes run the model again.
 
     Args:
         inputs: what the model's forward takes, batched, on its device and in its dtype.
@@ -158,7 +174,8 @@ def attribute(
     if not methods:
         raise CaptureError(next(iter(left_out.values())))
     return Attribution({method.name: _joined([part[method.name] for part in parts], chunks) for method in methods},
-                       {name: value.detach() for name, value in passed.outputs.items()}, chosen, left_out)
+                       {name: value.detach() for name, value in passed.outputs.items()}, chosen, left_out,
+                       {name: _in_order([part[name] for part in work.notes], chunks) for name in work.notes[-1]})
 
 
 @dataclass(frozen=True)
@@ -176,6 +193,7 @@ class _Work:
     arguments: Mapping[str, Any]
     allowed: int
     left_out: dict[str, str] = field(default_factory=dict)
+    notes: list[Mapping[str, Sequence[str]]] = field(default_factory=list)
 
     def scores(self, chosen: Chosen, methods: Sequence[Method], last: bool) -> Scores:
         family, config = self.model.family, self.model.network.config
@@ -188,7 +206,8 @@ class _Work:
             last=last and not scores_layers, states=_any_needs(methods, "states"),
             rule_sets=[name for name in AT_EMBEDDINGS if _any_needs(methods, name)])
         if _any_needs(methods, "further passes"):
-            captured = replace(captured, again=self._again(chosen))
+            captured = replace(captured, again=self._again(chosen),
+                               samples={method.name: method.samples for method in methods})
         if scores_layers:
             captured = replace(captured, of_layers=LayerScores(
                 self._again(chosen), self.passed.mixed, self.passed.states, captured.maps, self.schedule,
@@ -200,16 +219,22 @@ class _Work:
             except UndefinedError as error:
                 self.left_out[method.name] = error.message
         self._check_finite(found)
+        self.notes.append(captured.notes)
         return found
 
     def _again(self, chosen: Chosen) -> Again:
-        model, inputs = self.model, self.inputs
-        states = {at.rows: state for at, state in self.passed.states.items() if at.site is None}
-        a_run = _COPIES_OF_STATES * sum(one.value.numel() * one.value.element_size()
-                                        for one in self.passed.states.values())
-        return Again(model.network, model.family.roots, lambda given: run(model.network, model.family, given,
-                                                                         self.arguments),
-                     model.asking.parted, inputs, states, chosen, max(1, self.allowed // max(1, a_run)))
+        network, family, passed = self.model.network, self.model.family, self.passed
+        given = family.completed(self.inputs)
+        states = {at.rows: state for at, state in passed.states.items() if at.site is None}
+        a_run = _COPIES_OF_STATES * sum(map(_bytes_of, (one.value for one in passed.states.values())))
+        made = {link.rows: _made(into, passed.sizes[link.rows], len(states[link.rows].tokens(states[link.rows].value)))
+                for link, into in passed.links.items() if link.rows in states}
+        return Again(network, family.roots, lambda some: run_without(network, family, some, self.arguments),
+                     self.model.asking.parted, given, states, chosen,
+                     max(1, min(_MOST_RUNS, self.allowed // max(a_run, _COPIES_OF_STATES * sum(
+                         map(_bytes_of, given.values()))))),
+                     hideable(network, family, given, passed.outputs, self.sizes),
+                     lambda: without_content(family, given, passed.outputs, network.config), made)
 
     def _check_finite(self, found: Scores) -> None:
         """Read from the device once for all of them."""
@@ -277,6 +302,22 @@ def _chunks(places: Places, bytes_a_turn: int, allowed: int) -> list[Int[Tensor,
 def _default_memory(device: torch.device) -> int:
     free = free_memory(device)
     return _CPU_BYTES if free is None else free // 2
+
+
+def _bytes_of(one: Tensor) -> int:
+    return one.numel() * one.element_size()
+
+
+def _made(into: Int[Tensor, "#entries cols"], size: int, entries: int) -> Bool[Tensor, "{entries} {size}"]:
+    """The tokens that others become a part of."""
+    found = torch.zeros(entries, size + 1, dtype=torch.bool, device=into.device)
+    return found.scatter(1, torch.where(into < 0, size, into).expand(entries, -1), True)[:, :size]
+
+
+def _in_order(parts: Sequence[Sequence[str]], chunks: Sequence[Int[Tensor, " _chunk"]]) -> list[str]:
+    """What is told of the chunks, in the order of the items."""
+    places = [place for chunk in chunks for place in chunk.tolist()]
+    return [text for _, text in sorted(zip(places, (text for part in parts for text in part), strict=True))]
 
 
 def _joined(parts: Sequence[Mapping[str, Float[Tensor, "_chunk _tokens"]]],

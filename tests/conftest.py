@@ -41,6 +41,16 @@ def _skip(items: list[pytest.Item], mark: str, reason: str | None) -> None:
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def few_further_passes() -> None:
+    """Methods that run the model again do it twice, where a test does not say how often."""
+    from mmx.methods import all_methods  # not before shapes are looked at
+
+    for method in all_methods():
+        if method.samples:
+            object.__setattr__(method, "samples", 2)
+
+
 @pytest.fixture(scope="session")
 def device(request: pytest.FixtureRequest) -> str:
     """Where tests marked cuda run, or what a test names."""

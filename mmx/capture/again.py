@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor, nn
 
-from mmx.arrays import Float, Int, Shaped
+from mmx.arrays import Bool, Float, Int, Shaped
+from mmx.capture.attention import REHEARSED, made_larger
 from mmx.capture.backwards import gradients
 from mmx.capture.choice import Chosen, Outputs
+from mmx.capture.maps import full
 from mmx.capture.recording import explained
 from mmx.capture.states import At, Kept, State, beginning
 
@@ -36,6 +38,23 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Hideable:
+    """Tokens of a stream that can be hidden in what a model is given.
+
+    Attributes:
+        tokens: which.
+        hidden: the inputs of a batch in which so much of each token is shown, from 0 to 1; words are shown or not.
+        places: of a picture's, where each is: down, from 0 to 1, and across, from 0 to the number of views, one beside
+            the other. None where that is not known, or there is no picture.
+    """
+
+    stream: str
+    tokens: Bool[Tensor, "entries tokens"]
+    hidden: Callable[[Inputs, Float[Tensor, "entries tokens"]], Inputs]
+    places: Float[Tensor, "#entries tokens 2"] | None = None
+
+
+@dataclass(frozen=True)
 class Again:
     """A forward that can be run again.
 
@@ -45,6 +64,9 @@ class Again:
         parted: the outputs of such a batch, of each time.
         states: of the forward that was explained, at the roots.
         at_once: alterations that run together.
+        hideable: what can be hidden in the inputs, part by part.
+        without_content: the inputs with nothing in them: each picture blank, each word the padding token.
+        made: by stream, the tokens that are made of another stream's, whose embeddings follow from those.
     """
 
     network: nn.Module
@@ -55,6 +77,18 @@ class Again:
     states: Mapping[str, State]
     chosen: Chosen
     at_once: int
+    hideable: Sequence[Hideable] = ()
+    without_content: Callable[[], Inputs] | None = None
+    made: Mapping[str, Bool[Tensor, "entries tokens"]] = field(default_factory=dict)
+
+    def embeddings_without_content(self) -> dict[str, Float[Tensor, "entries _tokens _width"]]:
+        """Of the inputs with nothing in them, by stream."""
+        assert self.without_content is not None
+        kept = Kept()
+        with torch.no_grad(), beginning(self.network, self.roots, kept):
+            self._outputs(self.without_content())
+        return {stream: replace(self.states[stream], value=value).tokens(value)
+                for stream, value in kept.roots.items() if stream in self.states}
 
     def on_embeddings(self, count: int, alter: AlterStates, *, with_gradients: bool = False) -> Iterator[Run]:
         """Runs `count` alterations of the embeddings, some at a time.
@@ -66,9 +100,14 @@ class Again:
             copies, kept = len(numbers), Kept()
 
             def altered(stream: str, values: Tensor, numbers: range = numbers, copies: int = copies) -> Tensor:
-                state = replace(self.states[stream], value=values)
-                one = state.tokens(values.detach()).unflatten(0, (copies, -1))[0]
-                return state.module_form(alter(stream, one, numbers).flatten(0, 1).to(values.dtype)).detach()
+                if stream not in self.states:
+                    return values
+                state, before = replace(self.states[stream], value=values), self.states[stream]
+                found = alter(stream, before.tokens(before.value.detach()), numbers).flatten(0, 1).to(values.dtype)
+                if stream in self.made:
+                    made = self.made[stream].repeat(copies, 1).unsqueeze(2)
+                    return state.module_form(torch.where(made, state.tokens(values), found.detach()))
+                return state.module_form(found).detach()
 
             with torch.set_grad_enabled(with_gradients), beginning(self.network, self.roots, kept, altered):
                 outputs = self._outputs(repeated(self.inputs, copies))
@@ -77,21 +116,46 @@ class Again:
             if with_gradients:
                 reached = {At(stream): replace(self.states[stream], value=values)
                            for stream, values in kept.roots.items()}
-                found = {at.rows: one.unflatten(0, (copies, -1))
+                found = {at.rows: self._own(at.rows, one.unflatten(0, (copies, -1)))
                          for at, one in gradients(self._all_chosen(scores, reached), reached, last=True).items()}
-            yield Run(numbers, scores.detach(), found)
+            yield Run(numbers, full(scores.detach()), {stream: full(one) for stream, one in found.items()})
 
     def on_inputs(self, count: int, alter: AlterInputs) -> Iterator[Run]:
         """Runs `count` alterations of the inputs, some at a time; no gradient is taken."""
         for numbers in self._some(count):
             several = alter(self.inputs, numbers)
             together = {name: torch.cat([one[name] for one in several]) if value.dim() else value
-                        for name, value in self.inputs.items()}
+                        for name, value in several[0].items()}
             with torch.no_grad():
-                yield Run(numbers, self.scores_of(self._outputs(together), len(numbers)))
+                yield Run(numbers, full(self.scores_of(self._outputs(together), len(numbers))))
+
+    def on_hidden(self, what: Hideable, count: int,
+                  shown: Callable[[range], Float[Tensor, "alterations entries tokens"]],
+                  ) -> Iterator[tuple[Run, Float[Tensor, "alterations items tokens"]]]:
+        """Runs `count` alterations of the inputs and says how much of each token was shown, from 0 to 1."""
+        used: list[Tensor] = []
+
+        def alter(inputs: Inputs, numbers: range) -> list[Inputs]:
+            used[:] = [shown(numbers)]
+            return [what.hidden(inputs, one) for one in used[0]]
+
+        for run in self.on_inputs(count, alter):
+            yield run, used[0][:, self.chosen.entries_of(what.stream)]
+
+    def _own(self, stream: str, gradient: Float[Tensor, "alterations items tokens width"],
+             ) -> Float[Tensor, "alterations items tokens width"]:
+        """Without that of tokens which are made of another stream's: it is carried on to those."""
+        if stream not in self.made:
+            return gradient
+        return gradient.masked_fill(self.made[stream][self.chosen.entries_of(stream)].unsqueeze(2), 0)
 
     def _some(self, count: int) -> Iterator[range]:
-        return (range(start, min(count, start + self.at_once)) for start in range(0, count, self.at_once))
+        """In a rehearsal all at once, which count as no more than run together."""
+        rehearsed = REHEARSED.get() is not None
+        step = count if rehearsed else self.at_once
+        for start in range(0, count, max(1, step)):
+            with made_larger(max(1, count // self.at_once) if rehearsed else 1):
+                yield range(start, min(count, start + step))
 
     def _outputs(self, inputs: Inputs) -> Outputs:
         with explained(self.network, ()):

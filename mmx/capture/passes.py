@@ -41,6 +41,8 @@ class Capture:
         again: the forward, to be run again, where that was asked for.
         relevances: of embeddings, by rule set and stream: embedding · gradient by the rules of the set.
         of_layers: the scores of layers, where they were asked for.
+        samples: how many further passes each method takes that can choose, by its name.
+        notes: what methods tell of each item, by their names.
     """
 
     schedule: Schedule
@@ -57,6 +59,8 @@ class Capture:
     again: Again | None = None
     relevances: Mapping[str, Mapping[str, Float[Tensor, "items _tokens"]]] = field(default_factory=dict)
     of_layers: LayerScores | None = None
+    samples: Mapping[str, int] = field(default_factory=dict)
+    notes: dict[str, Sequence[str]] = field(default_factory=dict, repr=False)
     _folded: dict[tuple[Site, Fold], Matrix] = field(default_factory=dict, init=False, repr=False)
 
     @property

@@ -33,6 +33,7 @@ from mmx.cli.options import (
     Quiet,
     Regions,
     Revision,
+    Samples,
     Workers,
     methods_option,
 )
@@ -62,6 +63,7 @@ def explain(
     recursive: Annotated[bool, typer.Option(
         "--recursive", rich_help_panel=ASKED, help="Take the pictures in the folders of a folder, too.")] = False,
     method: Annotated[list[str] | None, methods_option("default: relevance")] = None,
+    samples: Samples = None,
     target: Annotated[list[str] | None, typer.Option(
         "--target", "-t", metavar="NAME", rich_help_panel=ASKED, autocompletion=complete_target,
         help="The answer or class to explain, by text or index (default: the predicted one), which of the --text, or "
@@ -174,7 +176,7 @@ def explain(
         asked = Asked("?" if questions is not None else several[0], tuple(dict.fromkeys(text or ())),
                       tuple(target or ()), threshold, tuple(query or ()), class_name,
                       starts_by_stream(start_layer, start_layer_text), answer=answer, against=against,
-                      level=level, score=score, max_new_tokens=max_new_tokens)
+                      level=level, score=score, max_new_tokens=max_new_tokens, samples=samples)
         requests = gather_requests(images or [], several, questions, images_dir, asked.targets, recursive=recursive,
                                    together=together)
         names, memory = method or ["relevance"], parse_memory(max_memory)

@@ -49,6 +49,9 @@ Regions = Annotated[str | None, typer.Option(
 Features = Annotated[Path | None, typer.Option(
     "--features", metavar="FILE", rich_help_panel=REGIONS, help="Instead of --regions: features computed before, by "
     "the pictures' names: LXMERT's or bottom-up attention's .tsv, or MMF's LMDB or folder of .npy files.")]
+Samples = Annotated[int | None, typer.Option(
+    "--samples", metavar="N", min=1, rich_help_panel=ASKED, help="How often a method runs the model again that can "
+    "choose: steps of integrated-gradients (32), noisy embeddings of smoothgrad (32), masks of rise (500).")]
 Out = Annotated[Path, typer.Option(
     "--out", "-o", metavar="DIR", rich_help_panel=OUTPUT, help="Where results are written.")]
 JsonFlag = Annotated[bool, typer.Option("--json", rich_help_panel=OUTPUT, help="One JSON document on stdout.")]

@@ -23,6 +23,7 @@ from mmx.cli.options import (
     Quiet,
     Regions,
     Revision,
+    Samples,
     methods_option,
 )
 from mmx.devices import DEFAULT_DEVICE
@@ -43,6 +44,7 @@ def perturb(
         "--images", rich_help_panel=ASKED, metavar="DIR",
         help="Where the pictures of --data lie; not needed with --features.")] = None,
     method: Annotated[list[str] | None, methods_option("default: relevance")] = None,
+    samples: Samples = None,
     positive: Annotated[bool, typer.Option(
         "--positive", rich_help_panel=ASKED,
         help="Remove the most relevant first (default: this and --negative).")] = False,
@@ -148,7 +150,8 @@ def perturb(
         study = perturbed(
             loaded, data, annotations=annotations, images=images, methods=names, modalities=modality or ["all"],
             signs=_signs(positive, negative), protocol=protocol, control=control, steps=shares,
-            num_samples=num_samples, seed=seed, cache=not no_cache and (cache or True), batch_size=batch_size, out=out,
+            num_samples=num_samples, seed=seed, samples=samples, cache=not no_cache and (cache or True),
+            batch_size=batch_size, out=out,
             resume=resume, overwrite=overwrite, progress=OnTerminal(quiet))
     if not world.leads:
         return

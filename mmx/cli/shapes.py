@@ -17,6 +17,7 @@ from mmx.cli.options import (
     JsonFlag,
     ModelName,
     Quiet,
+    Samples,
     methods_option,
 )
 from mmx.cli.output import print_json, print_result
@@ -46,6 +47,7 @@ Overwrite = Annotated[bool, typer.Option(
 def evaluate(
     model: ModelName = None,
     method: Annotated[list[str] | None, methods_option("default: paper")] = None,
+    samples: Samples = None,
     scenes: Annotated[int, typer.Option(
         "--scenes", metavar="N", rich_help_panel=ASKED, min=1, max=1_000_000,
         help="Fresh scenes.")] = 2000,
@@ -70,7 +72,7 @@ def evaluate(
 
     loaded = open_model(model, None, None, device, "auto", quiet)
     study = evaluated(loaded, methods=method or ["paper"], scenes=scenes, first_scene=first_scene,
-                      batch_size=batch_size, progress=OnTerminal(quiet))
+                      batch_size=batch_size, samples=samples, progress=OnTerminal(quiet))
     if as_json:
         print_json(study.to_dict())
     else:

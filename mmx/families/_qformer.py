@@ -66,7 +66,7 @@ def families(architecture: str, model_type: str, root: str, form: str, caption: 
         more: inputs that the Q-Former reads beside the picture.
     """
     pixels, prompt, completion = asked(_patches, form, caption, captioned="{question}")
-    roots = {"image": "vision_model.embeddings", "query": root}
+    roots = {"image": "vision_model.embeddings", "query": root, "text": "language_model:inputs_embeds"}
     tokens = _SEEN | {"query": (Part("query"), *(Part(one.part, one.names[0]) for one in more))}
     one = Family(
         architectures=(architecture,), model_type=model_type, score=ANSWERS, inputs=(pixels, prompt, *more, completion),

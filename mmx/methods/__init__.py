@@ -16,7 +16,8 @@ from mmx.methods.base import (
     left_out_notes,
     method_names,
     named_methods,
+    with_samples,
 )
 
 __all__ = ["GROUPS", "KINDS", "Layout", "Method", "Rows", "all_methods", "by_reason", "defined_on", "get_method",
-           "left_out_notes", "method_names", "named_methods"]
+           "left_out_notes", "method_names", "named_methods", "with_samples"]

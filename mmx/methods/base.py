@@ -73,6 +73,7 @@ class Method:
         floors: how long it takes alone, in floors (one forward by SDPA, one backward through activations): on ViT-B/16
             at 224 pixels, or where it is not defined there, on the first of `python -m mmx.bench methods` where it is;
             None where that was not measured.
+        samples: how often it runs the model again, where that can be chosen, or 0.
         why_not: why it is not defined on such a model, as the end of a sentence; "" where it is.
         differs_across_streams_from: the method that this one equals where no stream attends to another.
         last_only: it reads only the last map of each pair of streams, so a backward may stop there.
@@ -95,6 +96,7 @@ class Method:
     signed: bool = False
     in_paper: bool = False
     floors: float | None = None
+    samples: int = 0
     why_not: Callable[[Layout], str] = everywhere
 
     @property
@@ -181,6 +183,11 @@ def named_methods(names: Sequence[str]) -> tuple[Method, ...]:
     """Each once, in the order given; names of `GROUPS` stand for all in them. Raises UsageError for an unknown name."""
     found = [filter(GROUPS[name], all_methods()) if name in GROUPS else (get_method(name),) for name in names]
     return tuple(dict.fromkeys(method for several in found for method in several))
+
+
+def with_samples(methods: Sequence[Method], samples: int | None) -> tuple[Method, ...]:
+    """The same, those that can choose how often they run the model again by another number where one is given."""
+    return tuple(replace(method, samples=samples) if samples and method.samples else method for method in methods)
 
 
 def by_reason(left_out: Mapping[str, str]) -> dict[str, list[str]]:

@@ -21,7 +21,7 @@ from mmx.elements.base import Located
 from mmx.elements.written import WrittenEncoder
 from mmx.engine import Attribution, Described, attribute
 from mmx.images import alike
-from mmx.methods import Method
+from mmx.methods import Method, with_samples
 from mmx.model.blank import without_picture
 from mmx.results import Asked, Explanation, Item, ModelInfo, Picture, Words
 from mmx.version import __version__
@@ -122,7 +122,8 @@ def groups_of(parts: Parts, jobs: Sequence[Job], prepare: Prepare | None = None,
 def _read(asked: Asked) -> tuple:
     """How a model is read: the same way for all that run together."""
     of_function = () if asked.function is None else (id(asked.function), asked.texts)  # which tells texts by number
-    return (tuple(sorted(asked.start_layers.items())), asked.level, asked.score, asked.max_new_tokens, *of_function)
+    return (tuple(sorted(asked.start_layers.items())), asked.level, asked.score, asked.max_new_tokens, asked.samples,
+            *of_function)
 
 
 def _same(job: Job) -> tuple[tuple[str, str], ...]:
@@ -221,6 +222,7 @@ class Group:
             max_memory, more: see `attribute`.
         """
         asked, model = self.jobs[0].asked, self.model
+        methods = with_samples(methods, asked.samples)
         seeds = [seed_of(self.jobs[place].picture.sha256, *([text] if text else [])) for place, text in self.samples]
         return attribute(model, self.inputs, methods, model.asking.target(self.batch), ignore_padding=True,
                          seeds=seeds, max_memory=max_memory, start_layers=asked.start_layers, **more)
@@ -273,7 +275,7 @@ class Group:
         notes = tuple(dict.fromkeys([*warnings, *(note for one in shared for note in one.notes)]))
         return [Explanation(
             self.parts.info, name, job.pictures, asked, {one.part: one.elements for one in shared},
-            tuple(_with_scores(item, by_part, index, shared, own[number:number + 1])
+            tuple(_with_scores(item, by_part, index, shared, own[number:number + 1], found.notes.get(name))
                   for number, (index, item) in enumerate(items)),
             answer.predictions, answer.others, found.left_out, versions(),
             (*notes, _BLIND.format(name)) if name in blind and answer.items else notes, name in signed)
@@ -296,13 +298,13 @@ def _beside(several: Sequence[Located], answer: Located) -> list[Located]:
 
 
 def _with_scores(item: Item, by_part: Mapping[str, np.ndarray], index: int, shared: Sequence[Located],
-                 own: Sequence[Located]) -> Item:
-    """The item with row `index` of the scores, without padding."""
+                 own: Sequence[Located], told: Sequence[str] | None) -> Item:
+    """The item with row `index` of the scores, without padding, and what the method told of it."""
     rows = {one.part: by_part[one.part][index] for one in (*shared, *own) if one.part in by_part}
     shown = {one.part: one.shown.numpy() for one in (*shared, *own) if one.shown is not None}
     return replace(item, scores={part: row[shown[part]] if part in shown else row for part, row in rows.items()},
                    elements={one.part: one.elements for one in own},
-                   notes=tuple(note for one in own for note in one.notes))
+                   notes=(*(note for one in own for note in one.notes), *((told[index],) if told else ())))
 
 
 def seed_of(*parts: str) -> int:

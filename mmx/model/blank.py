@@ -5,8 +5,7 @@ from torch import Tensor
 
 from mmx.arrays import Float
 from mmx.engine import Described
-from mmx.families.base import Family, Pixels
-from mmx.wiring import Inputs
+from mmx.wiring import Inputs, blank
 
 
 def without_picture(model: Described, inputs: Inputs, target: object) -> Float[Tensor, " items"] | None:
@@ -19,14 +18,3 @@ def without_picture(model: Described, inputs: Inputs, target: object) -> Float[T
         return None
     with torch.no_grad():
         return asking.log_probabilities(model.run(blank(model.family, inputs), target), target)
-
-
-def blank(family: Family, inputs: Inputs) -> Inputs:
-    """The same with every pixel of the mean colour, 0 after normalisation.
-
-    All but 0: some classes take a picture of nothing but 0 for padding and drop it (Idefics3, SmolVLM). What is 0
-    already stays, as padding must.
-    """
-    pixels = {one.names[0] for one in family.inputs if isinstance(one, Pixels)}
-    return {name: torch.where(value == 0, value, torch.finfo(value.dtype).tiny) if name in pixels else value
-            for name, value in inputs.items()}

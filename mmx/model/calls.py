@@ -38,6 +38,7 @@ class Options(TypedDict, total=False):
     level: str | None
     score: str | None
     max_new_tokens: int | None
+    samples: int | None
     max_memory: int | None
     together: bool
 

@@ -12,7 +12,7 @@ from mmx.asking.scoring import Compared
 from mmx.engine import attribute
 from mmx.errors import UsageError
 from mmx.images import Source, open_picture
-from mmx.methods import get_method
+from mmx.methods import get_method, with_samples
 from mmx.model.batching import Group, Job
 from mmx.model.calls import AnySource, Images, Names, Options, Pairs, Questions, Several, asked_of
 from mmx.model.loaded import Loaded
@@ -27,8 +27,8 @@ class Model(Loaded):
 
     def attribute(self, inputs: Inputs, method: str = "relevance", target: object = None, *,
                   against: int | Sequence[int | None] | None = None, start_layer: int | None = None,
-                  start_layer_text: int | None = None, level: str | None = None,
-                  score: str | None = None) -> dict[str, Float[Tensor, "rows _tokens"]]:
+                  start_layer_text: int | None = None, level: str | None = None, score: str | None = None,
+                  samples: int | None = None) -> dict[str, Float[Tensor, "rows _tokens"]]:
         """Raw scores for encoded inputs, {"text": (rows, tokens), "image": (rows, regions)}, finite and unscaled.
 
         Args:
@@ -49,13 +49,15 @@ class Model(Loaded):
             score: what of a class, text or token is differentiated: its "logit" (the default), the "probability" that
                 it becomes in a softmax or a sigmoid, the logarithm "logprob" of that, or of towers the "similarity".
                 Several tokens are explained by the sum of their log-probabilities, or by their probability.
+            samples: see `explain`.
 
         Raises:
             UsageError: there is no such method, target, score or layer.
             CaptureError: the method cannot run on this model.
         """
         compared = target if against is None else Compared(target, against)
-        found = attribute(self.described.at(level, score), self.to_model(inputs), [get_method(method)], compared,
+        methods = with_samples([get_method(method)], samples)
+        found = attribute(self.described.at(level, score), self.to_model(inputs), methods, compared,
                           start_layers=starts_by_stream(start_layer, start_layer_text))
         return next(iter(found.scores.values()))
 
@@ -127,6 +129,8 @@ class Model(Loaded):
                 not for this one, by the first token in which they differ.
             level, score: see `attribute`.
             max_new_tokens: how many tokens such a model may write (default 32).
+            samples: how often a method runs the model again that can choose: steps of integrated-gradients (32), noisy
+                embeddings of smoothgrad (32), masks of rise (500).
             together: show all pictures to it in one prompt, and have one result for each question.
             text: of a model that matches pictures and texts: the texts.
             threshold: of a model that finds objects: detections surer than this are explained (default 0.5, or

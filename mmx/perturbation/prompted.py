@@ -11,14 +11,13 @@ from functools import cached_property
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 
 from mmx.arrays import Bool, Int, Shaped
 from mmx.asking.tokens import Spans
 from mmx.families.base import Completion, Prompt, PromptPixels, Tiling, Written
-from mmx.perturbation.removal import Parts, Removal, only_kept
-from mmx.wiring import Inputs, config_at, pair, patch_grid
+from mmx.perturbation.removal import Parts, Removal
+from mmx.wiring import Inputs, block_of, faded, only_kept, patch_grid
 
 
 @dataclass(frozen=True)
@@ -112,19 +111,11 @@ class PromptRemoval(Removal):
 
     def _painted_views(self, pixels: Shaped[Tensor, "rows ..."], samples: Int[Tensor, " rows"],
                        kept: Bool[Tensor, "rows _tokens"]) -> Shaped[Tensor, "rows ..."]:
-        """All but 0, as a picture of nothing but 0 is padding to some classes; see `mmx.model.blank`.
-
-        Args:
-            pixels: (rows, patches, numbers), or views, (rows, ..., channels, height, width).
-        """
-        into = self._into[samples]
+        """`pixels`: (rows, patches, numbers), or views, (rows, ..., channels, height, width)."""
+        into, config = self._into[samples], self.network.config
         shown = (into < 0) | kept.gather(1, into.clamp(min=0))
         if pixels.dim() == 3:
-            shown = shown.unsqueeze(2)
-        else:
-            *views, _, high, wide = pixels.shape
-            grid = patch_grid(self._pixels, pixels.flatten(0, -4), self.network.config)
-            down, across = pair(config_at(self.network.config, self._pixels.config).patch_size)
-            shown = shown.view(*views, 1, *grid).repeat_interleave(down, -2).repeat_interleave(across, -1)
-            shown = pad(shown, (0, wide - shown.shape[-1], 0, high - shown.shape[-2]), value=True)
-        return torch.where(shown | (pixels == 0), pixels, torch.finfo(pixels.dtype).tiny)
+            return faded(pixels, shown)
+        views = pixels.flatten(0, -4)
+        return faded(pixels, shown, patch_grid(self._pixels, views, config),
+                     block_of(self._pixels, views, config, None))

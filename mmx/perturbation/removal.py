@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 from transformers import PreTrainedModel
 
 from mmx.arrays import Bool, Int, Shaped
@@ -20,7 +19,7 @@ from mmx.capture import Outputs
 from mmx.errors import UsageError
 from mmx.families.base import Family, Input, PatchedPixels, Pixels, Prompt, Regions, Text, Written
 from mmx.reference import Reference
-from mmx.wiring import Inputs, patch_grid, run_without
+from mmx.wiring import Inputs, block_of, faded, only_kept, patch_grid, run_without
 
 __all__ = ["Inputs", "Parts", "Removal"]
 
@@ -142,38 +141,14 @@ class Removal:
 
     def _painted_over(self, one: Pixels, inputs: Inputs, samples: Int[Tensor, " rows"],
                       kept: Bool[Tensor, "rows patches"]) -> dict[str, Shaped[Tensor, "rows ..."]]:
-        pixels = inputs["pixel_values"][samples]
-        if isinstance(one, PatchedPixels):
-            shown = kept[..., None].to(pixels.dtype)
-        else:
+        pixels, grid, block = inputs["pixel_values"][samples], None, (1, 1)
+        if not isinstance(one, PatchedPixels):
             grid = patch_grid(one, pixels, self.network.config)
-            shown = interpolate(kept.reshape(-1, 1, *grid).to(pixels.dtype), size=pixels.shape[-2:])
+            block = block_of(one, pixels, self.network.config, None)
         rest = {name: inputs[name][samples] for name in one.names[1:] if name in inputs}
-        return {"pixel_values": pixels * shown, **rest}
+        return {"pixel_values": faded(pixels, kept, grid, block), **rest}
 
     def unmasked(self, inputs: Inputs) -> Inputs:
         """Inputs whose padded regions are looked at like any other."""
         masks = {one.mask for one in self.family.inputs if isinstance(one, Regions)}
         return {name: value for name, value in inputs.items() if name not in masks}
-
-
-def only_kept(one: Text | Regions, inputs: Inputs, samples: Int[Tensor, " rows"], kept: Bool[Tensor, "rows tokens"],
-              size: int) -> dict[str, Shaped[Tensor, "rows {size} ..."]]:
-    """Rows of reduced inputs: what is kept of a sample moves up, in order, and the rest is padded and masked.
-
-    Removing a region equals masking it, but removing a word shifts the positions behind it.
-
-    Args:
-        inputs: what the model's forward takes, (batch, tokens, ...) each.
-        samples: the sample that each row is made of.
-        kept: what is kept of it.
-        size: tokens of the result, 1 at least; no row keeps more.
-    """
-    places = (~kept).to(torch.uint8).argsort(dim=1, stable=True)[:, :size]
-    filled = torch.arange(size, device=kept.device) < kept.sum(dim=1, keepdim=True)
-    reduced = {name: inputs[name][samples[:, None], places] for name in one.names if name in inputs}
-    if one.mask in one.names:
-        given = inputs.get(one.mask)
-        seen = filled if given is None else filled & reduced[one.mask].bool()
-        reduced[one.mask] = seen.to(torch.long if given is None else given.dtype)
-    return reduced

@@ -30,6 +30,8 @@ def check_fits(asked: Asked, sentence: str, takes: frozenset[str], needs: str | 
             _check_text(text, "text", "")
     if asked.max_new_tokens is not None and asked.max_new_tokens < 1:
         raise UsageError(f"{asked.max_new_tokens} tokens cannot be written.", "Allow one or more.")
+    if asked.samples is not None and asked.samples < 1:
+        raise UsageError(f"{asked.samples} samples make no score.", "Take one or more.")
     if asked.threshold is not None and not 0 <= asked.threshold < 1:
         raise UsageError(f"A threshold of {asked.threshold:g} makes no sense.",
                          "It is a probability: from 0 to below 1.")

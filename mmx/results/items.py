@@ -119,7 +119,7 @@ DEFAULT_THRESHOLD = 0.5
 
 Function = Callable[[Any], Any]
 """From a model's outputs, by name, to one score of each sample."""
-_IF_GIVEN = ("answer", "against", "level", "score", "max_new_tokens", "function")
+_IF_GIVEN = ("answer", "against", "level", "score", "max_new_tokens", "function", "samples")
 
 
 @dataclass(frozen=True)
@@ -144,6 +144,7 @@ class Asked:
             "logprob" of that, or its "similarity".
         max_new_tokens: how many tokens a model may write; None is mmx's default.
         function: what is explained in the place of all that; in a result, its name.
+        samples: how often a method runs the model again that can choose; None is the method's default.
     """
 
     question: str | None = None
@@ -160,6 +161,7 @@ class Asked:
     score: str | None = None
     max_new_tokens: int | None = None
     function: Function | str | None = None
+    samples: int | None = None
 
     @property
     def function_name(self) -> str | None:

@@ -39,7 +39,8 @@ def _words_of(asked: Asked) -> str:
              *(("query-", str(query), "") for query in asked.queries),
              *((f"{kind}-", str(given), "") for kind, given in (
                  ("answer", asked.answer), ("against", asked.against), ("at", asked.level), ("by", asked.score),
-                 ("tokens", asked.max_new_tokens), ("function", asked.function_name)) if given is not None)]
+                 ("tokens", asked.max_new_tokens), ("function", asked.function_name),
+                 ("samples", asked.samples)) if given is not None)]
     named = [(f"{kind}{_hyphenated(text)}", _hyphenated(text).replace("-", " ") + ending == text)
              for kind, text, ending in parts if text]
     if asked.threshold not in (None, DEFAULT_THRESHOLD):

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from mmx.errors import CaptureError
-from mmx.methods import Method, left_out_notes
+from mmx.errors import CaptureError, UsageError
+from mmx.methods import Method, left_out_notes, with_samples
 from mmx.model import Model
 from mmx.model.batching import seed_of, versions
 from mmx.show.wording import listed
@@ -19,18 +19,23 @@ def identity_of(model: Model) -> dict[str, Any]:
     return {"model": {**asdict(model.info), "device": model.info.device.partition(":")[0]}, "versions": versions()}
 
 
-def fitting_methods(model: Model, names: Sequence[str], reporter: Reporter,
-                    control: Sequence[str] = ()) -> tuple[tuple[Method, ...], dict[str, str]]:
+def fitting_methods(model: Model, names: Sequence[str], reporter: Reporter, control: Sequence[str] = (),
+                    samples: int | None = None) -> tuple[tuple[Method, ...], dict[str, str]]:
     """The methods that were named, and those of `control`, as `able_methods` has them, with notes.
+
+    Args:
+        samples: how often those run the model again that can choose; None is each method's default.
 
     Raises:
         UsageError: a method that is named has no sense of its own on this model, or is unknown.
         CaptureError: none of them can run.
     """
     methods, notes = model.fitting_methods(names, *control)
+    if samples is not None and samples < 1:
+        raise UsageError(f"{samples} samples make no score.", "Take one or more.")
     for note in notes:
         reporter.line("note", note)
-    return able_methods(model, methods, reporter)
+    return able_methods(model, with_samples(methods, samples), reporter)
 
 
 def signed_notes(methods: Sequence[Method], treated: str) -> list[str]:

@@ -56,9 +56,21 @@ def can_resize(one: Pixels, config: Any) -> bool:
 
 def grid_of(pixel_values: Float[Tensor, "batch channels height width"], cells: int) -> tuple[int, int]:
     """Rows and columns of a backbone's grid, out of the picture's size and the number of cells."""
+    stride = _stride(pixel_values, cells)
+    return -(-pixel_values.shape[-2] // stride), -(-pixel_values.shape[-1] // stride)
+
+
+def block_of(one: Pixels, pixel_values: Float[Tensor, "batch channels height width"], config: Any,
+             cells: int | None) -> tuple[int, int]:
+    """Height and width in pixels of what a token of a picture stands for: a patch, or one of a backbone's cells."""
+    if cells is None:
+        return pair(config_at(config, one.config).patch_size)
+    return pair(_stride(pixel_values, cells))
+
+
+def _stride(pixel_values: Float[Tensor, "batch channels height width"], cells: int) -> int:
     height, width = pixel_values.shape[-2:]
     for stride in _STRIDES:
-        rows, columns = -(-height // stride), -(-width // stride)
-        if rows * columns == cells:
-            return rows, columns
+        if -(-height // stride) * -(-width // stride) == cells:
+            return stride
     raise UsageError(f"A picture of {height} x {width} pixels does not give {cells} cells at any known stride.")

@@ -61,7 +61,8 @@ def check_places(family: Family, inputs: Inputs, config: Any) -> None:
         token_places(inputs, config, token)
 
 
-def _places(family: Family, stream: str, size: int, inputs: Inputs, config: Any) -> Iterator[tuple[str, Places]]:
+def places_of_parts(family: Family, stream: str, size: int, inputs: Inputs,
+                    config: Any) -> Iterator[tuple[str, Places]]:
     """The parts of a stream by name, and where each is."""
     parts = family.parts(stream)
     scattered = [part for part in parts if part.token]
@@ -85,7 +86,7 @@ def valid_tokens(family: Family, inputs: Inputs, outputs: Outputs,
         sizes: tokens of each stream.
     """
     by_part = {one.part: mask for one in family.inputs
-               if (mask := _valid_part(one, inputs, outputs)) is not None}
+               if (mask := valid_part(one, inputs, outputs)) is not None}
     found = {}
     for stream, size in sizes.items():
         parts = family.parts(stream)
@@ -103,7 +104,8 @@ def valid_tokens(family: Family, inputs: Inputs, outputs: Outputs,
     return found
 
 
-def _valid_part(one: Input, inputs: Inputs, outputs: Outputs) -> Bool[Tensor, "batch tokens"] | None:
+def valid_part(one: Input, inputs: Inputs, outputs: Outputs) -> Bool[Tensor, "batch tokens"] | None:
+    """Which tokens of an input count; None where all do."""
     if isinstance(one, Text) and one.until is not None:
         places = torch.arange(inputs[one.names[0]].shape[1], device=outputs[one.until].device)
         return places <= outputs[one.until][:, None]
@@ -126,7 +128,7 @@ def handed_out(family: Family, rows: Rows, found: tuple[Readout, ...], inputs: I
             row = rows[read.stream, cols]
             if read.omits_itself and cols == read.stream:
                 row = row.scatter(1, readout.index.unsqueeze(1), 0)
-            for name, where in _places(family, cols, row.shape[1], inputs, config):
+            for name, where in places_of_parts(family, cols, row.shape[1], inputs, config):
                 if name in given:
                     own = row[:, where] if isinstance(where, slice) else row.gather(1, where[chosen.samples])
                     own = own if read.share == 1 else read.share * own

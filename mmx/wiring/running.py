@@ -84,7 +84,7 @@ def run_without(network: nn.Module, family: Family, inputs: Inputs,
                 more: Mapping[str, Any] = MappingProxyType({})) -> Outputs:
     """Runs the model on reduced inputs, which may have lost all of their regions; see `run`."""
     masks = [one.mask for one in family.inputs if isinstance(one, Regions)]
-    if family.without_regions is None or not masks:
+    if family.without_regions is None or not masks or masks[0] not in inputs:
         return run(network, family, inputs, more)
     blind = ~inputs[masks[0]].any(dim=1)
     with silenced_calls(network, family.without_regions(network.config), call=0, silent=blind):

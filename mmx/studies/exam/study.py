@@ -43,13 +43,14 @@ class ExamStudy(Study):
 
 
 def evaluate(model: Model, *, methods: Sequence[str] = ("paper",), scenes: int = 2000, first_scene: int = 0,
-             batch_size: int = 32, progress: Reporter | None = None) -> ExamStudy:
+             batch_size: int = 32, samples: int | None = None, progress: Reporter | None = None) -> ExamStudy:
     """Asks a model about fresh drawn scenes and scores its answers, and every method's explanations of right ones.
 
     Args:
         methods: by name, or by group: "paper", "fast" or "all", of which those that have sense on this model.
         scenes, first_scene: how many, and the number of the first one; below 1,000,000 no shipped model was trained.
         batch_size: scenes that run through the model at once.
+        samples: how often a method runs the model again that can choose; see `Model.explain`.
         progress: hears how far it is.
 
     Raises:
@@ -64,7 +65,7 @@ def evaluate(model: Model, *, methods: Sequence[str] = ("paper",), scenes: int =
     """
     reporter = reporter_of(progress, leads=True)
     exam, scores = exam_of(model), ExamScores()
-    fitting, left_out = fitting_methods(model, methods, reporter)
+    fitting, left_out = fitting_methods(model, methods, reporter, samples=samples)
     with reporter.progress(scenes) as advance:
         for start in range(first_scene, first_scene + scenes, batch_size):
             numbers = range(start, min(start + batch_size, first_scene + scenes))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from mmx.engine import attribute
 from mmx.errors import UsageError
-from mmx.methods import Method, left_out_notes
+from mmx.methods import Method, left_out_notes, with_samples
 from mmx.studies.models import Model
 from mmx.studies.reporting import Reporter
 
@@ -19,7 +19,7 @@ def reaching_methods(model: Model, methods: Sequence[Method], modalities: Sequen
     Raises:
         UsageError: none does.
     """
-    scores = attribute(model.described, model.small_inputs(), methods, model.asking.any_target).scores
+    scores = attribute(model.described, model.small_inputs(), with_samples(methods, 1), model.asking.any_target).scores
     missing = {name: " and ".join(modality for modality in modalities if modality not in by_part)
                for name, by_part in scores.items()}
     left_out = {name: f"no scores of the {what} on {model.info.name}" for name, what in missing.items() if what}

@@ -37,8 +37,8 @@ def perturb(model: Model, data: str | Path | PlainRows | None = None, *, annotat
             images: str | Path | None = None, methods: Sequence[str] = ("relevance",),
             modalities: Sequence[str] = MODALITIES, signs: Sequence[str] = SIGNS, protocol: str = "iccv21",
             control: bool | None = None, steps: Sequence[float] | None = None, num_samples: int | None = None,
-            seed: int = 1234, cache: str | Path | bool = True, batch_size: int | None = None,
-            out: str | Path | None = None, resume: bool = False, overwrite: bool = False,
+            seed: int = 1234, samples: int | None = None, cache: str | Path | bool = True,
+            batch_size: int | None = None, out: str | Path | None = None, resume: bool = False, overwrite: bool = False,
             progress: Reporter | None = None) -> PerturbationStudy:
     """Follows a model's accuracy as words or regions are removed in the order of their relevance.
 
@@ -62,6 +62,7 @@ def perturb(model: Model, data: str | Path | PlainRows | None = None, *, annotat
         steps: other shares to remove than the protocol's, growing, from 0 to 1.
         num_samples: this many, drawn by `seed`; None for all, or 200 scenes.
         seed: of the order of samples, and of everything random.
+        samples: how often a method runs the model again that can choose; see `Model.explain`.
         cache: where region features are kept between runs; True for ~/.cache/mmx, False for nowhere.
         batch_size: samples that are explained at once; None for as many as fit.
         out: where run.json, a line for each sample, the summary and the curves go; None for a temporary folder.
@@ -92,7 +93,7 @@ def perturb(model: Model, data: str | Path | PlainRows | None = None, *, annotat
         answering = answering_model(model)
         added = (_CONTROL,) if (protocol == "clean" if control is None else control) else ()
         removed = chosen_names("modality", modalities, MODALITIES)
-        able, left_out = fitting_methods(model, methods, reporter, added)
+        able, left_out = fitting_methods(model, methods, reporter, added, samples)
         fitting, unreached = reaching_methods(model, able, removed, reporter)
         plan = protocol_named(protocol, answering.removal.reference, steps)
         found = read_data(data, path_of(annotations), path_of(images), num_samples, seed, plan,
@@ -120,13 +121,15 @@ def perturb(model: Model, data: str | Path | PlainRows | None = None, *, annotat
 def _parameters(test: PerturbationTest, data: VqaData) -> dict[str, Any]:
     """All that decides on a digit."""
     plan = test.combinations
+    passes = {method.name: method.samples for method in test.methods if method.samples}
     return {
         "kind": KIND, "protocol": plan.protocol.name,
         "steps": {modality: list(shares) for modality, shares in plan.protocol.steps.items()},
         "data": dict(data.parameters), **identity_of(test.model.model), "regions": test.pictures.parameters,
         "follows": [measure.name for measure in test.follows],
         "answers_sha256": test.model.answers_sha256,
-        "methods": [method.name for method in test.methods], "modalities": list(plan.modalities),
+        "methods": [method.name for method in test.methods],
+        **({"passes": passes} if passes else {}), "modalities": list(plan.modalities),
         "removes": test.model.removal.things,
         "signs": list(plan.signs), "tokens_at_once": plan.tokens_at_once,
     }
