@@ -21,10 +21,9 @@ def rise(capture: Capture) -> Rows:
     again, count = again_of(capture), capture.samples[METHOD.name]
     found: dict[str, Tensor] = {}
     for what in again.hideable:
-        weighted = total = whole = 0
-        for run, shown in again.on_hidden(what, count, partial(masks, capture, what)):
-            weighted = weighted + (run.scores[:, :, None] * shown).sum(dim=0)
-            total, whole = total + shown.sum(dim=0), whole + run.scores.sum(dim=0)
+        runs = [((run.scores[:, :, None] * shown).sum(dim=0), shown.sum(dim=0), run.scores.sum(dim=0))
+                for run, shown in again.on_hidden(what, count, partial(masks, capture, what))]
+        weighted, total, whole = (torch.stack(several).sum(dim=0) for several in zip(*runs, strict=True))
         seen = what.tokens[again.chosen.entries_of(what.stream)] & (total > 0)
         means = torch.where(seen, weighted / total.clamp(min=1e-6) - whole[:, None] / count, 0)
         found[what.stream] = found.get(what.stream, 0) + means

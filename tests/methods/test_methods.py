@@ -14,7 +14,6 @@ from mmx.methods import get_method
 from mmx.reference import Reference
 from mmx.schedule import Schedule, Site, sites_of
 
-OF_MAPS = [name for name in method_names() if not {"states", "further passes"} & {*get_method(name).needs}]
 SIZES = {"text": 4, "image": 5, "query": 3}
 ITEMS = 2
 
