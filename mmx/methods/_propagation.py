@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from mmx.methods.base import Rows, crossing_sites, last_sites
-from mmx.schedule import Link, Site, links_of
+from mmx.methods.base import Layout, Rows, crossing_sites, last_sites
+from mmx.schedule import Link, Site, links_of, self_sites, sites_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,6 +52,16 @@ def nothing(block: Block) -> Float[Tensor, "items _rows _cols"]:
     return 0 * block.attention[:, 0]
 
 
+def one_stream(layout: Layout) -> str:
+    """Why a method is not defined that knows no attention across streams, as the end of a sentence; "" where it is.
+
+    A row that pools a stream by attention, and is not attended to itself, is none across.
+    """
+    sites = sites_of(layout.schedule)
+    crosses = any(not site.is_self and self_sites(layout.schedule, site.rows) for site in sites)
+    return "it reads one stream, and here streams attend to each other" if crosses else ""
+
+
 def propagated_rows(capture: Capture, fused: Mapping[Site, Matrix], *,
                     normalize: bool = True, self_in_cross: bool = True, as_reference: bool = False) -> Rows:
     """Eq. 6 to 11 over the schedule, then the rows that the readouts ask for.
@@ -92,3 +102,14 @@ def of_last_maps(capture: Capture, matrix_of: Callable[[Site], Matrix]) -> Rows:
     rows = {(readout.stream, cols): readout.of(matrix_of(site))
             for readout in capture.readouts for cols, site in last_sites(capture.schedule, readout.stream).items()}
     return over_links(capture, rows, lambda site, row: matrix_of(site).rows_times(row))
+
+
+def of_all_maps(capture: Capture, fold: Callable[[Site], Matrix]) -> Rows:
+    """Means over the maps of each pair of streams, and what they hold of tokens that are made of others."""
+    def mean(rows: str, cols: str, read: Callable[[Matrix], Tensor]) -> Tensor:
+        sites = [site for site in sites_of(capture.schedule) if (site.rows, site.cols) == (rows, cols)]
+        return sum((read(fold(site)) for site in sites[1:]), read(fold(sites[0]))) / len(sites)
+
+    rows = {(readout.stream, cols): mean(readout.stream, cols, readout.of)
+            for readout in capture.readouts for cols in last_sites(capture.schedule, readout.stream)}
+    return over_links(capture, rows, lambda site, row: mean(site.rows, site.cols, lambda map_: map_.rows_times(row)))
