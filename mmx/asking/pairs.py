@@ -74,7 +74,11 @@ class PairsAsked(Asking):
             _check(pairs, *logits.shape)
             images, texts = torch.tensor(pairs, device=logits.device).unbind(1)
         return Picked(images, texts, lambda found, of: self._values(found, places)[images, of],
-                      {"entries": {"text": texts}}, mixes=self._shares_out)
+                      {"entries": {"text": texts}, "scale": self._scale(outputs)}, mixes=self._shares_out)
+
+    def _scale(self, outputs: Outputs) -> Float[Tensor, ""] | float:
+        """How many times the similarity a score is."""
+        return outputs["scale"].detach().flatten()[0] if self.by == LOGIT else 1.0
 
     @property
     def _shares_out(self) -> bool:

@@ -79,6 +79,7 @@ class Chosen:
         targets: which class, answer or text is explained.
         turns: in the streams of `entries`, where a score depends on several of them: items of one turn share a
             backward, those of which no other depends on the entry that one is read at.
+        scale: how many times the similarity that it is of a score is; 1 of others.
     """
 
     scores: Float[Tensor, " items"]
@@ -89,6 +90,7 @@ class Chosen:
     weights: Float[Tensor, "items _rows"] | None = None
     score_of: Callable[[Outputs], Float[Tensor, " items"]] | None = None
     turns: tuple[int, ...] | None = None
+    scale: Float[Tensor, ""] | float = 1.0
 
     @classmethod
     def by(cls, score_of: Callable[[Outputs], Float[Tensor, " items"]], outputs: Outputs,
@@ -103,7 +105,7 @@ class Chosen:
                       None if self.targets is None else self.targets[items],
                       None if self.weights is None else self.weights[items],
                       None if self.score_of is None else partial(_some, self.score_of, items),
-                      None if self.turns is None else tuple(range(len(items))))
+                      None if self.turns is None else tuple(range(len(items))), self.scale)
 
     @cached_property
     def places(self) -> Places:

@@ -1,6 +1,7 @@
 """Attention maps of the explained items, made block of rows by block of rows when they are read, and never kept."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
@@ -113,6 +114,24 @@ class AttentionMap:
         """A block of a single row, another one for each item."""
         return Block(self, index, _Shared(self), self.shape[3])
 
+    def mixed_at(self, index: Int[Tensor, " items"]) -> "MixedRow | None":
+        """What one row of each item is mixed of; None where a model with a softmax of its own does not show it."""
+        mixed, keys, values = self._mixed, self.keys(), self.values()
+        if mixed.query is None or keys is None or values is None or self.windows is not None:
+            return None
+        cols = torch.arange(self.shape[3], device=self.device)
+        seen = torch.ones(1, len(cols), dtype=torch.bool, device=self.device)
+        if (mask := self._mask_at(index, len(cols))) is not None:
+            allowed = mask if mask.dtype == torch.bool else mask > torch.finfo(mask.dtype).min / 2
+            seen = seen & allowed.any(dim=1).squeeze(1)
+        if mixed.causal:
+            seen = seen & (cols <= index[:, None])
+        if self._valid_cols is not None:
+            seen = seen & self._valid_cols
+        gradient = None if self._gradient is None else _together(self._full_rows(self._gradient, index)).squeeze(1)
+        return MixedRow(_together(self._taken(mixed.query, index)).squeeze(1), _together(keys), _together(values),
+                        gradient, seen)
+
     def keys(self) -> Float[Tensor, "#items heads cols _width"] | None:
         """Of a map that is made of them."""
         key = self._mixed.key
@@ -182,6 +201,26 @@ class AttentionMap:
         if not self._mixed.causal:
             return None
         return rows.start if isinstance(rows, slice) else rows[:, None, None]
+
+
+@dataclass(frozen=True)
+class MixedRow:
+    """What one row of an attention map is mixed of, another row for each item, the heads side by side.
+
+    Attributes:
+        gradient: d score / d output of the attention at that row; None where no path leads from there to the score.
+        seen: the columns that count and that it may look at.
+    """
+
+    query: Float[Tensor, "items width"]
+    keys: Float[Tensor, "#items cols width"]
+    values: Float[Tensor, "#items cols _width"]
+    gradient: Float[Tensor, "items _width"] | None
+    seen: Bool[Tensor, "#items cols"]
+
+
+def _together(values: Float[Tensor, "#items heads tokens _width"]) -> Float[Tensor, "#items tokens _all"]:
+    return values.transpose(1, 2).flatten(2)
 
 
 Rows = slice | Tensor

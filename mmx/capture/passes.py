@@ -37,12 +37,14 @@ class Capture:
         keep: what is folded is made once and kept.
         links: the matrix of each.
         embeddings: the states of each stream's tokens where the graph begins, where they were asked for.
-        layers: the states behind the layer of each site of a stream that no other runs through, the same.
+        layers, before: the states behind the layer of each site of a stream that no other runs through, and those that
+            enter it, the same.
         again: the forward, to be run again, where that was asked for.
         relevances: of embeddings, by rule set and stream: embedding · gradient by the rules of the set.
         of_layers: the scores of layers, where they were asked for.
         samples: how many further passes each method takes that can choose, by its name.
         notes: what methods tell of each item, by their names.
+        score_scale: how many times a similarity the explained scores are; 1 where they are none.
     """
 
     schedule: Schedule
@@ -56,11 +58,13 @@ class Capture:
     links: Mapping[Link, Shares] = field(default_factory=dict)
     embeddings: Mapping[str, TokenStates] = field(default_factory=dict)
     layers: Mapping[Site, TokenStates] = field(default_factory=dict)
+    before: Mapping[Site, TokenStates] = field(default_factory=dict)
     again: Again | None = None
     relevances: Mapping[str, Mapping[str, Float[Tensor, "items _tokens"]]] = field(default_factory=dict)
     of_layers: LayerScores | None = None
     samples: Mapping[str, int] = field(default_factory=dict)
     notes: dict[str, Sequence[str]] = field(default_factory=dict, repr=False)
+    score_scale: Float[Tensor, ""] | float = 1.0
     _folded: dict[tuple[Site, Fold], Matrix] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -192,9 +196,9 @@ def capture_items(passed: ForwardPass, schedule: Schedule, chosen: Chosen, reado
                                   gradient.get(site), lrp.get(site), valid_rows, valid_cols)
     links = {link: Shares(into if len(into) == 1 else into[chosen.entries_of(link.rows)], sizes[link.rows],
                           next(iter(maps.values())).dtype) for link, into in passed.links.items()}
-    at_roots, layers = _token_states(passed.states, chosen, gradient) if states else ({}, {})
+    at_roots, layers, before = _token_states(passed.states, chosen, gradient) if states else ({}, {}, {})
     return Capture(schedule, readouts, sizes, kept | padded, maps, [seeds[i] for i in chosen.places.numbers], reference,
-                   keep, links, at_roots, layers, relevances=relevances)
+                   keep, links, at_roots, layers, before, relevances=relevances, score_scale=chosen.scale)
 
 
 def _relevances(passed: ForwardPass, chosen: Chosen, rule_set: str,
@@ -213,18 +217,19 @@ def _relevances(passed: ForwardPass, chosen: Chosen, rule_set: str,
 
 
 def _token_states(states: Mapping[At, State], chosen: Chosen, gradient: Mapping[Site | At, Tensor],
-                  ) -> tuple[dict[str, TokenStates], dict[Site, TokenStates]]:
-    """Of each item, at the roots by stream and behind layers by site; float32 at least."""
+                  ) -> tuple[dict[str, TokenStates], dict[Site, TokenStates], dict[Site, TokenStates]]:
+    """Of each item, at the roots by stream, behind layers by site, and before them; float32 at least."""
     at_roots: dict[str, TokenStates] = {}
     layers: dict[Site, TokenStates] = {}
+    before: dict[Site, TokenStates] = {}
     for at, state in states.items():
         value, reached = chosen.places_of(at.rows).take(state.tokens(state.value.detach())), gradient.get(at)
         found = TokenStates(full(value), None if reached is None else full(reached))
         if at.site is None:
             at_roots[at.rows] = found
         else:
-            layers[at.site] = found
-    return at_roots, layers
+            (before if at.before else layers)[at.site] = found
+    return at_roots, layers, before
 
 
 def _outside_the_graph(mixed: Mixed) -> Mixed:

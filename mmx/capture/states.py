@@ -21,11 +21,12 @@ Alter = Callable[[str, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class At:
-    """Where states are taken: of a stream, behind the layer of a site, or where there is none, at its root."""
+    """Where states are taken: of a stream, behind the layer of a site or before it, or without one, at its root."""
 
     rows: str
     site: Site | None = None
     reaches_target: bool = False
+    before: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,10 +100,11 @@ class TokenStates:
 
 @dataclass
 class Kept:
-    """What modules gave: by stream at its root, and by the name of a layer."""
+    """What modules gave: by stream at its root, and by the name of a layer, as what it was given."""
 
     roots: dict[str, Tensor] = field(default_factory=dict)
     layers: dict[str, Tensor | tuple | list] = field(default_factory=dict)
+    before: dict[str, Tensor] = field(default_factory=dict)
 
 
 @contextmanager
@@ -153,7 +155,7 @@ def _beginning_at(network: nn.Module, stream: str, root: str, kept: Kept, alter:
 
 @contextmanager
 def keeping_layers(network: nn.Module, schedule: Schedule, kept: Kept) -> Iterator[None]:
-    """Inside, what leaves the layers of the sites is kept."""
+    """Inside, what enters and what leaves the layers of the sites is kept."""
     names = set(layers_around(network, [site.module for site in sites_of(schedule)]).values())
 
     def keeping(name: str) -> Callable[[nn.Module, tuple, Any], None]:
@@ -164,7 +166,17 @@ def keeping_layers(network: nn.Module, schedule: Schedule, kept: Kept) -> Iterat
 
         return hook
 
-    handles = [network.get_submodule(name).register_forward_hook(keeping(name)) for name in names]
+    def keeping_given(name: str) -> Callable[[nn.Module, tuple, dict], None]:
+        def hook(_module: nn.Module, args: tuple, given: dict) -> None:
+            first = args[0] if args else given.get("hidden_states")
+            if isinstance(first, Tensor):
+                kept.before[name] = first
+
+        return hook
+
+    handles = [handle for name in names for handle in (
+        network.get_submodule(name).register_forward_hook(keeping(name)),
+        network.get_submodule(name).register_forward_pre_hook(keeping_given(name), with_kwargs=True))]
     try:
         yield
     finally:
@@ -188,10 +200,14 @@ def states_of(network: nn.Module, schedule: Schedule, kept: Kept, sizes: Mapping
         of_layer.setdefault(around.get(site.module, ""), []).append(site)
     for layer, sites in of_layer.items():
         [site, *others] = sites
-        if layer in kept.layers and not others and site.is_self:
+        if others or not site.is_self:
+            continue
+        if layer in kept.layers:
             output = kept.layers[layer]
             value, given = (output, None) if isinstance(output, Tensor) else (output[0], output)
             found[At(site.rows, site)] = State(value, sizes[site.rows], windows.get(site), given)
+        if layer in kept.before:
+            found[At(site.rows, site, before=True)] = State(kept.before[layer], sizes[site.rows], windows.get(site))
     return {at: state for at, state in found.items() if _fits(state)}
 
 

@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 from cli_outcome import Command, elements, report
+from defined_methods import defined_on
 from PIL import Image
+from transformers import DetrConfig
 
-from mmx.methods import method_names
+from mmx.families.detr import FAMILY
+
+DEFINED = [method.name for method in defined_on(FAMILY, DetrConfig())]
 
 
 @pytest.fixture
@@ -92,9 +96,9 @@ def test_several_methods_share_their_detections_and_a_sheet(find: Command, pictu
     outcome = find(picture, "-m", "all", "--max-memory", "2MB")
     assert outcome.code == 0
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
-        ["scene.methods.png", *(f"scene.{name}.{kind}" for name in method_names() for kind in ("json", "png"))])
+        ["scene.methods.png", *(f"scene.{name}.{kind}" for name in DEFINED for kind in ("json", "png"))])
     boxes = {json.dumps([one["box_xyxy_px"] for one in report(tmp_path, f"scene.{name}.json")["items"]])
-             for name in method_names()}
+             for name in DEFINED}
     assert len(boxes) == 1
     assert outcome.out.splitlines()[-1].split() == ["together", str(tmp_path / "out" / "scene.methods.png")]
 
