@@ -8,12 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from mmx.arrays import Bool, Float, Int, Shaped
-from mmx.capture.attention import REHEARSED, made_larger
+from mmx.capture.attention import REHEARSED, Mixed, made_larger
 from mmx.capture.backwards import gradients
 from mmx.capture.choice import Chosen, Outputs
-from mmx.capture.maps import full
-from mmx.capture.recording import explained
+from mmx.capture.maps import AttentionMap, full
+from mmx.capture.recording import explained, recording
 from mmx.capture.states import At, Kept, State, beginning
+from mmx.schedule import Site
 
 Inputs = Mapping[str, Shaped[Tensor, "_batch ..."]]
 AlterStates = Callable[[str, Float[Tensor, "batch tokens width"], range],
@@ -30,11 +31,13 @@ class Run:
     Attributes:
         numbers: which these are.
         gradients: d score / d embeddings by stream, where it was asked for; without streams that have no path.
+        maps: those that were asked for, of the items of each alteration in turn.
     """
 
     numbers: range
     scores: Float[Tensor, "alterations items"]
     gradients: Mapping[str, Float[Tensor, "alterations items _tokens _width"]] = field(default_factory=dict)
+    maps: Mapping[Site, AttentionMap] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -90,14 +93,16 @@ class Again:
         return {stream: replace(self.states[stream], value=value).tokens(value)
                 for stream, value in kept.roots.items() if stream in self.states}
 
-    def on_embeddings(self, count: int, alter: AlterStates, *, with_gradients: bool = False) -> Iterator[Run]:
+    def on_embeddings(self, count: int, alter: AlterStates, *, with_gradients: bool = False,
+                      at: Sequence[Site] = ()) -> Iterator[Run]:
         """Runs `count` alterations of the embeddings, some at a time.
 
         Args:
             with_gradients: d score / d embeddings is wanted too.
+            at: sites whose maps are wanted too, with d score / d map; of these none attends in windows.
         """
         for numbers in self._some(count):
-            copies, kept = len(numbers), Kept()
+            copies = len(numbers)
 
             def altered(stream: str, values: Tensor, numbers: range = numbers, copies: int = copies) -> Tensor:
                 if stream not in self.states:
@@ -109,16 +114,24 @@ class Again:
                     return state.module_form(torch.where(made, state.tokens(values), found.detach()))
                 return state.module_form(found).detach()
 
-            with torch.set_grad_enabled(with_gradients), beginning(self.network, self.roots, kept, altered):
-                outputs = self._outputs(repeated(self.inputs, copies))
-            scores = self.scores_of(outputs, copies)
+            with (torch.set_grad_enabled(with_gradients or bool(at)),
+                  recording(self.network, tuple((site,) for site in at), self.roots, alter=altered) as record):
+                outputs = self.forward(repeated(self.inputs, copies))
+            scores, kept = self.scores_of(outputs, copies), record.kept
             found: dict[str, Tensor] = {}
-            if with_gradients:
-                reached = {At(stream): replace(self.states[stream], value=values)
-                           for stream, values in kept.roots.items()}
-                found = {at.rows: self._own(at.rows, one.unflatten(0, (copies, -1)))
-                         for at, one in gradients(self._all_chosen(scores, reached), reached, last=True).items()}
-            yield Run(numbers, full(scores.detach()), {stream: full(one) for stream, one in found.items()})
+            maps: dict[Site, AttentionMap] = {}
+            if with_gradients or at:
+                mixed = record.of_sites(tuple((site,) for site in at))
+                states = {At(stream): replace(self.states[stream], value=values)
+                          for stream, values in kept.roots.items()}
+                chosen = self._all_chosen(scores, states)
+                wanted: dict[Site | At, Mixed | State] = {**mixed, **(dict(states) if with_gradients else {})}
+                reached = gradients(chosen, wanted, last=True)
+                found = {place.rows: full(self._own(place.rows, one.unflatten(0, (copies, -1))))
+                         for place, one in reached.items() if isinstance(place, At)}
+                maps = {site: AttentionMap(one.outside_the_graph(), chosen.places_of(site.rows), reached.get(site))
+                        for site, one in mixed.items()}
+            yield Run(numbers, full(scores.detach()), found, maps)
 
     def on_inputs(self, count: int, alter: AlterInputs) -> Iterator[Run]:
         """Runs `count` alterations of the inputs, some at a time; no gradient is taken."""

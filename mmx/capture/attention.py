@@ -7,7 +7,7 @@ with a softmax of their own make theirs anyway: it is kept beside the values tha
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -87,6 +87,12 @@ class Mixed:
         real = None if self.windows is None else self.windows.valid(None, len(apart) // self.windows.count)
         apart = apart.max() if real is None else (apart * real[:, None, :, None]).max()
         return float(apart / output.abs().max().clamp(min=torch.finfo(output.dtype).tiny))
+
+    def outside_the_graph(self) -> "Mixed":
+        """The same for those who take no gradient of it."""
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        return replace(self, outputs=(), **{name: value.detach() for name, value in values.items()
+                                            if isinstance(value, Tensor)})
 
     @property
     def reached(self) -> Tensor:

@@ -143,7 +143,7 @@ class LayerScores:
                  pooled: Mixed | None) -> Iterator[tuple[Site, AttentionMap]]:
         """The maps of the layers whose states the copies of these numbers have."""
         entries = self.again.chosen.entries_of(stack.rows)
-        reached: dict[Site, Mixed] | dict[At, State] = {At(stack.stream): State(leaf, 1)}
+        reached: dict[Site | At, Mixed | State] = {At(stack.stream): State(leaf, 1)}
         batch, among = len(leaf) // len(numbers), range(len(numbers))
         if pooled is not None:
             assert stack.pool is not None

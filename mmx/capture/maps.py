@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mmx.arrays import Bool, Float, Int, Shaped
-from mmx.capture.attention import Mixed, attention_rows, of_all_heads, passing_blocks
+from mmx.capture.attention import Mixed, attention_rows, of_all_heads, passing_blocks, row_blocks
 from mmx.capture.choice import Places
 from mmx.capture.lrp_rules import safe_divide
 from mmx.capture.windows import Windows
@@ -109,6 +109,22 @@ class AttentionMap:
         if shared is not None:
             return (values.sum(dim=2) * shared.sum(dim=2)).sum(dim=-1)
         return (values if self._valid_cols is None else values * self._valid_cols[:, None, None]).sum(dim=(2, 3))
+
+    def crossed_sums(self) -> Float[Tensor, "items heads"]:
+        """Sums of |Aᵀ · d score / d A| of each head, over the columns that count."""
+        assert self._gradient is not None
+        items, heads, _, cols = self.shape
+        crossed = self._gradient.new_zeros(items, heads, cols, self._gradient.shape[3], dtype=self.dtype)
+        for block in self.blocks():
+            part = block.attention.mT @ self._full_rows(self._gradient, block.rows)
+            crossed[:, :, :part.shape[2]] += part
+        values = self.values()
+        if values is None:
+            return crossed.abs().sum(dim=(2, 3))
+        total = crossed.new_zeros(items, heads)
+        for at in row_blocks(cols, heads * cols, self.device):
+            total += (crossed[:, :, at] @ values.mT).abs().sum(dim=(2, 3))
+        return total
 
     def row_of_each(self, index: Int[Tensor, " items"]) -> "Block":
         """A block of a single row, another one for each item."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -192,7 +192,7 @@ def capture_items(passed: ForwardPass, schedule: Schedule, chosen: Chosen, reado
             valid_rows = valid_cols = mixed.windows.valid(valid_rows, len(samples))
         elif site.first_rows and valid_rows is not None:
             valid_rows = valid_rows[:, :mixed.shape[2]]
-        maps[site] = AttentionMap(_outside_the_graph(mixed), chosen.places_of(site.rows).within(mixed.windows),
+        maps[site] = AttentionMap(mixed.outside_the_graph(), chosen.places_of(site.rows).within(mixed.windows),
                                   gradient.get(site), lrp.get(site), valid_rows, valid_cols)
     links = {link: Shares(into if len(into) == 1 else into[chosen.entries_of(link.rows)], sizes[link.rows],
                           next(iter(maps.values())).dtype) for link, into in passed.links.items()}
@@ -230,9 +230,3 @@ def _token_states(states: Mapping[At, State], chosen: Chosen, gradient: Mapping[
         else:
             (before if at.before else layers)[at.site] = found
     return at_roots, layers, before
-
-
-def _outside_the_graph(mixed: Mixed) -> Mixed:
-    values = {one.name: getattr(mixed, one.name) for one in fields(mixed)}
-    return replace(mixed, outputs=(), **{name: value.detach() for name, value in values.items()
-                                         if isinstance(value, Tensor)})

@@ -37,7 +37,7 @@ def test_what_open_clip_has_and_transformers_has_not_is_one_line(mmx: Command, t
 def test_each_picture_has_its_own_grid(mmx: Command, tiny_siglip2_naflex: Path, picture: Path, tmp_path: Path,
                                        methods: tuple[str, ...]) -> None:
     outcome = mmx("explain", picture, "--model", tiny_siglip2_naflex, *TEXTS, *methods, "--out", tmp_path / "out")
-    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.code == 0 and all(line.startswith("note: ") for line in outcome.err.splitlines()), outcome.err
     for path in (tmp_path / "out").glob("*.json"):
         found = json.loads(path.read_text())
         grid = elements(found, "image")
