@@ -125,7 +125,8 @@ class Again:
                 states = {At(stream): replace(self.states[stream], value=values)
                           for stream, values in kept.roots.items()}
                 chosen = self._all_chosen(scores, states)
-                wanted: dict[Site | At, Mixed | State] = {**mixed, **(dict(states) if with_gradients else {})}
+                wanted: dict[Site | At, Mixed | State] = {**mixed}
+                wanted |= states if with_gradients else {}
                 reached = gradients(chosen, wanted, last=True)
                 found = {place.rows: full(self._own(place.rows, one.unflatten(0, (copies, -1))))
                          for place, one in reached.items() if isinstance(place, At)}

@@ -143,13 +143,14 @@ class LayerScores:
                  pooled: Mixed | None) -> Iterator[tuple[Site, AttentionMap]]:
         """The maps of the layers whose states the copies of these numbers have."""
         entries = self.again.chosen.entries_of(stack.rows)
-        reached: dict[Site | At, Mixed | State] = {At(stack.stream): State(leaf, 1)}
+        reached: dict[Site, Mixed] | dict[At, State] = {At(stack.stream): State(leaf, 1)}
         batch, among = len(leaf) // len(numbers), range(len(numbers))
         if pooled is not None:
             assert stack.pool is not None
             reached, batch, among = {stack.pool: pooled}, len(pooled.reached) // len(scores), numbers
         index = torch.tensor(among, device=entries.device)[:, None] * batch + entries
-        [found] = gradients(Chosen(scores[list(numbers)].flatten(), index.flatten()), reached).values()
+        wanted: dict[Site | At, Mixed | State] = {**reached}
+        [found] = gradients(Chosen(scores[list(numbers)].flatten(), index.flatten()), wanted).values()
         for site, number, gradient in zip(sites, numbers, found.unflatten(0, (len(numbers), -1)), strict=True):
             if pooled is None:
                 yield site, self.maps[site].with_gradient(self._at_attention(site, gradient.squeeze(1)))
