@@ -4,7 +4,7 @@ gradient of it at that layer's own attention map (LeGrad, Bousselham et al. 2024
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -149,7 +149,7 @@ class LayerScores:
             assert stack.pool is not None
             reached, batch, among = {stack.pool: pooled}, len(pooled.reached) // len(scores), numbers
         index = torch.tensor(among, device=entries.device)[:, None] * batch + entries
-        wanted: dict[Site | At, Mixed | State] = {**reached}
+        wanted = cast(Mapping[Site | At, Mixed | State], reached)
         [found] = gradients(Chosen(scores[list(numbers)].flatten(), index.flatten()), wanted).values()
         for site, number, gradient in zip(sites, numbers, found.unflatten(0, (len(numbers), -1)), strict=True):
             if pooled is None:
