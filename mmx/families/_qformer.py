@@ -73,7 +73,7 @@ def families(architecture: str, model_type: str, root: str, form: str, caption: 
         schedule=_behind, tokens=tokens, reads=READS, outputs=outputs, checkpoints=checkpoints,
         roots={**roots, "text": "language_model.model.decoder|language_model.model:inputs_embeds"})
     return one, Family(
-        architectures=(architecture,), settings={"is_encoder_decoder": True}, score=Tokens(),
+        architectures=(architecture,), settings={"use_decoder_only_language_model": False}, score=Tokens(),
         inputs=(pixels, prompt, *more, Written(config="text_config", start="decoder_start_token_id")),
         schedule=_beside, tokens=tokens, reads=(Read("answer", row=None),), checkpoints=beside,
         roots={**roots, "text": "language_model.encoder:inputs_embeds",

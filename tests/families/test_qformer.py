@@ -300,3 +300,10 @@ class TestBlip2T5(QformerChecks):
         rolled = dense_rollout([first, second])
         return ({"answer": dense_mean(second)[place], "text": dense_mean(across)[place]},
                 {"answer": rolled[place], "text": (rolled.T @ dense_mean(across) @ dense_rollout(encoder))[place]})
+
+
+class TestInstructBlipT5(TestBlip2T5):
+    """Both: the Q-Former reads the question too, and an encoder reads what a decoder answers."""
+
+    checkpoint = "tiny_instructblip_t5"
+    form = "{}"

@@ -42,13 +42,18 @@ def tiny_blip_2(folder: Path) -> None:
     _save(folder, words, decoder(words, model_type="opt", ffn_dim=48, word_embed_proj_dim=32), seed=62)
 
 
-def tiny_blip_2_t5(folder: Path) -> None:
-    """A random BLIP-2 whose language model is a T5: the encoder reads queries and question, the decoder answers."""
+def t5_words() -> T5Tokenizer:
     pieces = ["<pad>", "</s>", "<unk>", "\u2581", *"?.,", *"abcdefghijklmnopqrstuvwxyz",
               *(f"\u2581{word}" for word in f"{ANSWERS} {QUESTIONS}".split())]
-    words = T5Tokenizer(vocab=[(piece, -1.0 - (len(piece) < 2)) for piece in dict.fromkeys(pieces)], extra_ids=0,
-                        model_max_length=512)
-    _save(folder, words, {
-        "model_type": "t5", "d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 2, "num_decoder_layers": 2,
-        "num_heads": 4, "feed_forward_proj": "gated-gelu", "pad_token_id": 0, "eos_token_id": 1,
-        "decoder_start_token_id": 0, "tie_word_embeddings": False}, seed=259)
+    return T5Tokenizer(vocab=[(piece, -1.0 - (len(piece) < 2)) for piece in dict.fromkeys(pieces)], extra_ids=0,
+                       model_max_length=512)
+
+
+T5 = {"model_type": "t5", "d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 2, "num_decoder_layers": 2,
+      "num_heads": 4, "feed_forward_proj": "gated-gelu", "pad_token_id": 0, "eos_token_id": 1,
+      "decoder_start_token_id": 0, "tie_word_embeddings": False}
+
+
+def tiny_blip_2_t5(folder: Path) -> None:
+    """A random BLIP-2 whose language model is a T5: the encoder reads queries and question, the decoder answers."""
+    _save(folder, t5_words(), T5, seed=259)
