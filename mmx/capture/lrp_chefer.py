@@ -143,9 +143,9 @@ _RULES: dict[Callable, Finder] = {
     _F.adaptive_avg_pool1d: _pooled,
     **dict.fromkeys((torch.mul, Tensor.mul, Tensor.__mul__, Tensor.__rmul__), _product),
     **dict.fromkeys((torch.div, Tensor.div, Tensor.__truediv__), _quotient),
-    **dict.fromkeys((_F.softmax, torch.softmax, Tensor.softmax, _F.layer_norm, torch.layer_norm, _F.dropout, _F.gelu,
-                     _F.relu, torch.relu, Tensor.relu, _F.elu, torch.tanh, Tensor.tanh, _F.silu, torch.sigmoid,
-                     Tensor.sigmoid, _F.normalize), _identity),
+    **dict.fromkeys((torch.neg, Tensor.neg, Tensor.__neg__, _F.softmax, torch.softmax, Tensor.softmax, _F.layer_norm,
+                     torch.layer_norm, _F.dropout, _F.gelu, _F.relu, torch.relu, Tensor.relu, _F.elu, torch.tanh,
+                     Tensor.tanh, _F.silu, torch.sigmoid, Tensor.sigmoid, _F.normalize), _identity),
 }
 CHEFER = RuleSet("lrp", _RULES)
 """That of Chefer, Gur & Wolf 2021."""
