@@ -175,7 +175,8 @@ def attribute(
         raise CaptureError(next(iter(left_out.values())))
     return Attribution({method.name: _joined([part[method.name] for part in parts], chunks) for method in methods},
                        {name: value.detach() for name, value in passed.outputs.items()}, chosen, left_out,
-                       {name: _in_order([part[name] for part in work.notes], chunks) for name in work.notes[-1]})
+                       {name: _in_order([part[name] for part in work.notes], chunks)
+                        for name in next(reversed(work.notes), ())})
 
 
 @dataclass(frozen=True)
