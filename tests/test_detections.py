@@ -21,7 +21,7 @@ from mmx.model.estimate import rehearse
 from mmx.results import Asked, Explanation, Item, Patches, Picture
 
 METHODS = [get_method(name) for name in ("relevance", "rollout", "random")]
-EVERY = methods_on("DetrForObjectDetection")
+EVERY = [method for method in methods_on("DetrForObjectDetection") if "further passes" not in method.needs]
 torch.set_num_threads(1)
 
 

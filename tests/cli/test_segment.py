@@ -283,6 +283,7 @@ def test_maps_of_what_a_user_calls_otherwise(score_maps: Command, data: Path, tm
     assert outcome.code == 2 and "absent.json cannot be read" in outcome.error
 
 
+@pytest.mark.slow
 def test_maps_of_two_processes_end_in_the_bytes_of_one(score_maps: Command, data: Path, tmp_path: Path,
                                                        monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
