@@ -18,5 +18,6 @@ def defined_on(family: Family, config: object) -> list[Method]:
 
 
 def methods_of_maps() -> list[Method]:
-    """Those that read nothing but attention maps, as of captures made by hand."""
-    return [method for method in all_methods() if set(method.needs) <= {"attention", "gradient", "lrp"}]
+    """Those that read nothing but attention maps, as of captures made by hand: Grad-ECLIP reads queries and keys."""
+    return [method for method in all_methods() if set(method.needs) <= {"attention", "gradient", "lrp"}
+            and method.name != "grad-eclip"]
