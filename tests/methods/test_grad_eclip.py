@@ -10,10 +10,10 @@ from eager_runs import TEXTS, Exactly, clip, found, pictures, vit
 from torch import Tensor
 
 import mmx
-from mmx.engine import Described, attribute
+from mmx.engine import attribute
 from mmx.errors import CaptureError
 from mmx.methods import get_method
-from mmx.methods.base import Layout
+from mmx.model.fitting import layout_of
 
 
 def by_hand(attention: Any, states: Tensor, gradient: Tensor, row: int, cols: list[int]) -> Tensor:
@@ -96,15 +96,10 @@ def test_where_several_rows_are_read_it_is_undefined(tiny_dinov2: Path) -> None:
     assert list(found.scores) == ["relevance"]
 
 
-def layout_of(model: Described) -> Layout:
-    family = model.family
-    return Layout(family.schedule(model.network.config), frozenset(family.roots),
-                  tuple(read.stream for read in family.reads), family.writes)
-
-
 @pytest.mark.parametrize(("name", "said"), [
     ("tiny_clip", ""), ("tiny_siglip", ""), ("tiny_lxmert", "here streams attend to each other"),
     ("tiny_detr", "here streams attend to each other"), ("tiny_llava", "here answers are written")])
 def test_families_on_which_it_is_not_defined(request: pytest.FixtureRequest, name: str, said: str) -> None:
-    why = get_method("grad-eclip").why_not(layout_of(mmx.load(request.getfixturevalue(name)).described))
+    model = mmx.load(request.getfixturevalue(name))
+    why = get_method("grad-eclip").why_not(layout_of(model.described.family, model.network.config))
     assert why.endswith(said) and bool(why) is bool(said)
