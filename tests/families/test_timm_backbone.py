@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from defined_methods import methods_on
 from noise import noise
 from PIL import Image
 from transformers import DetrConfig, DetrForObjectDetection, DetrImageProcessor
 
 import mmx
 from mmx.errors import CheckpointError
-from mmx.methods import method_names
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +44,8 @@ def as_published(timm_detr: Path, tmp_path: Path) -> Path:
 def test_every_method_on_it(as_published: Path) -> None:
     model = mmx.load(as_published)
     picture = noise((160, 96), 80)
-    names = method_names()
-    found = dict(zip(names, model.explain_methods(picture, methods=names, query=3), strict=True))
+    names = [method.name for method in methods_on("DetrForObjectDetection")]
+    found = dict(zip(names, model.explain_methods(picture, methods=names, query=3, samples=4), strict=True))
     maps = {name: np.asarray(one[0].scores["image"]) for name, one in found.items()}
     assert all(np.isfinite(one).all() for one in maps.values())
     assert maps["relevance"].max() > 0
