@@ -16,7 +16,7 @@ from mmx.engine import attribute
 from mmx.errors import UsageError
 from mmx.families.base import Pairs
 from mmx.families.clip import FAMILY
-from mmx.methods import get_method, method_names
+from mmx.methods import get_method, method_names, with_samples
 from mmx.model import Model
 from mmx.results import Explanation, Patches, Words
 from mmx.wiring import readouts, run, valid_tokens
@@ -66,15 +66,15 @@ def pairs(clip: Model) -> PairsAsked:
 
 
 def test_every_pair_is_what_it_is_alone_by_every_method(clip: Model) -> None:
-    methods = [get_method(name) for name in method_names() if name != "random"]
+    methods = with_samples([get_method(name) for name in method_names() if name != "random"], 3)
     starts = {"image": 0, "text": 1}
     together = attribute(clip.described, encoded(clip, TEXTS, 2), methods, start_layers=starts,
-                         ignore_padding=True).scores
+                         ignore_padding=True, seeds=[0, 0]).scores
     pairs = [(picture, text) for picture in range(2) for text in TEXTS]
     for method in methods:
         for number, (picture, text) in enumerate(pairs):
             alone = clip.attribute(encoded(clip, [text], first=picture), method.name, start_layer=0,
-                                   start_layer_text=1)
+                                   start_layer_text=1, samples=3)
             length = alone["text"].shape[1]
             found = {stream: rows[number] for stream, rows in together[method.name].items()}
             # Attention takes its softmax in float32.
@@ -108,10 +108,11 @@ def test_by_default_the_last_layers_are_read_alone(clip: Model) -> None:
     (None, [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]), ((1, 2), [(1, 2)]), ([(1, 0), (0, 2)], [(1, 0), (0, 2)])])
 def test_pairs_as_targets(clip: Model, pairs: PairsAsked, target: object, expected: list[tuple[int, int]]) -> None:
     logits, ends = torch.arange(6.0).reshape(2, 3), torch.tensor([3, 5, 4])
-    outputs = {"logits": logits, "ends": ends}
+    outputs = {"logits": logits, "ends": ends, "scale": torch.tensor(7.0)}
     chosen = pairs.choose(outputs, target)
     assert list(zip(chosen.samples.tolist(), chosen.entries_of("text").tolist(), strict=True)) == expected
     assert chosen.scores.tolist() == [logits[pair] for pair in expected]
+    assert chosen.scale == 7
     assert chosen.targets.tolist() == [text for _, text in expected]
     image, text = readouts(FAMILY, {}, outputs, chosen, {"image": 17, "text": 6}, clip.network.config)
     assert (image.stream, text.stream) == ("image", "text")

@@ -13,7 +13,7 @@ from mmx.asking.base import Each
 from mmx.engine import attribute
 from mmx.errors import CheckpointError, UsageError
 from mmx.families.vit import FAMILY
-from mmx.methods import get_method, method_names
+from mmx.methods import get_method, method_names, with_samples
 from mmx.model import Model
 from mmx.results import Patches
 from mmx.schedule import sites_of
@@ -50,11 +50,11 @@ def test_classes_of_each_sample_become_items_in_order(vit: Model) -> None:
 
 
 def test_several_classes_in_a_batch_are_what_each_is_alone(vit: Model, pixels: torch.Tensor) -> None:
-    methods = [get_method(name) for name in method_names() if name != "random"]
-    found = attribute(vit.described, {"pixel_values": pixels}, methods, Each([(3, None, 0), (1,)])).scores
+    methods = with_samples([get_method(name) for name in method_names() if name != "random"], 3)
+    found = attribute(vit.described, {"pixel_values": pixels}, methods, Each([(3, None, 0), (1,)]), seeds=[0, 0]).scores
     for method in methods:
-        alone = [vit.attribute({"pixel_values": pixels[sample:sample + 1]}, method.name, target=target)["image"]
-                 for sample, target in ((0, 3), (0, None), (0, 0), (1, 1))]
+        alone = [vit.attribute({"pixel_values": pixels[sample:sample + 1]}, method.name, target=target,
+                               samples=3)["image"] for sample, target in ((0, 3), (0, None), (0, 0), (1, 1))]
         assert found[method.name]["image"].shape == (4, 6)
         # Attention takes its softmax in float32.
         torch.testing.assert_close(found[method.name]["image"], torch.cat(alone), rtol=1e-4, atol=1e-7)
