@@ -35,8 +35,8 @@ class Commands(Root):
         "draw": ("mmx.cli.draw:draw", "Draw explanations again from their JSON files, without the model."),
         "demo": ("mmx.cli.demo:demo", "Open a page on which anyone can ask, and see why: pictures, questions, texts, "
                  "classes and objects."),
-        "methods": ("mmx.cli.listing:methods", "List the explanation methods: what each needs, and where it comes "
-                    "from."),
+        "methods": ("mmx.cli.listing:methods", "List the explanation methods by what they need: what each costs, and "
+                    "where it comes from."),
         "perturb": ("mmx.cli.perturb:perturb", "Follow a model's accuracy as words, regions or patches are removed in "
                     "the order of their relevance."),
         "compare": ("mmx.cli.compare:compare", "Put finished runs of 'mmx perturb' into one table and one figure."),

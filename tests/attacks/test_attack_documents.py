@@ -39,7 +39,7 @@ def test_whole_documents_are_drawn(document: dict[str, Any], tmp_path: Path) -> 
 
 
 QUICK = ("schema_version", "method", "images", "predictions")
-SLOW = ("question", "asked", "items", "elements", "others", "model", "notes", "left_out", "versions", "")
+SLOW = ("question", "asked", "items", "elements", "others", "model", "notes", "left_out", "signed", "versions", "")
 
 
 @pytest.fixture(scope="module")
