@@ -96,8 +96,8 @@ def test_every_method_that_has_sense_explains_it(mmx: Command, checkpoint: Check
                                                  name: str) -> None:
     folder, out = checkpoint(name), tmp_path / "out"
     _, family = family_at(folder)
-    outcome = mmx("explain", picture, "--model", folder, *asked_of(family), "-m", "paper", "-m", "fast", "--format", "json",
-                  "--out", out)
+    outcome = mmx("explain", picture, "--model", folder, *asked_of(family), "-m", "paper", "-m", "fast",
+                  "--format", "json", "--out", out)
     assert outcome.code == 0 and only_notes(outcome), outcome.err
     found = {explanation.method: explanation for explanation in map(read, out.glob("*.json"))}
     assert {"relevance", "raw-attention", "rollout", "random"} <= found.keys()
