@@ -63,7 +63,7 @@ class Read:
             (entries,); or None where it is the row of what is explained: a query's, or before a written token.
         part: in which queries are counted, of a stream that has other tokens too.
         weights: in its place, the weight of each part, shared out equally among its tokens, or a function of the config
-            that gives them; beside a query's row, which then has the rest of 1.
+            that gives them, or none for the row alone; beside a query's row, which then has the rest of 1.
         share: of what explains the score, where it is read in several streams that reach the same parts.
         omits_itself: the token that is read gets no relevance of its own, as in the reference.
         omits_identity: of relevance, R - I is read. A token that is shown itself has 1 from the start, and in a mean of
@@ -77,6 +77,10 @@ class Read:
     share: float = 1.0
     omits_itself: bool = False
     omits_identity: bool = False
+
+    def parts(self, config: Any) -> Mapping[str, float]:
+        """The weight of each part; of none where a row alone is read."""
+        return (self.weights(config) if callable(self.weights) else self.weights) or {}
 
 
 @dataclass(frozen=True)

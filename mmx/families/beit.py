@@ -11,7 +11,7 @@ from mmx.families.base import Checkpoint, Classes, Family, Part, Pixels, Read, l
 
 
 def _read(config: Any) -> Mapping[str, float]:
-    return {"image": 1.0} if config.use_mean_pooling else {"cls": 1.0}
+    return {"image": 1.0} if config.use_mean_pooling else {}
 
 
 def _family(architecture: str, model_type: str, model: str, checkpoint: Checkpoint) -> Family:

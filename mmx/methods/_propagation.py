@@ -62,6 +62,14 @@ def one_stream(layout: Layout) -> str:
     return "it reads one stream, and here streams attend to each other" if crosses else ""
 
 
+def one_row(layout: Layout) -> str:
+    """Why a method is not defined that reads one row of a whole map, as the end of a sentence; "" where it is."""
+    if layout.weighs:
+        return "it reads one row, and here the score is read off several"
+    windows = any(site.windows is not None for site in sites_of(layout.schedule) if site.rows in layout.reads)
+    return "it reads whole maps, and here tokens attend within windows" if windows else ""
+
+
 def propagated_rows(capture: Capture, fused: Mapping[Site, Matrix], *,
                     normalize: bool = True, self_in_cross: bool = True, as_reference: bool = False) -> Rows:
     """Eq. 6 to 11 over the schedule, then the rows that the readouts ask for.

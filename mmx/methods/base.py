@@ -45,6 +45,7 @@ class Layout:
         writes: whether its answers are its own words.
         pools: whether what is explained is read of all tokens of a stream, or of one that stands for them, and not at a
             token of its own, as a query's or a written word's.
+        weighs: whether a score is read off several tokens of a stream, each with a weight.
     """
 
     schedule: Schedule
@@ -52,6 +53,7 @@ class Layout:
     reads: tuple[str, ...]
     writes: bool
     pools: bool
+    weighs: bool = False
 
 
 def everywhere(layout: Layout) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mmx.errors import UndefinedError
+from mmx.methods._propagation import one_row
 from mmx.methods.base import Layout, Method, Rows
 from mmx.schedule import Site, last_site, sites_of
 
@@ -62,7 +63,7 @@ def _feedback(capture: Capture, readout: Readout) -> Float[Tensor, "items tokens
 def _why_not(layout: Layout) -> str:
     if layout.writes or not all(site.is_self for site in sites_of(layout.schedule)):
         return "it explains what one token pools of one stream"
-    return ""
+    return one_row(layout)
 
 
 METHOD = Method(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mmx.errors import UndefinedError
-from mmx.methods._propagation import one_stream, over_links
+from mmx.methods._propagation import one_row, one_stream, over_links
 from mmx.methods.base import Layout, Method, Rows, last_sites
 
 if TYPE_CHECKING:
@@ -44,7 +44,9 @@ def _map(capture: Capture, readout: Readout, site: Site) -> Float[Tensor, "items
 
 
 def _why_not(layout: Layout) -> str:
-    return "it explains what one token pools, and here answers are written" if layout.writes else one_stream(layout)
+    if layout.writes:
+        return "it explains what one token pools, and here answers are written"
+    return one_stream(layout) or one_row(layout)
 
 
 METHOD = Method(

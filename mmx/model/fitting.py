@@ -11,7 +11,8 @@ from mmx.results import ModelInfo
 def layout_of(family: Family, config: object) -> Layout:
     """What methods are told of a model of this family with this config."""
     return Layout(family.schedule(config), frozenset(family.roots), tuple(read.stream for read in family.reads),
-                  family.writes, all(read.row is not None for read in family.reads))
+                  family.writes, all(read.row is not None for read in family.reads),
+                  any(read.parts(config) for read in family.reads))
 
 
 def check_methods(methods: Sequence[Method], layout: Layout, name: str) -> None:

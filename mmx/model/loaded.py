@@ -21,6 +21,7 @@ from mmx.engine import Described, attribute
 from mmx.errors import UsageError
 from mmx.families.base import Family, Labelled, Pixels, Regions, Reread, Text
 from mmx.methods import Layout, Method, get_method, named_methods
+from mmx.methods.base import everywhere
 from mmx.model.batching import Job, Parts
 from mmx.model.fitting import layout_of, sieved
 from mmx.model.running import explain_jobs
@@ -152,7 +153,8 @@ class Loaded:
 
     def left_out(self, methods: Sequence[Method]) -> dict[str, str]:
         """The methods that cannot run on this model, each with the reason, found by running them on noise."""
-        doubtful = [method for method in methods if {*RULE_SETS, "layer scores"}.intersection(method.needs)]
+        doubtful = [method for method in methods if {*RULE_SETS, "layer scores"}.intersection(method.needs)
+                    or method.shares_passes and method.why_not is not everywhere]
         if not doubtful:
             return {}
         control = get_method("random")  # which always can, so that all of the others may be left out

@@ -135,9 +135,9 @@ def _readout(family: Family, read: Read, inputs: Inputs, outputs: Outputs, chose
         index = torch.full_like(entries, read.row % size)
     else:
         index = read.row(inputs, outputs)[entries]
-    if read.weights is None:
+    of_parts = read.parts(config)
+    if not of_parts:
         return Readout(read.stream, index, chosen.weights if read.row is None else None, read.omits_identity)
-    of_parts = read.weights(config) if callable(read.weights) else read.weights
     weights = _shared_out(family, read.stream, of_parts, inputs, outputs, size, config)
     weights = weights if len(weights) == 1 else weights[entries]
     if read.row is None:
