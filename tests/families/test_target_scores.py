@@ -214,7 +214,7 @@ def test_the_default_is_the_logit_itself(vit: Model, clip: Model, detr: Model) -
     assert torch.equal(detr.asking.choose(outputs, [(3, 1), (0, 2)]).scores,
                        outputs["logits"][[0, 1], [3, 0], [1, 2]])
     for asking, target in ((vit.asking, [1, 0]), (clip.asking, [(0, 1), (1, 0)])):
-        pairs = {"logits": outputs["logits"][:, 0]}
+        pairs = {"logits": outputs["logits"][:, 0], "scale": torch.ones(())}
         chosen = asking.choose(pairs, target)
         assert torch.equal(chosen.scores, pairs["logits"][[0, 1], [1, 0]])
         assert chosen.turns is None
