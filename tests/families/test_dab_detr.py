@@ -49,7 +49,7 @@ def test_detections_are_sigmoids_of_the_classes_own_outputs(model: Model) -> Non
 def test_methods_that_need_lrp_are_left_out_with_the_reason(model: Model) -> None:
     names = [method.name for method in model.fitting_methods(["all"])[0]]
     found = model.explain_methods(picture(), methods=names, query=QUERY)
-    left = {"partial-lrp", "relevance-lrp", "relevance-lrp-no-norm", "transformer-attribution"}
+    left = {"attn-lrp", "partial-lrp", "relevance-lrp", "relevance-lrp-no-norm", "transformer-attribution"}
     assert [one.method for one in found] == [name for name in names if name not in left]
     assert all(one.left_out.keys() == left for one in found)
     assert {why.split(" for ")[0] for why in found[0].left_out.values()} == {"There is no relevance rule"}
