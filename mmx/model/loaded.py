@@ -154,7 +154,7 @@ class Loaded:
     def left_out(self, methods: Sequence[Method]) -> dict[str, str]:
         """The methods that cannot run on this model, each with the reason, found by running them on noise."""
         doubtful = [method for method in methods if {*RULE_SETS, "layer scores"}.intersection(method.needs)
-                    or method.shares_passes and method.why_not is not everywhere]
+                    or (method.shares_passes and method.why_not is not everywhere)]
         if not doubtful:
             return {}
         control = get_method("random")  # which always can, so that all of the others may be left out

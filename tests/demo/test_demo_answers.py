@@ -115,7 +115,8 @@ def test_what_a_model_that_writes_is_asked(shelf: Shelf, names: dict[str, str]) 
 @pytest.mark.parametrize(("changes", "line"), [
     ({"max_new_tokens": 10**9}, "1000000000 tokens are more than the page has time for. Allow 200 at most."),
     ({"max_new_tokens": 0}, "0 tokens cannot be written. Allow one or more."),
-    ({"level": "nowhere"}, "tiny-llava has no level 'nowhere'."), ({"score": "odd"}, "No score of tiny-llava named 'odd'."),
+    ({"level": "nowhere"}, "tiny-llava has no level 'nowhere'."),
+    ({"score": "odd"}, "No score of tiny-llava named 'odd'."),
     ({"against": "x" * 3000}, "The thing to compare with has 3000 letters.")])
 def test_what_a_model_that_writes_cannot_be_asked(shelf: Shelf, names: dict[str, str], changes: dict[str, Any],
                                                   line: str) -> None:
