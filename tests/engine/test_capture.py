@@ -17,13 +17,14 @@ from mmx.capture import Capture, Chosen, Outputs
 from mmx.engine import Described, attribute
 from mmx.errors import CaptureError, CheckpointError
 from mmx.families.lxmert import FAMILY
-from mmx.methods import Method, Rows, get_method
+from mmx.methods import Method, Rows, get_method, with_samples
 from mmx.model import Model
 from mmx.schedule import Schedule, Site, sites_of
 
 Inputs = dict[str, Tensor]
-EVERY = methods_on("LxmertForQuestionAnswering")
-WITHOUT_LRP = [method for method in EVERY if not {"lrp", "attn-lrp", "cp-lrp"}.intersection(method.needs)]
+EVERY = with_samples(methods_on("LxmertForQuestionAnswering"), 4)
+SHARING = [method for method in EVERY if method.shares_passes]
+WITHOUT_LRP = [method for method in SHARING if not {"lrp", "attn-lrp", "cp-lrp"}.intersection(method.needs)]
 
 
 def captured(model: Model, inputs: Inputs, target: object = None, described: Described | None = None) -> Capture:
@@ -332,7 +333,7 @@ def test_some_samples_may_have_more_targets_than_others(model: Model, batches: B
 
     class Several(ClassesAsked):
         def choose(self, outputs: Outputs, target: object) -> Chosen:
-            return Chosen(outputs["logits"][samples, targets], samples, targets=targets)
+            return Chosen.by(lambda found: found["logits"][samples, targets], outputs, samples, targets=targets)
 
     asking: Asking = Several(model.family.score, model.asking.subject)
     described, inputs = replace(model.described, asking=asking), batches.together([0, 1])
@@ -359,8 +360,8 @@ def test_half_precision_models_give_finite_float32_scores(tiny_lxmert, model: Mo
 
 
 @pytest.mark.parametrize(("methods", "target", "backwards"), [
-    (WITHOUT_LRP, None, 1), (WITHOUT_LRP, [0, 2, 1], 1), ([get_method("relevance")], 1, 1), (EVERY, None, 4),
-    ([method for method in WITHOUT_LRP if "gradient" not in method.needs], None, 0),
+    (WITHOUT_LRP, None, 1), (WITHOUT_LRP, [0, 2, 1], 1), ([get_method("relevance")], 1, 1), (SHARING, None, 4),
+    ([method for method in SHARING if not method.knows_target], None, 0),
 ])
 def test_all_methods_share_one_forward_and_one_backward_of_each_kind(
         model: Model, batches: Batches, monkeypatch: pytest.MonkeyPatch, methods: Sequence[Method], target: object,
