@@ -1,7 +1,7 @@
 """What is differentiated: a logit or what it becomes, less that of something else, or a function of the outputs."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import torch
@@ -81,7 +81,8 @@ class Picked:
         """By a function of the outputs as they are shown to it. Raises UsageError for what is no score of samples."""
         given = shown(outputs)
         checked(function, function(given), given)
-        return self.chosen(lambda found: function(shown(found))[self.samples], outputs, True)
+        whole = replace(self, more={**self.more, "scale": 1.0})
+        return whole.chosen(lambda found: function(shown(found))[self.samples], outputs, True)
 
 
 def taken_apart(target: object) -> tuple[object, int | Sequence[int | None] | None, Function | None]:

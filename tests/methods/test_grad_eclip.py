@@ -10,6 +10,7 @@ from eager_runs import TEXTS, Exactly, clip, found, pictures, vit
 from torch import Tensor
 
 import mmx
+from mmx.asking.scoring import ByFunction
 from mmx.engine import attribute
 from mmx.errors import CaptureError
 from mmx.methods import get_method
@@ -81,6 +82,15 @@ def test_classes_of_pictures_are_told_alike() -> None:
         found_one = several[2] if target == 0 else given[number]
         torch.testing.assert_close(found_one, want, rtol=1e-9, atol=1e-12)
     torch.testing.assert_close(several[0], given[0])
+
+
+def test_a_function_of_the_outputs_is_not_taken_for_a_multiple_of_a_similarity() -> None:
+    one = {"pixel_values": pictures(1, 16), "input_ids": TEXTS[:1]}
+    own = found(clip(), "grad-eclip", one, None)
+    given = found(clip(), "grad-eclip", one, ByFunction(lambda outputs: outputs["logits"][:, 0], (0, 0)))
+    scale: Any = clip().network.logit_scale
+    for stream, scores in own.items():
+        torch.testing.assert_close(given[stream], scores * scale.exp())
 
 
 def test_where_the_softmax_is_the_models_own_it_is_undefined(tiny_vilt: Path) -> None:
