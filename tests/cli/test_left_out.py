@@ -87,7 +87,8 @@ def test_the_check_of_a_model_says_it_and_works(mmx: Command, tiny_lxmert: Path)
     outcome = mmx("models", "check", tiny_lxmert, "--json")
     assert outcome.code == 0
     [told] = [one["told"] for one in json.loads(outcome.out)["findings"] if one["what"] == "methods"]
-    assert told == f"{len(OTHERS)}: {', '.join(OTHERS)}; left out {', '.join(LRP)}: {REASON}"
+    tried = [method.name for method in DEFINED if method.shares_passes and method.name in OTHERS]
+    assert told == f"{len(tried)}: {', '.join(tried)}; left out {', '.join(LRP)}: {REASON}"
 
 
 STUDIES = {

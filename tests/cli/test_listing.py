@@ -123,10 +123,10 @@ def test_models_say_how_each_kind_is_asked_and_what_has_no_checkpoint(mmx: Comma
     bare = replace(all_families()[0][1], architectures=("BareModel",), checkpoints=())
     monkeypatch.setattr("mmx.checkpoints.catalog.all_families", lambda: (*all_families(), ("bare", bare)))
     told = mmx("models").out
-    assert "answers questions: mmx explain PICTURE --question TEXT; also --target\n" in told
-    assert "matches pictures and texts: mmx explain PICTURE --text TEXT; also --target\n" in told
-    assert "classifies pictures: mmx explain PICTURE; also --target\n" in told
-    assert "finds objects: mmx explain PICTURE; also --threshold, --query, --class\n" in told
+    assert "answers questions: mmx explain PICTURE --question TEXT; also --target, --against, --score\n" in told
+    assert "matches pictures and texts: mmx explain PICTURE --text TEXT; also --target, --against, --score\n" in told
+    assert "classifies pictures: mmx explain PICTURE; also --target, --against, --score\n" in told
+    assert "finds objects: mmx explain PICTURE; also --threshold, --query, --class, --against, --score\n" in told
     [line] = [line for line in told.splitlines() if "BareModel" in line]
     assert line.endswith("; no checkpoint by name") and told.count("no checkpoint by name") >= 1
 
