@@ -280,6 +280,7 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(REPOSITORY)}
 
 
+@pytest.mark.slow
 def test_two_processes_end_in_the_bytes_of_one(perturb: Command, arguments: list[object], tmp_path: Path,
                                                monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS")  # torchrun asks for 1 by itself, which is not the user's wish
