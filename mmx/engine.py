@@ -206,12 +206,11 @@ class _Work:
             lrp_sites=_sites(methods, "lrp", self.schedule, family), reference=family.reference, keep=self.keep,
             last=last and not scores_layers, states=_any_needs(methods, "states"),
             rule_sets=[name for name in AT_EMBEDDINGS if _any_needs(methods, name)])
-        if _any_needs(methods, "further passes"):
-            captured = replace(captured, again=self._again(chosen),
-                               samples={method.name: method.samples for method in methods})
-        if scores_layers:
+        again = self._again(chosen) if _any_needs(methods, "further passes", "layer scores") else None
+        captured = replace(captured, again=again, samples={method.name: method.samples for method in methods})
+        if again is not None and scores_layers:
             captured = replace(captured, of_layers=LayerScores(
-                self._again(chosen), self.passed.mixed, self.passed.states, captured.maps, self.schedule,
+                again, self.passed.mixed, self.passed.states, captured.maps, self.schedule,
                 family.schedule(config), [one.stream for one in read], self.valid, self.passed.outputs, self.allowed))
         found: Scores = {}
         for method in methods:

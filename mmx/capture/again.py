@@ -136,25 +136,23 @@ class Again:
 
     def on_inputs(self, count: int, alter: AlterInputs) -> Iterator[Run]:
         """Runs `count` alterations of the inputs, some at a time; no gradient is taken."""
-        for numbers in self._some(count):
-            several = alter(self.inputs, numbers)
-            together = {name: torch.cat([one[name] for one in several]) if value.dim() else value
-                        for name, value in several[0].items()}
-            with torch.no_grad():
-                yield Run(numbers, full(self.scores_of(self._outputs(together), len(numbers))))
+        return (self._on_several(numbers, alter(self.inputs, numbers)) for numbers in self._some(count))
 
     def on_hidden(self, what: Hideable, count: int,
                   shown: Callable[[range], Float[Tensor, "alterations entries tokens"]],
                   ) -> Iterator[tuple[Run, Float[Tensor, "alterations items tokens"]]]:
         """Runs `count` alterations of the inputs and says how much of each token was shown, from 0 to 1."""
-        used: list[Tensor] = []
+        for numbers in self._some(count):
+            seen = shown(numbers)
+            run = self._on_several(numbers, [what.hidden(self.inputs, one) for one in seen])
+            yield run, seen[:, self.chosen.entries_of(what.stream)]
 
-        def alter(inputs: Inputs, numbers: range) -> list[Inputs]:
-            used[:] = [shown(numbers)]
-            return [what.hidden(inputs, one) for one in used[0]]
-
-        for run in self.on_inputs(count, alter):
-            yield run, used[0][:, self.chosen.entries_of(what.stream)]
+    def _on_several(self, numbers: range, several: Sequence[Inputs]) -> Run:
+        """The alterations of these numbers, given the inputs of each."""
+        together = {name: torch.cat([one[name] for one in several]) if value.dim() else value
+                    for name, value in several[0].items()}
+        with torch.no_grad():
+            return Run(numbers, full(self.scores_of(self._outputs(together), len(numbers))))
 
     def _own(self, stream: str, gradient: Float[Tensor, "alterations items tokens width"],
              ) -> Float[Tensor, "alterations items tokens width"]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from mmx.arrays import Float, Int
     from mmx.capture import Again, Capture, Hideable
+    from mmx.capture.again import AlterStates
 
 SHOWN, CELLS = 0.5, 7
 NO_EMBEDDINGS = "the embeddings of its tokens are not known"
@@ -42,6 +43,15 @@ def again_of(capture: Capture, *, on_embeddings: bool = False) -> Again:
     if on_embeddings and not capture.again.states:
         raise UndefinedError(f"{NO_EMBEDDINGS[0].upper()}{NO_EMBEDDINGS[1:]}")
     return capture.again
+
+
+def mean_gradients(again: Again, count: int, alter: AlterStates) -> dict[str, Float[Tensor, "items _tokens _width"]]:
+    """Over `count` alterations of the embeddings, of each stream that a path leads from."""
+    found: dict[str, Tensor] = {}
+    for run in again.on_embeddings(count, alter, with_gradients=True):
+        for stream, gradients in run.gradients.items():
+            found[stream] = found.get(stream, 0) + gradients.sum(dim=0) / count
+    return found
 
 
 def times_gradient(value: Float[Tensor, "#items tokens width"],

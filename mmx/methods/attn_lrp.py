@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mmx.errors import UndefinedError
-from mmx.methods.base import Layout, Method, Rows
+from mmx.methods._further import has_embeddings
+from mmx.methods.base import Method, Rows
 
 if TYPE_CHECKING:
     from mmx.capture import Capture
@@ -23,11 +24,6 @@ def at_embeddings(capture: Capture, rule_set: str) -> Rows:
             for stream, row in capture.relevances[rule_set].items()}
 
 
-def without_embeddings(layout: Layout) -> str:
-    """Why neither rule set is defined on a model."""
-    return "" if layout.roots else "the embeddings of its tokens are not known"
-
-
 METHOD = Method(
     name="attn-lrp",
     summary="Embedding times gradient, norms, activations and products handing on what LRP says; may be negative.",
@@ -35,5 +31,5 @@ METHOD = Method(
     needs=("attn-lrp",),
     rows=attn_lrp,
     signed=True,
-    why_not=without_embeddings,
+    why_not=has_embeddings,
 )

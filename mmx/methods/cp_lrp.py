@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mmx.methods.attn_lrp import at_embeddings, without_embeddings
+from mmx.methods._further import has_embeddings
+from mmx.methods.attn_lrp import at_embeddings
 from mmx.methods.base import Method, Rows
 
 if TYPE_CHECKING:
@@ -22,5 +23,5 @@ METHOD = Method(
     needs=("cp-lrp",),
     rows=cp_lrp,
     signed=True,
-    why_not=without_embeddings,
+    why_not=has_embeddings,
 )

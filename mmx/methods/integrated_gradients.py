@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mmx.methods._further import again_of, has_embeddings, of_streams, times_gradient
+from mmx.methods._further import again_of, has_embeddings, mean_gradients, of_streams, times_gradient
 from mmx.methods.base import Method, Rows
 
 if TYPE_CHECKING:
@@ -17,17 +17,16 @@ def integrated_gradients(capture: Capture) -> Rows:
     """Eq. 1 by the midpoint rule, and in a note how complete the sum is (proposition 1)."""
     again, steps = again_of(capture, on_embeddings=True), capture.samples[METHOD.name]
     blank = again.embeddings_without_content()
-    found: dict[str, Tensor] = {}
-
     def between(stream: str, values: Tensor, numbers: range) -> Tensor:
         share = values.new_tensor([(number + 0.5) / steps for number in numbers]).view(-1, 1, 1, 1)
         return blank[stream] + share * (values - blank[stream])
 
-    for run in again.on_embeddings(steps, between, with_gradients=True):
-        for stream, gradients in run.gradients.items():
-            places, here = again.chosen.places_of(stream), again.states[stream]
-            way = places.take(here.tokens(here.value.detach()) - blank[stream])
-            found[stream] = found.get(stream, 0) + times_gradient(way, gradients.sum(dim=0) / steps)
+    def way(stream: str) -> Tensor:
+        here = again.states[stream]
+        return again.chosen.places_of(stream).take(here.tokens(here.value.detach()) - blank[stream])
+
+    found = {stream: times_gradient(way(stream), gradient)
+             for stream, gradient in mean_gradients(again, steps, between).items()}
     [start] = again.on_embeddings(1, lambda stream, values, numbers: blank[stream][None])
     rises = again.chosen.scores.detach() - start.scores[0]
     sums = sum((one.sum(dim=1) for one in found.values()), 0 * rises)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mmx.methods._further import again_of, drawn, has_embeddings, of_streams, times_gradient
+from mmx.methods._further import again_of, drawn, has_embeddings, mean_gradients, of_streams, times_gradient
 from mmx.methods.base import Method, Rows
 
 if TYPE_CHECKING:
@@ -20,19 +20,14 @@ def smoothgrad(capture: Capture) -> Rows:
     import torch
 
     again, count = again_of(capture, on_embeddings=True), capture.samples[METHOD.name]
-    found: dict[str, Tensor] = {}
-
     def noisy(stream: str, values: Tensor, numbers: range) -> Tensor:
         spread, shape = NOISE * values.std(dim=2, keepdim=True), values.shape[1:]
         noise = [drawn(capture, stream, len(values), number, lambda one: one.standard_normal(shape))
                  for number in numbers]
         return values + torch.stack(noise).to(values.dtype) * spread
 
-    for run in again.on_embeddings(count, noisy, with_gradients=True):
-        for stream, gradients in run.gradients.items():
-            found[stream] = found.get(stream, 0) + gradients.sum(dim=0) / count
     return of_streams(capture, {stream: times_gradient(capture.embeddings[stream].value, gradient)
-                                for stream, gradient in found.items()})
+                                for stream, gradient in mean_gradients(again, count, noisy).items()})
 
 
 METHOD = Method(

@@ -61,9 +61,6 @@ class Page:
     def unfold(self, what: str) -> None:
         self._window.get_by_role("button", name=what).click()
 
-    def can_unfold(self, what: str) -> bool:
-        return bool(self._window.get_by_role("button", name=what).is_visible())
-
     def pick(self, label: str, number: int) -> str:
         self._window.get_by_label(label).click()
         option = self._window.get_by_role("option").nth(number)

@@ -8,7 +8,6 @@ import numpy as np
 
 from mmx.datasets.coco import CocoImage, Instances
 from mmx.datasets.outlines import masks_of
-from mmx.errors import MmxError
 from mmx.images import PIXELS_AT_ONCE
 from mmx.methods import Method
 from mmx.metrics import (
@@ -24,8 +23,8 @@ from mmx.results import Explanation, Patches, Picture
 from mmx.studies.looked_at import LookedAt
 from mmx.studies.runs import Fault, Numbered, Record
 from mmx.studies.segment.asking import CategoriesAsked, Said
-from mmx.studies.segment.data import NOTES_ON_TURNS, open_annotated
-from mmx.studies.segment.records import failed
+from mmx.studies.segment.data import NOTES_ON_TURNS
+from mmx.studies.segment.records import opened_of, record_of
 
 METRICS = ("pointing", "mass", "rank", "iou", "ap")
 """The order of the numbers in a record, all shares: pointing game, relevance mass, relevance rank, IoU, and average
@@ -58,17 +57,11 @@ class MapScores:
 
     def records(self, images: Sequence[Numbered[CocoImage]]) -> Iterator[Record]:
         """A record for each picture; one that cannot be used has an "error" instead."""
-        opened: list[tuple[CocoImage, Picture]] = []
-        for _, image in images:
-            try:
-                opened.append((image, open_annotated(image)))
-            except MmxError as error:
-                yield failed((image.id, image), str(error))
+        opened, torn = opened_of(images)
+        yield from torn
         for (image, picture), shown in zip(opened, self.explained(opened), strict=True):
             items = [one for one in (self._item(image, one) for one in shown) if one is not None]
-            notes = [note for note in picture.notes if note in NOTES_ON_TURNS]
-            yield {"id": image.id, "image_hash": picture.sha256, "height": image.height, "width": image.width,
-                   "items": items, **({"notes": notes} if notes else {})}
+            yield record_of(image, picture, {"items": items})
 
     def explained(self, opened: Sequence[tuple[CocoImage, Picture]]) -> list[list[Shown]]:
         """Of each picture, what is said of the categories that are in it."""

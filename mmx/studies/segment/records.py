@@ -38,29 +38,42 @@ class Segmentation:
 
     def records(self, images: Sequence[Numbered[CocoImage]]) -> Iterator[Record]:
         """A record for each picture, out of one forward for all; one that cannot be used has an "error" instead."""
-        opened: list[tuple[CocoImage, Picture]] = []
-        for _, image in images:
-            try:
-                opened.append((image, open_annotated(image)))
-            except MmxError as error:
-                yield failed((image.id, image), str(error))
+        opened, torn = opened_of(images)
+        yield from torn
         if not opened:
             return
         found = self.detector.find([picture for _, picture in opened], self.methods)
         for (image, picture), one in zip(opened, found, strict=True):
-            notes = [note for note in picture.notes if note in NOTES_ON_TURNS]
-            yield self._record(image, picture, one) | ({"notes": notes} if notes else {})
+            yield record_of(image, picture, self._found(image, one))
 
-    def _record(self, image: CocoImage, picture: Picture, found: Found) -> Record:
+    def _found(self, image: CocoImage, found: Found) -> Record:
         size = image.height, image.width
         masks = {method.name: encode_masks(masks_from_relevance(
             found.relevance[method.name], input_size=found.input_size, image_size=size, protocol=self.protocol))
             for method in self.methods}
         left, top, right, bottom = found.boxes_xyxy_px.T
-        return {"id": image.id, "image_hash": picture.sha256, "height": image.height, "width": image.width,
-                "scores": found.scores.tolist(), "unit": self.detector.unit, "indices": found.labels.tolist(),
+        return {"scores": found.scores.tolist(), "unit": self.detector.unit, "indices": found.labels.tolist(),
                 "boxes_xywh_px": torch.stack([left, top, right - left, bottom - top], 1).tolist(),
                 "kept": found.kept.tolist(), "masks": masks}
+
+
+def opened_of(images: Sequence[Numbered[CocoImage]]) -> tuple[list[tuple[CocoImage, Picture]], list[Record]]:
+    """The pictures, and the records of those that cannot be opened."""
+    opened: list[tuple[CocoImage, Picture]] = []
+    torn: list[Record] = []
+    for _, image in images:
+        try:
+            opened.append((image, open_annotated(image)))
+        except MmxError as error:
+            torn.append(failed((image.id, image), str(error)))
+    return opened, torn
+
+
+def record_of(image: CocoImage, picture: Picture, found: Record) -> Record:
+    """The record of a picture with what was found of it."""
+    notes = [note for note in picture.notes if note in NOTES_ON_TURNS]
+    return {"id": image.id, "image_hash": picture.sha256, "height": image.height, "width": image.width, **found,
+            **({"notes": notes} if notes else {})}
 
 
 def failed(numbered: Numbered[CocoImage], error: str) -> Record:
